@@ -1,0 +1,232 @@
+"""What comes out (contract §3): the records on Kafka, in ClickHouse and in the files of a replay.
+
+`*Partial` records are one Kafka partition's share of a window or a leaderboard row, absolute and revisioned; readers add
+the shares up. Final rows (`ResponseWindow`, `LeaderboardRow`) carry what is made from the sums: ranks, averages, percentiles.
+"""
+
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from schemas.types import Fen, TimeMs
+
+Definition = Literal["all", "platform"]
+Rule = Literal[
+    "reminder.repeated",
+    "reminder.same_day",
+    "reminder.after_payment",
+    "reminder.direct",
+    "response.slow",
+    "language.forbidden",
+    "language.vague",
+    "review.solicited",
+    "review.hidden_negative",
+]
+RULES: Final[tuple[Rule, ...]] = Rule.__args__  # type: ignore[attr-defined]
+RESPONSE_RULES: Final[frozenset[Rule]] = frozenset({"response.slow"})
+"""raised during a sale event too, and left out of the scorecards there (contract §2)"""
+WINDOW_SECONDS: Final[tuple[int, ...]] = (300, 3600, 86_400)
+DAY_SECONDS: Final = 86_400
+
+
+class Record(BaseModel):
+    """Base of all outputs: a higher `revision` replaces a lower one with the same id."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    revision: int = Field(ge=0, description="number of facts this record is computed from; higher replaces lower")
+    ruleset: str = Field(description="name@version of the ruleset in force")
+
+
+class Flag(Record):
+    """A rule broken by one message or review. Key: flag_id."""
+
+    flag_id: str
+    rule: Rule
+    severity: Literal["violation", "notice"]
+    status: Literal["raised", "cleared"]
+    shop_id: str
+    buyer_id: str
+    agent_id: str = Field(description="who broke it; for a review the agent its order is attributed to; empty: nobody")
+    message_id: str | None = Field(None, description="id of the message, or null for a review's flag")
+    review_id: str | None = Field(None, description="id of the review, or null for a message's flag")
+    order_ids: list[str] = Field(default_factory=list)
+    occurred_at: TimeMs
+    evidence: dict[str, Any] = Field(default_factory=dict)
+    qc_status: Literal["open", "claimed", "upheld", "dismissed"] = "open"
+    qc_actor: str = ""
+    qc_reason: str = ""
+    qc_score: float | None = None
+
+
+class FlagRow(Flag):
+    """A flag as it is read: joined with the shop's sale events."""
+
+    in_sale_event: bool
+
+
+TaskStatus = Literal["open", "claimed", "called", "resolved", "revisited", "withdrawn"]
+Category = Literal["not_as_described", "quality", "wrong_or_missing", "logistics", "service", "price", "other"]
+
+
+class CallTask(Record):
+    """A follow-up call, one per order with a negative review. Key: task_id."""
+
+    task_id: str
+    shop_id: str
+    buyer_id: str
+    order_id: str
+    review_ids: list[str]
+    rating: int = Field(description="the worst standing rating of the order's reviews")
+    category: Category
+    priority: Literal["high", "normal", "low"]
+    raised_at: TimeMs = Field(description="time of the first negative review")
+    not_before: TimeMs
+    due_at: TimeMs
+    assigned_role: str
+    excluded_agent_id: str = Field(description="the agent who served the buyer; empty: nobody")
+    status: TaskStatus
+    claimed_by: str = ""
+    calls: int = 0
+    call_again_at: TimeMs | None = None
+    outcome: str = ""
+    revisit_due_at: TimeMs | None = Field(None, description="three days after it was resolved")
+
+
+class ResponseRound(Record):
+    """One round between a buyer and an agent. Key: round_id."""
+
+    round_id: str
+    shop_id: str
+    buyer_id: str
+    agent_id: str
+    opened_at: TimeMs
+    message_id: str = Field(description="the buyer's message that opened it")
+    replied_at: TimeMs | None = None
+    reply_message_id: str | None = None
+    response_ms: int | None = Field(None, description="reply - opening, not capped; null while there is none")
+    in_platform_hours: bool
+    day_ends_at: TimeMs = Field(description="the local midnight at which an open round ends unanswered")
+    status: Literal["answered", "open", "void"] = Field(
+        description="void: a fact that came late showed that there is no such round; open: decided by the reader's now"
+    )
+
+
+class ResponseRoundRow(ResponseRound):
+    """A round as it is read: an open one is pending while its day lasts and unanswered afterwards."""
+
+    day_ends_at: TimeMs = Field(exclude=True, default=0)
+    status: Literal["answered", "pending", "unanswered"]  # type: ignore[assignment]
+
+
+class ResponseWindowPartial(Record):
+    """One partition's share of a response window. Key: shop, agent, start, seconds, definition, partition."""
+
+    partition: int
+    shop_id: str
+    agent_id: str
+    window_start: TimeMs
+    window_seconds: Literal[300, 3600, 86400]
+    definition: Definition
+    day_ends_at: TimeMs = Field(description="end of the window's local day: until then its open rounds are pending")
+    response_cap_ms: int = Field(description="what an unanswered round counts as in the platform definition")
+    rounds: int
+    answered: int
+    answered_within_3min: int
+    response_ms_sum: int = Field(description="of answered rounds, each capped at 600 000 ms")
+    first_responses: int
+    first_response_ms_sum: int
+    first_within_10s: int
+    buyers_wrote: int
+    buyers_replied: int
+    histogram: dict[int, int] = Field(
+        description="capped response in ms, rounded to three significant digits (error <= 0.5 %) -> answered rounds"
+    )
+
+
+class ResponseWindow(Record):
+    """A response window (contract §2). Amounts of time in ms; rates 0..1; null where there is nothing to divide by."""
+
+    shop_id: str
+    agent_id: str
+    window_start: TimeMs
+    window_seconds: Literal[300, 3600, 86400]
+    definition: Definition
+    rounds: int
+    answered: int
+    pending: int
+    answered_within_3min: int
+    response_ms_sum: int
+    avg_response_ms: float | None
+    rate_3min: float | None
+    p50_ms: int | None
+    p90_ms: int | None
+    p99_ms: int | None
+    first_responses: int
+    first_response_ms_sum: int
+    first_within_10s: int
+    buyers_wrote: int | None = Field(None, description="day windows only")
+    buyers_replied: int | None = Field(None, description="day windows only")
+
+
+class LeaderboardPartial(Record):
+    """One partition's share of a leaderboard row. Key: shop, hour, agent, partition. agent_id empty: silent."""
+
+    partition: int
+    shop_id: str
+    hour_start: TimeMs
+    agent_id: str
+    orders_placed: int
+    orders_paid: int
+    paid_amount: Fen
+    items_paid: int
+    refunded_amount: Fen
+    buyers_served: int
+    buyers_paid: int
+
+
+class LeaderboardRow(Record):
+    """A row of the hourly leaderboard (contract §2)."""
+
+    shop_id: str
+    hour_start: TimeMs
+    agent_id: str
+    team: str
+    orders_placed: int
+    orders_paid: int
+    paid_amount: Fen
+    items_paid: int
+    refunded_amount: Fen
+    buyers_served: int
+    buyers_paid: int
+    rank: int | None = Field(description="null for the silent row")
+
+
+class Rejected(BaseModel):
+    """A record that is no event of the contract, kept whole (contract §1, §3)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: str
+    error: str = Field(description="one line, naming the field")
+    raw: str = Field(description="the bytes as UTF-8; where they are none, base64 with raw_encoding=base64")
+    raw_encoding: Literal["utf-8", "base64"] = "utf-8"
+    topic: str | None = None
+    partition: int | None = None
+    offset: int | None = None
+    file: str | None = None
+    line: int | None = None
+
+
+OUTPUT_MODELS: Final[dict[str, type[BaseModel]]] = {
+    "flag": Flag,
+    "flag_row": FlagRow,
+    "call_task": CallTask,
+    "response_round": ResponseRound,
+    "response_round_row": ResponseRoundRow,
+    "response_window_partial": ResponseWindowPartial,
+    "response_window": ResponseWindow,
+    "leaderboard_partial": LeaderboardPartial,
+    "leaderboard_row": LeaderboardRow,
+    "rejected": Rejected,
+}

@@ -1,0 +1,70 @@
+"""All settings, each with its environment variable, default and meaning. `zhengdian settings` prints this list."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from schemas.topics import DEFAULT_PARTITIONS
+
+
+class Settings(BaseSettings):
+    """Settings of every part. Read from the environment (prefix ZHENGDIAN_); secrets come from there only."""
+
+    model_config = SettingsConfigDict(env_prefix="ZHENGDIAN_", extra="ignore", env_ignore_empty=True)
+
+    kafka_bootstrap: str = Field("127.0.0.1:9092", description="Kafka brokers, host:port[,host:port…]")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="how to speak to Kafka"
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "PLAIN", description="SASL mechanism"
+    )
+    kafka_username: str = Field("", description="SASL user")
+    kafka_password: SecretStr = Field(SecretStr(""), description="SASL password")
+    kafka_ca_file: Path | None = Field(None, description="CA certificate for SSL")
+    topic_prefix: str = Field(
+        "", description="put before every topic name and consumer group, so that systems can share a cluster"
+    )
+    partitions: int = Field(
+        DEFAULT_PARTITIONS, ge=1, le=1000, description="partitions of the source topics, when they are created"
+    )
+    replication_factor: int = Field(1, ge=1, description="replicas of topics, when they are created; 3 in production")
+
+    clickhouse: Literal["embedded", "server"] = Field(
+        "embedded", description="embedded: chDB in process; server: clickhouse-driver"
+    )
+    clickhouse_url: SecretStr = Field(
+        SecretStr("clickhouse://default@127.0.0.1:9000/zhengdian"),
+        description="server: clickhouse://user:password@host:port/database (clickhouses:// for TLS)",
+    )
+    data_dir: Path = Field(Path(".zhengdian"), description="embedded: where chDB and local state live")
+    database: str = Field("zhengdian", pattern=r"^[A-Za-z_]\w*$", description="ClickHouse database")
+
+    rules: Path | None = Field(None, description="ruleset file; default: the packaged one")
+    horizon_days: int = Field(
+        35, ge=2, description="how far back the worker keeps facts; older ones are rejected as late"
+    )
+    flush_seconds: float = Field(
+        0.25, gt=0, description="worker: time between checkpoints (state written, results sent, offsets freed)"
+    )
+    worker_chunk: int = Field(2000, ge=1, description="worker: records handed over at once")
+    worker_state_dir: Path | None = Field(
+        None, description="worker: keep a local rocksdict copy of the state here (faster restart)"
+    )
+    session_timeout_seconds: float = Field(6, gt=0, description="consumer group session timeout")
+    worker_metrics_port: int = Field(0, ge=0, le=65535, description="worker: Prometheus port; 0 is off")
+
+    sink_batch_rows: int = Field(20_000, ge=1, description="sink: insert at this many records")
+    sink_batch_seconds: float = Field(0.5, gt=0, description="sink: or at this age")
+    sink_metrics_port: int = Field(0, ge=0, le=65535, description="sink: Prometheus port; 0 is off")
+
+    web_host: str = Field("127.0.0.1", description="web: address to bind; loopback unless told otherwise")
+    web_port: int = Field(8080, ge=0, le=65535, description="web: port; 0 takes a free one")
+    future_tolerance_seconds: int = Field(
+        3600, ge=0, description="live ingest rejects events further ahead of the clock"
+    )
+
+    log_format: Literal["auto", "console", "json"] = Field("auto", description="auto: console on a terminal, else json")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="log level")

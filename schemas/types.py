@@ -1,0 +1,84 @@
+"""The scalar types of the contract: instants, amounts, identifiers.
+
+Inside the program an instant is an `int` of milliseconds since 1970-01-01T00:00Z and an amount an `int` of fen
+(1/100 CNY): exact, small, fast to compare. RFC 3339 texts and decimal strings exist at the edges only (contract §1, §4).
+"""
+
+import re
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
+
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_RFC3339_NO_OFFSET = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?", re.ASCII)
+_AMOUNT = re.compile(r"(\d{1,13})(?:\.(\d{1,2}))?", re.ASCII)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+DAY_MS = 86_400_000
+
+
+def parse_time(value: object) -> int:
+    """RFC 3339 text with an offset -> milliseconds since the epoch; finer digits are cut (contract §1).
+
+    Raises ValueError naming what is wrong: not a text, not RFC 3339, or no offset.
+    """
+    if not isinstance(value, str):
+        raise ValueError("must be an RFC 3339 text with an offset")
+    if not _RFC3339.fullmatch(value):
+        if _RFC3339_NO_OFFSET.fullmatch(value):
+            raise ValueError(f"has no offset (write +08:00 or Z), got {value!r}")
+        raise ValueError(f"is not RFC 3339, got {value[:40]!r}")
+    try:
+        since = datetime.fromisoformat(value.upper()) - _EPOCH
+    except (ValueError, OverflowError):
+        raise ValueError(f"is not a real date and time, got {value!r}") from None
+    return since.days * DAY_MS + since.seconds * 1000 + since.microseconds // 1000
+
+
+@lru_cache(maxsize=64)
+def zone(name: str) -> ZoneInfo:
+    """The time zone of that IANA name, kept."""
+    return ZoneInfo(name)
+
+
+def format_time(ms: int, zone_name: str = "UTC") -> str:
+    """Milliseconds since the epoch -> RFC 3339 with the zone's offset; milliseconds are written when they are not zero."""
+    local = (_EPOCH + timedelta(milliseconds=ms)).astimezone(zone(zone_name))
+    return local.isoformat(timespec="milliseconds" if ms % 1000 else "seconds")
+
+
+def parse_amount(value: object) -> int:
+    """Decimal string in CNY ("199.00") -> fen. Raises ValueError on a number, a negative, or more than two decimals."""
+    if not isinstance(value, str):
+        raise ValueError('must be a decimal string such as "199.00"')
+    match = _AMOUNT.fullmatch(value)
+    if match is None:
+        if value.startswith("-") and _AMOUNT.fullmatch(value[1:]):
+            raise ValueError(f"must not be negative, got {value!r}")
+        raise ValueError(f"must be a decimal string with at most two decimals, got {value[:40]!r}")
+    yuan, cents = match.groups()
+    return int(yuan) * 100 + (int(cents.ljust(2, "0")) if cents else 0)
+
+
+def format_amount(fen: int) -> str:
+    """Fen -> decimal string in CNY with two decimals: 19900 -> "199.00"."""
+    return f"{'-' if fen < 0 else ''}{abs(fen) // 100}.{abs(fen) % 100:02d}"
+
+
+TimeMs = Annotated[
+    int,
+    BeforeValidator(parse_time),
+    PlainSerializer(format_time, return_type=str, when_used="json"),
+    WithJsonSchema(
+        {"type": "string", "format": "date-time", "description": "RFC 3339 with an offset, to the millisecond"}
+    ),
+]
+Fen = Annotated[
+    int,
+    BeforeValidator(parse_amount),
+    PlainSerializer(format_amount, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "pattern": r"^\d{1,13}(\.\d{1,2})?$", "description": "CNY, decimal string"}),
+]
+Id = Annotated[str, Field(min_length=1, max_length=256)]
