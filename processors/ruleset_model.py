@@ -1,0 +1,331 @@
+"""What a ruleset holds: the file's fields, checked, and the `Rules` that the processors read (contract section 2).
+
+`processors.ruleset` reads the files and picks the version; this module knows one version.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from functools import lru_cache
+from itertools import pairwise
+from typing import Annotated, Any, Final, Literal, Self, get_args
+from zoneinfo import ZoneInfo
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
+
+from processors.phrases import EXCEPTIONS, PhraseMatcher
+
+MINUTE_MS: Final = 60_000
+DAY_MS: Final = 86_400_000
+OTHER_CATEGORY: Final = "other"
+"""The call-task category of a review that matches none of the ruleset's categories."""
+
+Severity = Literal["violation", "notice"]
+SeverityKey = Literal[
+    "reminder.repeated",
+    "reminder.same_day",
+    "reminder.same_day.order_alone",
+    "reminder.after_payment",
+    "reminder.direct",
+    "response.slow",
+    "language.forbidden",
+    "language.vague",
+    "review.solicited",
+    "review.hidden_negative",
+]
+"""The rules of the contract's table; `reminder.same_day.order_alone` is `reminder.same_day` on basis `order` alone."""
+
+Hours = tuple[int, int]
+"""[start, end) in milliseconds of the local day; start > end wraps midnight."""
+
+
+def within(hours: Hours, ms_of_day: int) -> bool:
+    """Whether `ms_of_day` (0 <= ms < 86 400 000, shop's local time) lies in `hours`, also when they wrap midnight."""
+    start, end = hours
+    if start < end:
+        return start <= ms_of_day < end
+    return ms_of_day >= start or ms_of_day < end
+
+
+# ---- the file's fields -------------------------------------------------------------------------------------------
+
+
+def _time_of_day(value: object) -> int:
+    if isinstance(value, str) and (clock := re.fullmatch(r"([01]\d|2[0-4]):([0-5]\d)", value)):
+        ms = (int(clock[1]) * 60 + int(clock[2])) * MINUTE_MS
+        if ms <= DAY_MS:
+            return ms
+    raise ValueError('must be a time of day like "08:30"')
+
+
+def _interval(value: object) -> object:
+    if not isinstance(value, list) or len(value) != 2:
+        raise ValueError('must be [start, end], like ["08:00", "23:00"]')
+    return tuple(value)
+
+
+def instant(value: object) -> datetime:
+    """An aware datetime out of RFC 3339 text with an offset; raises ValueError for anything else."""
+    # datetime.fromisoformat alone takes more than RFC 3339, dates and times without an offset among it
+    if isinstance(value, str) and re.fullmatch(
+        r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", value
+    ):
+        try:
+            return datetime.fromisoformat(value.upper())
+        except ValueError:
+            pass
+    raise ValueError("must be an RFC 3339 time with an offset, like 2026-11-11T00:00:00+08:00")
+
+
+def _zone(value: object) -> str:
+    try:
+        return ZoneInfo(str(value)).key
+    except (OSError, ValueError, LookupError):
+        raise ValueError("must be an IANA time zone, like Asia/Shanghai") from None
+
+
+def _label_part(value: object) -> object:
+    if isinstance(value, float):
+        raise ValueError("must be text: put it in quotes")  # 1.10 has already become 1.1
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _amount(value: object) -> object:
+    if isinstance(value, float):
+        raise ValueError("must be a decimal amount in quotes")
+    return value
+
+
+PositiveInt = Annotated[int, Field(strict=True, gt=0)]
+Stars = Annotated[int, Field(strict=True, ge=1, le=5)]
+Ratio = Annotated[float, Field(strict=True, ge=0, le=1)]
+Amount = Annotated[Decimal, Field(gt=0, max_digits=14, decimal_places=2), BeforeValidator(_amount)]
+Phrase = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+LabelPart = Annotated[str, StringConstraints(pattern=r"^[^\s@]+$"), BeforeValidator(_label_part)]
+TimeOfDay = Annotated[int, BeforeValidator(_time_of_day), WithJsonSchema({"type": "string", "pattern": r"^\d\d:\d\d$"})]
+Interval = Annotated[tuple[TimeOfDay, TimeOfDay], BeforeValidator(_interval)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Response(_Part):
+    cap_ms: PositiveInt
+    target_ms: PositiveInt
+    slow_after_ms: PositiveInt
+    slow_count: PositiveInt
+    platform_hours: Interval
+    first_response_target_ms: PositiveInt
+    session_gap_ms: PositiveInt
+    reply_rate_target: Ratio
+    overload_waiting_buyers: PositiveInt
+
+
+class Attribution(_Part):
+    horizon_minutes: PositiveInt
+
+
+class Reminder(_Part):
+    same_day_basis: tuple[Literal["payment", "order"], ...]
+
+
+class Phrases(_Part):
+    reminder: tuple[Phrase, ...]
+    blunt: tuple[Phrase, ...]
+    forbidden: tuple[Phrase, ...]
+    vague: tuple[Phrase, ...]
+    solicitation: tuple[Phrase, ...]
+    exceptions: tuple[Phrase, ...]
+
+    def by_category(self) -> dict[str, tuple[Phrase, ...]]:
+        """Category to phrases; a blunt reminder is a reminder too, so it stands under both."""
+        return {**dict(self), "reminder": self.reminder + self.blunt}
+
+
+class Review(_Part):
+    negative_rating_max: Stars
+    hidden_negative_rating_min: Stars
+    categories: dict[str, tuple[Phrase, ...]]
+
+
+class CallTask(_Part):
+    calling_hours: Annotated[tuple[Interval, ...], Field(min_length=1)]
+    late_purchase_hours: Interval
+    late_purchase_calling_hours: Annotated[tuple[Interval, ...], Field(min_length=1)]
+    due_after_review_minutes: PositiveInt
+    due_after_not_before_minutes: PositiveInt
+    high_priority_rating_max: Stars
+    normal_priority_rating_max: Stars
+    high_priority_amount: Amount
+    negative_lookback_days: PositiveInt
+    revisit_after_days: PositiveInt
+    assigned_role: Literal["presale", "aftersale", "order_change", "reminder", "escalation", "review_specialist"]
+
+
+class Kpi(_Part):
+    inquiry_to_order_rate: Ratio
+    order_to_paid_rate: Ratio
+    items_per_order: Annotated[float, Field(strict=True, gt=0)]
+    amount_per_order: Amount
+    own_target_rate: Ratio
+
+
+class Settings(_Part):
+    """All that a shop can override."""
+
+    timezone: Annotated[str, BeforeValidator(_zone)]
+    response: Response
+    attribution: Attribution
+    reminder: Reminder
+    phrases: Phrases
+    review: Review
+    call_task: CallTask
+    severity: dict[SeverityKey, Severity]
+    kpi: Kpi
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        task = self.call_task
+        for name in ("calling_hours", "late_purchase_calling_hours"):
+            flat = [ms for interval in getattr(task, name) for ms in interval]
+            if any(a >= b for a, b in pairwise(flat)):
+                raise ValueError(f"call_task.{name}: must be in order, apart, and within one day")
+        for name, hours in (
+            ("response.platform_hours", self.response.platform_hours),
+            ("call_task.late_purchase_hours", task.late_purchase_hours),
+        ):
+            if hours[0] == hours[1]:
+                raise ValueError(f"{name}: must not start when it ends")
+        for name, groups in (("phrases", dict(self.phrases)), ("review.categories", self.review.categories)):
+            hidden = set(groups.get(EXCEPTIONS, ()))
+            for category, phrases in groups.items():
+                if category != EXCEPTIONS and (both := sorted(hidden.intersection(phrases))):
+                    raise ValueError(f"{name}.{category}: {both[0]} is also an exception")
+        if absent := [key for key in get_args(SeverityKey) if key not in self.severity]:
+            raise ValueError(f"severity: {absent[0]} is missing")
+        return self
+
+
+class Document(Settings):
+    """One version of a ruleset: one YAML document, merged over what it inherits."""
+
+    name: LabelPart
+    version: LabelPart
+    effective_from: Annotated[datetime, BeforeValidator(instant)] | None = None
+    shops: dict[str, dict[str, Any]] = {}
+
+
+# ---- what the rules read -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The rules in force for one shop at one time. All times are in milliseconds, all amounts in fen (0.01 CNY)."""
+
+    label: str
+    """`name@version`, what output records carry as `ruleset`."""
+    timezone: str
+    """The shop's time zone; the newest version's in every version, lest a day be cut in two ways."""
+    response_cap_ms: int
+    response_target_ms: int
+    slow_after_ms: int
+    slow_count: int
+    platform_hours: Hours
+    first_response_target_ms: int
+    session_gap_ms: int
+    reply_rate_target: float
+    overload_waiting_buyers: int
+    attribution_horizon_ms: int
+    same_day_basis: frozenset[str]
+    phrases: PhraseMatcher
+    """Categories `reminder` (the blunt ones included), `blunt`, `forbidden`, `vague`, `solicitation`."""
+    negative_rating_max: int
+    hidden_negative_rating_min: int
+    review_causes: PhraseMatcher
+    review_categories: tuple[str, ...]
+    """In order of precedence; without `other`."""
+    calling_hours: tuple[Hours, ...]
+    late_purchase_hours: Hours
+    late_purchase_calling_hours: tuple[Hours, ...]
+    due_after_review_ms: int
+    due_after_not_before_ms: int
+    high_priority_rating_max: int
+    normal_priority_rating_max: int
+    high_priority_amount_fen: int
+    negative_lookback_ms: int
+    revisit_after_ms: int
+    assigned_role: str
+    severity: Mapping[str, str]
+    """By rule, and `reminder.same_day.order_alone`: `violation` or `notice`."""
+    inquiry_to_order_rate: float
+    order_to_paid_rate: float
+    items_per_order: float
+    amount_per_order_fen: int
+    own_target_rate: float
+
+    def categorise(self, text: str) -> str:
+        """The cause a review's text names: the first category of the ruleset's order with a phrase in it, or `other`."""
+        found = {hit.category for hit in self.review_causes.find(text)}
+        return next((category for category in self.review_categories if category in found), OTHER_CATEGORY)
+
+
+def _fen(amount: Decimal) -> int:
+    return int(amount * 100)
+
+
+@lru_cache(maxsize=256)  # equal phrase sets, of shops and versions, share one automaton
+def _matcher(phrases: tuple[tuple[str, tuple[str, ...]], ...]) -> PhraseMatcher:
+    return PhraseMatcher(dict(phrases))
+
+
+def compile_rules(settings: Settings, label: str, timezone: str) -> Rules:
+    """`settings` as the processors read them, under `label` (name@version)."""
+    response, review, task, kpi = settings.response, settings.review, settings.call_task, settings.kpi
+    return Rules(
+        label=label,
+        timezone=timezone,
+        response_cap_ms=response.cap_ms,
+        response_target_ms=response.target_ms,
+        slow_after_ms=response.slow_after_ms,
+        slow_count=response.slow_count,
+        platform_hours=response.platform_hours,
+        first_response_target_ms=response.first_response_target_ms,
+        session_gap_ms=response.session_gap_ms,
+        reply_rate_target=response.reply_rate_target,
+        overload_waiting_buyers=response.overload_waiting_buyers,
+        attribution_horizon_ms=settings.attribution.horizon_minutes * MINUTE_MS,
+        same_day_basis=frozenset(settings.reminder.same_day_basis),
+        phrases=_matcher(tuple(settings.phrases.by_category().items())),
+        negative_rating_max=review.negative_rating_max,
+        hidden_negative_rating_min=review.hidden_negative_rating_min,
+        review_causes=_matcher(tuple(review.categories.items())),
+        review_categories=tuple(category for category in review.categories if category != EXCEPTIONS),
+        calling_hours=task.calling_hours,
+        late_purchase_hours=task.late_purchase_hours,
+        late_purchase_calling_hours=task.late_purchase_calling_hours,
+        due_after_review_ms=task.due_after_review_minutes * MINUTE_MS,
+        due_after_not_before_ms=task.due_after_not_before_minutes * MINUTE_MS,
+        high_priority_rating_max=task.high_priority_rating_max,
+        normal_priority_rating_max=task.normal_priority_rating_max,
+        high_priority_amount_fen=_fen(task.high_priority_amount),
+        negative_lookback_ms=task.negative_lookback_days * DAY_MS,
+        revisit_after_ms=task.revisit_after_days * DAY_MS,
+        assigned_role=task.assigned_role,
+        severity={str(rule): str(severity) for rule, severity in settings.severity.items()},
+        inquiry_to_order_rate=kpi.inquiry_to_order_rate,
+        order_to_paid_rate=kpi.order_to_paid_rate,
+        items_per_order=kpi.items_per_order,
+        amount_per_order_fen=_fen(kpi.amount_per_order),
+        own_target_rate=kpi.own_target_rate,
+    )
