@@ -1,0 +1,61 @@
+"""Local days, hours and windows of a shop's time zone (contract §1: a day, an hour and a window are in it)."""
+
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Final
+
+from schemas.types import DAY_MS, zone
+
+HOUR_MS: Final = 3_600_000
+_QUARTER_MS: Final = 900_000
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Calendar:
+    """Arithmetic on instants (ms since the epoch) in one IANA time zone; right across daylight-saving changes."""
+
+    def __init__(self, zone_name: str) -> None:
+        self.zone_name = zone_name
+        self._zone = zone(zone_name)
+        self._offsets: dict[int, int] = {}
+
+    def offset(self, ms: int) -> int:
+        """The zone's offset from UTC at that instant, in ms. Offsets change on quarter hours at the finest."""
+        quarter = ms // _QUARTER_MS
+        found = self._offsets.get(quarter)
+        if found is None:
+            moment = _EPOCH + timedelta(milliseconds=quarter * _QUARTER_MS)
+            delta = moment.astimezone(self._zone).utcoffset() or timedelta(0)
+            found = self._offsets[quarter] = delta // timedelta(milliseconds=1)
+        return found
+
+    def ms_of_day(self, ms: int) -> int:
+        """The wall clock: 0 <= result < 86 400 000."""
+        return (ms + self.offset(ms)) % DAY_MS
+
+    def day_start(self, ms: int) -> int:
+        """The local midnight that begins the day of `ms`."""
+        offset = self.offset(ms)
+        midnight = (ms + offset) // DAY_MS * DAY_MS
+        return midnight - self.offset(midnight - offset)
+
+    def day_end(self, ms: int) -> int:
+        """The local midnight that ends the day of `ms` (days may last 23 or 25 hours)."""
+        return self.day_start(self.day_start(ms) + DAY_MS + DAY_MS // 2)
+
+    def hour_start(self, ms: int) -> int:
+        """The full local hour at or before `ms`."""
+        return self.window_start(ms, HOUR_MS)
+
+    def window_start(self, ms: int, size_ms: int) -> int:
+        """The start of the window of that size that holds `ms`, aligned to local midnight."""
+        if size_ms == DAY_MS:
+            return self.day_start(ms)
+        offset = self.offset(ms)
+        return (ms + offset) // size_ms * size_ms - offset
+
+
+@lru_cache(maxsize=64)
+def calendar(zone_name: str) -> Calendar:
+    """The shared calendar of a zone (its offsets are looked up once)."""
+    return Calendar(zone_name)

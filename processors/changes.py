@@ -1,0 +1,61 @@
+"""What a buyer's new facts changed: the records to send and the shares of sums to exchange."""
+
+from typing import Any, NamedTuple
+
+from processors.leaderboard import BoardKey, BoardSums
+from processors.reviews import CallTask
+from processors.rounds import Round
+from processors.windows import WindowKey, WindowSums
+
+
+class RoundRecord(NamedTuple):
+    """A round with its id and revision (chat messages of the thread's day)."""
+
+    round_id: str
+    round: Round
+    day_ends_at: int
+    in_platform_hours: bool
+    revision: int
+    ruleset: str
+
+
+class FlagRecord(NamedTuple):
+    """A flag; `revision`: chat and commerce facts up to its moment, and what QC did to it."""
+
+    flag_id: str
+    rule: str
+    severity: str
+    agent_id: str
+    message_id: str | None
+    review_id: str | None
+    order_ids: list[str]
+    occurred_at: int
+    evidence: dict[str, Any]
+    qc_status: str
+    qc_actor: str
+    qc_reason: str
+    qc_score: float | None
+    revision: int
+    ruleset: str
+
+
+class TaskRecord(NamedTuple):
+    """A call task with its revision."""
+
+    task: CallTask
+    revision: int
+
+
+class Changes:
+    """Differences between two states of one buyer. Shares: (before, after), None where there is none."""
+
+    __slots__ = ("boards", "flags", "flags_gone", "rounds", "rounds_gone", "tasks", "windows")
+
+    def __init__(self) -> None:
+        self.rounds: list[RoundRecord] = []
+        self.rounds_gone: list[RoundRecord] = []
+        self.flags: list[FlagRecord] = []
+        self.flags_gone: list[FlagRecord] = []
+        self.tasks: list[TaskRecord] = []
+        self.windows: list[tuple[WindowKey, WindowSums | None, WindowSums | None]] = []
+        self.boards: list[tuple[BoardKey, BoardSums | None, BoardSums | None]] = []

@@ -1,0 +1,283 @@
+"""One Kafka partition's share of everything: its buyers, the sums over them, and what a flush has to write.
+
+Pure: bytes in, bytes out. The worker (streams/) moves them, and writes a flush's `state` before its `outputs`: results
+are computed from durable facts only, so what was sent once can always be sent again, or cleared.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from processors.buyer import Buyer, Outcome
+from processors.calendar import HOUR_MS, calendar
+from processors.changes import Changes
+from processors.facts import Fact, fact_of
+from processors.leaderboard import BoardKey, BoardSums
+from processors.records import flag_record, leaderboard_partial, round_record, task_record, window_partial
+from processors.ruleset import RulesetBook
+from processors.state import GONE, decode_key, decode_value, encode_facts, encode_gone, encode_key, shard_of
+from processors.windows import WindowKey, WindowSums
+from schemas.events import Event, InvalidEventError, parse_event
+from schemas.rejections import rejection
+from schemas.topics import CALL_TASKS, FLAGS, LEADERBOARD, ROUNDS, TOPIC_OF_TYPE, WINDOWS
+
+FUTURE_TOLERANCE_MS: Final = HOUR_MS
+"""A live event's time may be this far ahead of the clock of whoever produced it (contract §1)."""
+
+
+class Incoming(NamedTuple):
+    """One Kafka record. `topic`: the name without any prefix; `timestamp_ms`: the record's own, None when unknown."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes
+    timestamp_ms: int | None = None
+
+
+class Flush(NamedTuple):
+    """What to write, in this order; every record goes to the partition number it came from."""
+
+    state: list[tuple[bytes, bytes | None]]
+    """(key, value) for the state topic; None is a tombstone"""
+    outputs: list[tuple[str, bytes, bytes]]
+    """(topic without prefix, key, value)"""
+    rejected: list[bytes]
+    """values for the topic of rejected records"""
+
+
+class Partition:
+    """The buyers of one partition number of all co-partitioned topics."""
+
+    def __init__(self, number: int, book: RulesetBook, *, writer: bytes, horizon_ms: int) -> None:
+        """`writer`: an id that no other object of this class ever had; `horizon_ms`: how far back facts are kept."""
+        self.number = number
+        self.book = book
+        self.writer = writer
+        self.horizon_ms = horizon_ms
+        self.buyers_by_id: dict[tuple[str, str], Buyer] = {}
+        self.windows: dict[WindowKey, WindowSums] = {}
+        self.boards: dict[BoardKey, BoardSums] = {}
+        self.facts = 0
+        self._newest = -(2**62)
+        self._touched: dict[tuple[str, str], None] = {}
+        self._dirty: dict[tuple[tuple[str, str], str], None] = {}
+        self._foreign: dict[tuple[tuple[str, str], str], list[bytes]] = {}
+        self._rejected: list[bytes] = []
+        self._pruned_to = self._newest
+
+    @property
+    def buyers(self) -> int:
+        """Number of buyers with facts."""
+        return len(self.buyers_by_id)
+
+    # ---- facts in ----------------------------------------------------------------------------------------------
+
+    def restore(self, records: Iterable[tuple[bytes, bytes]]) -> None:
+        """State records, the latest of each key, in any order: shards of one buyer by several writers are united."""
+        for key, value in records:
+            shop_id, buyer_id, shard, writer = decode_key(key)
+            facts, gone_flags, gone_rounds = decode_value(value)
+            buyer = self._buyer(shop_id, buyer_id)
+            for fact in facts:
+                self._add(buyer, fact)
+            buyer.gone_flags.update({flag.flag_id: flag for flag in gone_flags})
+            buyer.gone_rounds.update({round_.round_id: round_ for round_ in gone_rounds})
+            if writer != self.writer:
+                self._foreign.setdefault(((shop_id, buyer_id), shard), []).append(key)
+        for buyer in self.buyers_by_id.values():
+            buyer.resend = False  # two writers' copies of a fact are no redelivery
+            self._apply(buyer.settle())
+        self._touched.clear()
+        self._dirty.clear()
+
+    def apply(self, records: Sequence[Incoming]) -> None:
+        """Decodes records and adds their facts; those that are no facts are kept for the next flush as rejected."""
+        for record in records:
+            try:
+                self._take(record)
+            except InvalidEventError as error:
+                self._rejected.append(
+                    orjson.dumps(
+                        rejection(
+                            error.reason,
+                            error.error,
+                            record.value,
+                            topic=record.topic,
+                            partition=record.partition,
+                            offset=record.offset,
+                        )
+                    )
+                )
+
+    def _take(self, record: Incoming) -> None:
+        event = parse_event(record.value)
+        if TOPIC_OF_TYPE[event.type] != record.topic:
+            raise InvalidEventError("wrong_topic", f"type: {event.type} belongs on {TOPIC_OF_TYPE[event.type]}")
+        data: Any = event.data
+        key = f"{data.shop_id}|{data.buyer_id}".encode()
+        if record.key != key:
+            raise InvalidEventError("wrong_key", f"key: must be {key.decode()!r} so that a buyer's facts meet")
+        stamp = record.timestamp_ms
+        if stamp is not None and stamp > 0 and event.time > stamp + FUTURE_TOLERANCE_MS:
+            raise InvalidEventError("future", "time: more than an hour ahead of the clock")
+        if event.time < self._newest - self.horizon_ms:
+            raise InvalidEventError("late", "time: beyond the horizon; a replay settles it")
+        if self.add_event(event) in ("conflict", "replaced"):
+            raise InvalidEventError("conflict", "id: another event with this source and id differs")
+
+    def add_event(self, event: Event) -> Outcome:
+        """Adds the fact of a buyer's event. Reference events belong to no buyer: ValueError."""
+        data: Any = event.data
+        fact = fact_of(event, self.book.at(data.shop_id, event.time))
+        if fact is None:
+            raise ValueError(f"{event.type} is no buyer's event")
+        return self._add(self._buyer(data.shop_id, data.buyer_id), fact)
+
+    def _buyer(self, shop_id: str, buyer_id: str) -> Buyer:
+        buyer = self.buyers_by_id.get((shop_id, buyer_id))
+        if buyer is None:
+            buyer = self.buyers_by_id[shop_id, buyer_id] = Buyer(shop_id, buyer_id, self.book)
+        return buyer
+
+    def _add(self, buyer: Buyer, fact: Fact) -> Outcome:
+        identity = (buyer.shop_id, buyer.buyer_id)
+        replaced = buyer.facts.get((fact.source, fact.id))
+        outcome = buyer.add(fact)
+        if outcome == "conflict":
+            return outcome
+        self._touched[identity] = None
+        if outcome == "duplicate":
+            return outcome
+        self._newest = max(self._newest, fact.time)
+        self._dirty[identity, shard_of(fact)] = None
+        if outcome == "new":
+            self.facts += 1
+        elif replaced is not None:
+            self._dirty[identity, shard_of(replaced)] = None
+        return outcome
+
+    # ---- results out -------------------------------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """Brings the sums up to date without writing anything: all that a replay in memory needs."""
+        for identity in self._touched:
+            self._apply(self.buyers_by_id[identity].settle())
+        self._touched.clear()
+
+    def flush(self) -> Flush:
+        """What changed since the last flush; empty lists when nothing did."""
+        outputs: list[tuple[str, bytes, bytes]] = []
+        windows: dict[WindowKey, None] = {}
+        boards: dict[BoardKey, None] = {}
+        for identity in self._touched:
+            buyer = self.buyers_by_id[identity]
+            changes = buyer.settle()
+            self._apply(changes)
+            windows.update(dict.fromkeys(key for key, _, _ in changes.windows))
+            boards.update(dict.fromkeys(key for key, _, _ in changes.boards))
+            if changes.flags or changes.flags_gone or changes.rounds_gone:
+                self._dirty_gone(identity, buyer)
+            outputs += _buyer_records(buyer, changes)
+        self._touched.clear()
+        outputs += self._window_records(windows)
+        outputs += self._board_records(boards)
+        state = self._state_records()
+        state += self._prune()
+        rejected, self._rejected = self._rejected, []
+        return Flush(state, outputs, rejected)
+
+    def _dirty_gone(self, identity: tuple[str, str], buyer: Buyer) -> None:
+        if buyer.gone_flags or buyer.gone_rounds or (identity, GONE) in self._foreign:
+            self._dirty[identity, GONE] = None
+
+    def _apply(self, changes: Changes) -> None:
+        for key, before, after in changes.windows:
+            sums = self.windows.get(key)
+            if sums is None:
+                sums = self.windows[key] = WindowSums()
+            if before is not None:
+                sums.add(before, -1)
+            if after is not None:
+                sums.add(after)
+        for row, earlier, later in changes.boards:
+            board = self.boards.get(row)
+            if board is None:
+                board = self.boards[row] = BoardSums()
+            if earlier is not None:
+                board.add(earlier, -1)
+            if later is not None:
+                board.add(later)
+
+    def _window_records(self, keys: Iterable[WindowKey]) -> list[tuple[str, bytes, bytes]]:
+        records = []
+        for key in keys:
+            if key.start < self._newest - self.horizon_ms:
+                continue  # some of its facts may be pruned: what was written when they were here stands
+            rules = self.book.at(key.shop_id, key.start)
+            day_ends_at = calendar(rules.timezone).day_end(key.start)
+            value = window_partial(key, self.windows[key], self.number, day_ends_at, rules)
+            name = f"{key.shop_id}|{key.agent_id}|{value['window_start']}|{value['window_seconds']}|{key.definition}"
+            records.append((WINDOWS, name.encode(), orjson.dumps(value)))
+        return records
+
+    def _board_records(self, keys: Iterable[BoardKey]) -> list[tuple[str, bytes, bytes]]:
+        records = []
+        for key in keys:
+            if key.hour_start < self._newest - self.horizon_ms:
+                continue
+            rules = self.book.at(key.shop_id, key.hour_start)
+            value = leaderboard_partial(key, self.boards[key], self.number, rules)
+            name = f"{key.shop_id}|{value['hour_start']}|{key.agent_id}"
+            records.append((LEADERBOARD, name.encode(), orjson.dumps(value)))
+        return records
+
+    def _state_records(self) -> list[tuple[bytes, bytes | None]]:
+        dirty, self._dirty = self._dirty, {}
+        by_buyer: dict[tuple[str, str], set[str]] = {}
+        for identity, shard in dirty:
+            by_buyer.setdefault(identity, set()).add(shard)
+        records: list[tuple[bytes, bytes | None]] = []
+        for identity, shards in by_buyer.items():
+            buyer = self.buyers_by_id[identity]
+            values = encode_facts(buyer.facts.values(), shards)
+            if GONE in shards:
+                values[GONE] = encode_gone(buyer.gone_flags.values(), buyer.gone_rounds.values())
+            for shard, value in values.items():
+                records.append((encode_key(*identity, shard, self.writer), value))
+                # what other writers left is in the value above
+                records += [(key, None) for key in self._foreign.pop((identity, shard), ())]
+        return records
+
+    def _prune(self) -> list[tuple[bytes, bytes | None]]:
+        """Forgets buyers with no fact inside the horizon, and sums of windows before it; about once an hour of event time."""
+        if self._newest < self._pruned_to + HOUR_MS:
+            return []
+        self._pruned_to = self._newest
+        cutoff = self._newest - self.horizon_ms
+        records: list[tuple[bytes, bytes | None]] = []
+        for identity, buyer in list(self.buyers_by_id.items()):
+            if buyer.newest >= cutoff:
+                continue
+            for shard in {*map(shard_of, buyer.facts.values()), GONE}:
+                records.append((encode_key(*identity, shard, self.writer), None))
+                records += [(key, None) for key in self._foreign.pop((identity, shard), ())]
+            self.facts -= len(buyer.facts)
+            del self.buyers_by_id[identity]
+        self.windows = {key: sums for key, sums in self.windows.items() if key.start >= cutoff}
+        self.boards = {key: sums for key, sums in self.boards.items() if key.hour_start >= cutoff}
+        return records
+
+
+def _buyer_records(buyer: Buyer, changes: Changes) -> list[tuple[str, bytes, bytes]]:
+    shop_id, buyer_id = buyer.shop_id, buyer.buyer_id
+    zone = buyer.book.timezone(shop_id)
+    records: list[tuple[str, str, dict[str, Any]]] = []
+    records += [(ROUNDS, r.round_id, round_record(shop_id, buyer_id, r, zone)) for r in changes.rounds]
+    records += [(ROUNDS, r.round_id, round_record(shop_id, buyer_id, r, zone, void=True)) for r in changes.rounds_gone]
+    records += [(FLAGS, f.flag_id, flag_record(shop_id, buyer_id, f, zone)) for f in changes.flags]
+    records += [(FLAGS, f.flag_id, flag_record(shop_id, buyer_id, f, zone, cleared=True)) for f in changes.flags_gone]
+    records += [(CALL_TASKS, t.task.task_id, task_record(shop_id, buyer_id, t, zone)) for t in changes.tasks]
+    return [(topic, key.encode(), orjson.dumps(value)) for topic, key, value in records]

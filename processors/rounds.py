@@ -1,0 +1,44 @@
+"""Rounds (对话轮次): contract §2, "Round"."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from processors.facts import BUYER, Message
+
+
+class Round(NamedTuple):
+    """A buyer's message that waited, and the first effective reply after it, if there was one that day."""
+
+    opening: Message
+    reply: Message | None
+
+    @property
+    def response_ms(self) -> int | None:
+        """Reply minus opening, not capped; None without a reply."""
+        return None if self.reply is None else self.reply.time - self.opening.time
+
+
+def rounds_of(thread: Sequence[Message]) -> list[Round]:
+    """The rounds of one (buyer, agent) on one local day, out of that day's messages ordered by (time, id).
+
+    The first buyer message while no round is open opens one; the first effective reply after it closes it. What is
+    open at the end of the day stays without a reply: midnight ends it, and a later reply answers nothing.
+    """
+    rounds: list[Round] = []
+    opening: Message | None = None
+    for message in thread:
+        if message.mode == BUYER:
+            if opening is None:
+                opening = message
+        elif opening is not None and message.effective:
+            rounds.append(Round(opening, message))
+            opening = None
+    if opening is not None:
+        rounds.append(Round(opening, None))
+    return rounds
+
+
+def third_slow(rounds: Sequence[Round], slow_after_ms: int, slow_count: int) -> list[Round]:
+    """The slow rounds up to the one that raises `response.slow` (the third), or an empty list: contract §2, flags."""
+    slow = [r for r in rounds if r.response_ms is not None and r.response_ms > slow_after_ms]
+    return slow[:slow_count] if len(slow) >= slow_count else []

@@ -1,0 +1,188 @@
+"""Response windows (contract §2): what each buyer adds to them, and the sums.
+
+A window's partial sum is the sum of its buyers' shares, so a changed buyer costs one subtraction and one addition.
+`revision` counts the chat messages that a share depends on: all of the thread's day for rounds, all of the session for
+first responses. It grows with every such message, so what was computed from more facts always replaces the rest.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Final, Literal, NamedTuple
+
+from processors.calendar import HOUR_MS, Calendar
+from processors.facts import BUYER, Message
+from processors.rounds import Round
+from processors.ruleset import Rules, within
+from processors.sessions import first_response
+from schemas.types import DAY_MS
+
+SIZES_MS: Final = (300_000, HOUR_MS, DAY_MS)
+Definition = Literal["all", "platform"]
+
+
+class WindowKey(NamedTuple):
+    """A window of one agent of one shop."""
+
+    shop_id: str
+    agent_id: str
+    start: int
+    size_ms: int
+    definition: Definition
+
+
+class WindowSums:
+    """Sums of one window; also one buyer's share of it. `responses`: rounded capped response ms -> rounds."""
+
+    __slots__ = (
+        "answered",
+        "answered_in_target",
+        "buyers_replied",
+        "buyers_wrote",
+        "first_in_target",
+        "first_ms_sum",
+        "first_responses",
+        "response_ms_sum",
+        "responses",
+        "revision",
+        "rounds",
+    )
+
+    def __init__(self) -> None:
+        self.revision = 0
+        self.rounds = 0
+        self.answered = 0
+        self.answered_in_target = 0
+        self.response_ms_sum = 0
+        self.first_responses = 0
+        self.first_ms_sum = 0
+        self.first_in_target = 0
+        self.buyers_wrote = 0
+        self.buyers_replied = 0
+        self.responses: dict[int, int] = {}
+
+    def add(self, share: "WindowSums", sign: int = 1) -> None:
+        """Adds a buyer's share, or takes it back with sign -1."""
+        self.revision += sign * share.revision
+        self.rounds += sign * share.rounds
+        self.answered += sign * share.answered
+        self.answered_in_target += sign * share.answered_in_target
+        self.response_ms_sum += sign * share.response_ms_sum
+        self.first_responses += sign * share.first_responses
+        self.first_ms_sum += sign * share.first_ms_sum
+        self.first_in_target += sign * share.first_in_target
+        self.buyers_wrote += sign * share.buyers_wrote
+        self.buyers_replied += sign * share.buyers_replied
+        for value, count in share.responses.items():
+            left = self.responses.get(value, 0) + sign * count
+            if left:
+                self.responses[value] = left
+            else:
+                del self.responses[value]
+
+    @property
+    def has_row(self) -> bool:
+        """A window with neither a round nor a first response has no row."""
+        return self.rounds > 0 or self.first_responses > 0
+
+
+Shares = dict[WindowKey, WindowSums]
+
+
+def rounded(value: int, cap: int) -> int:
+    """A response in ms at the histogram's precision: three significant digits, error at most 0.5 %; the cap stays exact.
+
+    Whole seconds stay exact, and a window holds a bounded number of values. The histogram is keyed by the value itself,
+    so that its readers (SQL among them) need no decoding.
+    """
+    step = 1
+    while value // step >= 1000:
+        step *= 10
+    return min((value + step // 2) // step * step, cap)
+
+
+def percentile(histogram: Iterable[tuple[int, int]], total: int, percent: int) -> int:
+    """Nearest rank: the smallest value with at least `percent` % of `total` counts at or below it."""
+    ranked = sorted(histogram)
+    seen = 0
+    for value, count in ranked:
+        seen += count
+        if seen * 100 >= percent * total:
+            return value
+    return ranked[-1][0]
+
+
+def thread_shares(
+    shop_id: str, agent_id: str, thread: Sequence[Message], rounds: Sequence[Round], rules: Rules, days: Calendar
+) -> Shares:
+    """What one (buyer, agent, local day) adds to the agent's windows. `thread`: all its messages, ordered."""
+    shares: Shares = defaultdict(WindowSums)
+    revision = len(thread)
+    wrote: set[WindowKey] = set()
+    for message in thread:
+        if message.mode == BUYER:
+            wrote.update(_keys(shop_id, agent_id, message.time, rules, days))
+    if not wrote:
+        return shares
+    replied = any(message.effective for message in thread)
+    for key in wrote:
+        share = shares[key]
+        share.revision = revision
+        if key.size_ms == DAY_MS:
+            share.buyers_wrote = 1
+            share.buyers_replied = int(replied)
+    for round_ in rounds:
+        response = round_.response_ms
+        for key in _keys(shop_id, agent_id, round_.opening.time, rules, days):
+            share = shares[key]
+            share.rounds += 1
+            if response is not None:
+                capped = min(response, rules.response_cap_ms)
+                share.answered += 1
+                share.answered_in_target += response <= rules.response_target_ms
+                share.response_ms_sum += capped
+                value = rounded(capped, rules.response_cap_ms)
+                share.responses[value] = share.responses.get(value, 0) + 1
+    return shares
+
+
+def session_shares(shop_id: str, session: Sequence[Message], rules: Rules, days: Calendar) -> Shares:
+    """What one session adds: the first response to the replying agent's `all` windows.
+
+    Every agent who replied in it gets a share, if only of the revision: a message that comes late may make the
+    first response theirs, or take it from them.
+    """
+    shares: Shares = defaultdict(WindowSums)
+    agents = {message.agent_id for message in session if message.effective}
+    if not agents:
+        return shares
+    starts = {
+        (days.window_start(message.time, size), size)
+        for message in session
+        if message.mode == BUYER
+        for size in SIZES_MS
+    }
+    for agent_id in agents:
+        for start, size in starts:
+            shares[WindowKey(shop_id, agent_id, start, size, "all")].revision = len(session)
+    first = first_response(session)
+    if first is not None:
+        for size in SIZES_MS:
+            start = days.window_start(first.asked.time, size)
+            share = shares[WindowKey(shop_id, first.reply.agent_id, start, size, "all")]
+            share.first_responses = 1
+            share.first_ms_sum = first.response_ms
+            share.first_in_target = int(first.response_ms <= rules.first_response_target_ms)
+    return shares
+
+
+def in_platform_hours(time: int, rules: Rules, days: Calendar) -> bool:
+    """Whether a round opened then counts in the `platform` definition: 08:00 <= t < 23:00."""
+    return within(rules.platform_hours, days.ms_of_day(time))
+
+
+def _keys(shop_id: str, agent_id: str, time: int, rules: Rules, days: Calendar) -> list[WindowKey]:
+    starts = [(days.window_start(time, size), size) for size in SIZES_MS]
+    keys = [WindowKey(shop_id, agent_id, start, size, "all") for start, size in starts]
+    if in_platform_hours(time, rules, days):
+        keys += [WindowKey(shop_id, agent_id, start, size, "platform") for start, size in starts]
+    return keys

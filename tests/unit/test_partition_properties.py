@@ -1,0 +1,213 @@
+"""The core's promises: results depend on the set of events alone, whatever the order, batches, repetition and crashes."""
+
+import random
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sale_strategies import events, record, sales
+
+from processors.partition import Flush, Incoming, Partition
+from processors.reference import Reference
+from processors.results import Results, results
+from processors.ruleset import default_book
+
+BOOK = default_book()
+NOW = 2**61
+FOREVER = 2**61
+LOOSE = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+
+Sale = list[dict[str, Any]]
+
+
+def fresh(writer: bytes = b"w") -> Partition:
+    return Partition(0, BOOK, writer=writer, horizon_ms=FOREVER)
+
+
+def rows(partition: Partition) -> Results:
+    partition.settle()
+    return results(partition.buyers_by_id.values(), partition.windows, partition.boards, Reference(), BOOK, NOW)
+
+
+def expected(sale: Sale) -> Results:
+    partition = fresh()
+    for event in sale:
+        partition.apply([record(event)])
+    return rows(partition)
+
+
+@given(sales, st.randoms(use_true_random=False))
+@settings(LOOSE, max_examples=300)
+def test_incremental_batches_in_any_order_equal_one_derivation(sale: Sale, rnd: random.Random) -> None:
+    shuffled = sale + rnd.choices(sale, k=len(sale) // 3)
+    if rnd.random() < 0.7:
+        rnd.shuffle(shuffled)
+    else:
+        shuffled.sort(key=lambda event: (event["time"], event["id"]))  # mostly the incremental path
+    partition = fresh()
+    for event in shuffled:
+        partition.apply([record(event)])
+        if rnd.random() < 0.5:
+            partition.flush()
+    assert rows(partition) == expected(sale)
+
+
+@given(st.lists(events(), min_size=2, max_size=25), st.randoms(use_true_random=False))
+@settings(LOOSE, max_examples=200)
+def test_conflicting_contents_end_the_same_in_any_order(sale: Sale, rnd: random.Random) -> None:
+    shuffled = list(sale)
+    rnd.shuffle(shuffled)
+    assert expected(shuffled) == expected(sale)
+
+
+class Log:
+    """What Kafka would hold: per topic the records in order, the compacted state, and the outputs in order."""
+
+    def __init__(self, sale: Sale) -> None:
+        self.topics: dict[str, list[Incoming]] = {}
+        for event in sale:
+            incoming = record(event)
+            topic = self.topics.setdefault(incoming.topic, [])
+            topic.append(incoming._replace(offset=len(topic)))
+        self.committed = dict.fromkeys(self.topics, 0)
+        self.state: dict[bytes, bytes] = {}
+        self.outputs: list[tuple[str, bytes, dict[str, Any]]] = []
+
+    def write_state(self, flush: Flush) -> None:
+        for key, value in flush.state:
+            if value is None:
+                self.state.pop(key, None)
+            else:
+                self.state[key] = value
+
+    def send(self, outputs: list[tuple[str, bytes, bytes]]) -> None:
+        self.outputs += [(topic, key, orjson.loads(value)) for topic, key, value in outputs]
+
+    def final(self) -> dict[tuple[str, bytes], dict[str, Any]]:
+        """Per key the highest revision; of equal ones the later in the log."""
+        best: dict[tuple[str, bytes], dict[str, Any]] = {}
+        for topic, key, value in self.outputs:
+            known = best.get((topic, key))
+            if known is None or value["revision"] >= known["revision"]:
+                best[topic, key] = value
+        return {
+            key: value
+            for key, value in best.items()
+            if value.get("status") not in ("void", "cleared") and _has_figures(value)
+        }
+
+
+def _has_figures(value: dict[str, Any]) -> bool:
+    """A partial that is all zero shows no row."""
+    if "partition" not in value:
+        return True
+    plain = {k: v for k, v in value.items() if k not in ("partition", "revision", "window_seconds", "response_cap_ms")}
+    return any(isinstance(v, int) and v for v in plain.values()) or value.get("paid_amount", "0.00") != "0.00"
+
+
+def run(log: Log, rnd: random.Random, crashes: int) -> None:
+    """Workers one after another: each reads from the committed offsets in an interleaving of its own, and may die
+    before, between and after the writes of a flush."""
+    for life in range(crashes + 1):
+        partition = fresh(writer=b"w%d" % life)
+        partition.restore(log.state.items())
+        position = dict(log.committed)
+        dies = life < crashes
+        while any(position[topic] < len(records) for topic, records in log.topics.items()):
+            for _ in range(rnd.randint(1, 3)):
+                topic = rnd.choice([t for t, r in log.topics.items() if position[t] <= len(r)])
+                take = rnd.randint(1, 8)
+                batch = log.topics[topic][position[topic] : position[topic] + take]
+                partition.apply(batch)
+                position[topic] += len(batch)
+            flush = partition.flush()
+            if dies and rnd.random() < 0.2:
+                break  # before anything was written
+            log.write_state(flush)
+            if dies and rnd.random() < 0.2:
+                log.send(flush.outputs[: rnd.randint(0, len(flush.outputs))])
+                break  # in the middle of the outputs
+            log.send(flush.outputs)
+            if dies and rnd.random() < 0.2:
+                break  # before the commit
+            log.committed = dict(position)
+
+
+@given(sales, st.randoms(use_true_random=False), st.integers(0, 3))
+@settings(LOOSE, max_examples=400)
+def test_crashes_at_every_boundary_leave_the_outputs_of_an_undisturbed_run(
+    sale: Sale, rnd: random.Random, crashes: int
+) -> None:
+    disturbed, undisturbed = Log(sale), Log(sale)
+    run(undisturbed, random.Random(0), crashes=0)
+    run(disturbed, rnd, crashes)
+    assert disturbed.final() == undisturbed.final()
+
+
+@pytest.mark.slow
+@given(sales, st.randoms(use_true_random=False), st.integers(1, 6))
+@settings(LOOSE, max_examples=5000)
+def test_crashes_at_every_boundary_at_length(sale: Sale, rnd: random.Random, crashes: int) -> None:
+    disturbed, undisturbed = Log(sale), Log(sale)
+    run(undisturbed, random.Random(0), crashes=0)
+    run(disturbed, rnd, crashes)
+    assert disturbed.final() == undisturbed.final()
+
+
+@given(sales, st.randoms(use_true_random=False))
+@settings(LOOSE, max_examples=150)
+def test_outputs_are_the_rows_of_a_replay(sale: Sale, rnd: random.Random) -> None:
+    log = Log(sale)
+    run(log, rnd, crashes=0)
+    final = log.final()
+    want = expected(sale)
+    flags = sorted(v["flag_id"] for (topic, _), v in final.items() if topic == "audit.flags")
+    assert flags == sorted(row["flag_id"] for row in want.flags)
+    rounds = {v["round_id"]: v["revision"] for (topic, _), v in final.items() if topic == "audit.rounds"}
+    assert rounds == {row["round_id"]: row["revision"] for row in want.response_rounds}
+    tasks = {v["task_id"]: v for (topic, _), v in final.items() if topic == "audit.call_tasks"}
+    assert tasks == {row["task_id"]: row for row in want.call_tasks}
+    windows = [v for (topic, _), v in final.items() if topic == "audit.windows"]
+    assert sum(v["rounds"] for v in windows) == sum(row["rounds"] for row in want.response_windows)
+    assert sum(v["revision"] for v in windows if v["rounds"] or v["first_responses"]) == sum(
+        row["revision"] for row in want.response_windows
+    )
+
+
+def test_state_restored_by_another_writer_is_the_same_state() -> None:
+    sale = _fixed_sale()
+    log = Log(sale)
+    run(log, random.Random(1), crashes=0)
+    other = fresh(writer=b"other")
+    other.restore(log.state.items())
+    assert rows(other) == expected(sale)
+    assert other.flush() == Flush([], [], [])
+
+
+def _fixed_sale() -> Sale:
+    rnd = random.Random(5)
+    texts = ["在吗", "还没有付款哦", "马上付款", "这个不行"]
+    sale: Sale = []
+    for number in range(60):
+        sender = rnd.choice(["buyer", "agent"])
+        data = {
+            "shop_id": "s",
+            "buyer_id": f"b{number % 3}",
+            "agent_id": "a1",
+            "sender": sender,
+            "text": rnd.choice(texts),
+        }
+        time = f"2026-11-11T10:{number:02d}:00+08:00"
+        sale.append(
+            {
+                "specversion": "1.0",
+                "id": f"m{number}",
+                "source": "t",
+                "type": "chat.message",
+                "time": time,
+                "data": data,
+            }
+        )
+    return sale
