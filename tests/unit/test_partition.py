@@ -1,0 +1,163 @@
+"""What a partition rejects, forgets and remembers; one case per rule."""
+
+from typing import Any
+
+import orjson
+import pytest
+from sale_strategies import record
+
+from processors.partition import Incoming, Partition
+from processors.ruleset import default_book, parse_rulesets
+from processors.windows import percentile, rounded
+from schemas.types import DAY_MS, format_time, parse_time
+
+BOOK = default_book()
+T0 = parse_time("2026-11-11T10:00:00+08:00")
+
+
+def message(number: int, time: int = T0, text: str = "在吗", sender: str = "buyer", **more: Any) -> dict[str, Any]:
+    data = {"shop_id": "s", "buyer_id": "b", "agent_id": "a", "sender": sender, "text": text, **more}
+    return {
+        "specversion": "1.0",
+        "id": f"m{number}",
+        "source": "t",
+        "type": "chat.message",
+        "time": format_time(time, "Asia/Shanghai"),
+        "data": data,
+    }
+
+
+def fresh(horizon_days: int = 35, book: Any = BOOK) -> Partition:
+    return Partition(3, book, writer=b"w", horizon_ms=horizon_days * DAY_MS)
+
+
+def rejected(partition: Partition) -> list[tuple[str, str]]:
+    return [(row["reason"], row["error"]) for row in map(orjson.loads, partition.flush().rejected)]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"value": b"{"}, "not_json"),
+        ({"value": b"\xff\x00"}, "not_json"),
+        ({"key": b"s|other"}, "wrong_key"),
+        ({"key": None}, "wrong_key"),
+        ({"topic": "commerce.orders"}, "wrong_topic"),
+        ({"timestamp_ms": T0 - 3_600_001}, "future"),
+    ],
+)
+def test_a_record_that_is_no_event_is_rejected_with_its_reason_and_origin(change: dict[str, Any], reason: str) -> None:
+    partition = fresh()
+    incoming = record(message(1), offset=7)._replace(**change)
+    partition.apply([incoming])
+    flush = partition.flush()
+    (row,) = map(orjson.loads, flush.rejected)
+    assert (row["reason"], row["topic"], row["partition"], row["offset"]) == (reason, incoming.topic, 0, 7)
+    assert not flush.state
+    assert not flush.outputs
+    if reason == "not_json" and row["raw_encoding"] == "base64":
+        assert row["raw"] == "/wA="
+    else:
+        assert row["raw"].encode() == incoming.value
+
+
+def test_an_hour_ahead_of_the_clock_is_still_accepted() -> None:
+    partition = fresh()
+    partition.apply([record(message(1))._replace(timestamp_ms=T0 - 3_600_000)])
+    assert rejected(partition) == []
+
+
+def test_the_same_bytes_again_are_a_duplicate_and_other_content_a_conflict() -> None:
+    partition = fresh()
+    partition.apply([record(message(1)), record(message(1)), record({**message(1), "extension": "ignored"})])
+    assert rejected(partition) == []
+    partition.apply([record(message(1, text="不一样"))])
+    assert [reason for reason, _ in rejected(partition)] == ["conflict"]
+    assert partition.facts == 1
+
+
+def test_a_fact_beyond_the_horizon_is_late_and_one_inside_is_not() -> None:
+    partition = fresh(horizon_days=2)
+    partition.apply([record(message(1)), record(message(2, T0 - 2 * DAY_MS)), record(message(3, T0 - 2 * DAY_MS - 1))])
+    assert [reason for reason, _ in rejected(partition)] == ["late"]
+    assert partition.facts == 2
+
+
+def test_buyers_without_facts_inside_the_horizon_are_forgotten_with_their_state() -> None:
+    partition = fresh(horizon_days=2)
+    partition.apply([record(message(1))])
+    (key,) = [key for key, _ in partition.flush().state]
+    late = message(2, T0 + 3 * DAY_MS)
+    late["data"]["buyer_id"] = "newer"
+    partition.apply([record(late)])
+    state = partition.flush().state
+    assert (key, None) in state
+    assert partition.buyers == 1
+    assert all(window.start >= T0 for window in partition.windows)
+
+
+def test_only_the_changed_day_of_a_buyer_is_written_again() -> None:
+    partition = fresh()
+    partition.apply([record(message(1)), record(message(2, T0 + DAY_MS))])
+    assert len(partition.flush().state) == 2
+    partition.apply([record(message(3, T0 + DAY_MS + 1))])
+    assert len(partition.flush().state) == 1
+
+
+def test_a_repeated_fact_sends_its_buyers_records_again() -> None:
+    partition = fresh()
+    partition.apply([record(message(1)), record(message(2, T0 + 1000, "不行", "agent"))])
+    first = partition.flush().outputs
+    assert partition.flush().outputs == []
+    partition.apply([record(message(2, T0 + 1000, "不行", "agent"))])
+    assert sorted(partition.flush().outputs) == sorted(first)
+
+
+def test_a_ruleset_change_is_judged_by_event_time() -> None:
+    book = parse_rulesets(
+        "name: x\nversion: '1'\n---\nversion: '2'\neffective_from: 2026-11-11T11:00:00+08:00\n"
+        "phrases: {forbidden: [绝对没有]}\n"
+    )
+    partition = fresh(book=book)
+    texts = [(T0, "这个不行"), (T0 + 1, "绝对没有"), (T0 + 3_600_000, "这个不行"), (T0 + 3_600_001, "绝对没有")]
+    partition.apply([record(message(n, time, text, "agent")) for n, (time, text) in enumerate(texts)])
+    flags = [orjson.loads(value) for topic, _, value in partition.flush().outputs if topic == "audit.flags"]
+    assert sorted((flag["message_id"], flag["ruleset"]) for flag in flags) == [("m0", "x@1"), ("m3", "x@2")]
+
+
+def test_a_shop_may_have_rules_of_its_own() -> None:
+    book = parse_rulesets("name: x\nversion: '1'\nshops: {s: {phrases: {forbidden: [绝对没有]}}}\n")
+    partition = fresh(book=book)
+    partition.apply([record(message(1, T0, "这个不行", "agent")), record(message(2, T0 + 1, "绝对没有", "agent"))])
+    flags = [orjson.loads(value) for topic, _, value in partition.flush().outputs if topic == "audit.flags"]
+    assert [flag["message_id"] for flag in flags] == ["m2"]
+
+
+def test_whole_seconds_and_the_cap_are_exact_in_percentiles() -> None:
+    assert [rounded(value, 600_000) for value in (0, 999, 1234, 12_345, 20_000, 123_456, 599_999, 600_000)] == [
+        0,
+        999,
+        1230,
+        12_300,
+        20_000,
+        123_000,
+        600_000,
+        600_000,
+    ]
+    assert all(abs(rounded(v, 600_000) - v) <= v * 0.005 for v in range(0, 600_001, 7))
+
+
+def test_percentiles_are_nearest_rank() -> None:
+    assert [percentile([(10, 1), (20, 1), (30, 2)], 4, p) for p in (50, 90, 99)] == [20, 30, 30]
+    assert percentile([(30, 1), (10, 99)], 100, 99) == 10
+
+
+def test_records_of_the_state_topic_can_hold_any_ids() -> None:
+    odd = message(1)
+    odd["data"] |= {"shop_id": "s|x\0", "buyer_id": 'b"\0|'}
+    partition = fresh()
+    key = f"{odd['data']['shop_id']}|{odd['data']['buyer_id']}".encode()
+    partition.apply([Incoming("chat.messages", 0, 0, key, orjson.dumps(odd))])
+    other = fresh()
+    other.restore([(k, v) for k, v in partition.flush().state if v is not None])
+    assert list(other.buyers_by_id) == [("s|x\0", 'b"\0|')]
