@@ -18,6 +18,7 @@ class Calendar:
         self.zone_name = zone_name
         self._zone = zone(zone_name)
         self._offsets: dict[int, int] = {}
+        self._day_starts: dict[int, int] = {}
 
     def offset(self, ms: int) -> int:
         """The zone's offset from UTC at that instant, in ms. Offsets change on quarter hours at the finest."""
@@ -34,10 +35,14 @@ class Calendar:
         return (ms + self.offset(ms)) % DAY_MS
 
     def day_start(self, ms: int) -> int:
-        """The local midnight that begins the day of `ms`."""
-        offset = self.offset(ms)
-        midnight = (ms + offset) // DAY_MS * DAY_MS
-        return midnight - self.offset(midnight - offset)
+        """The local midnight that begins the day of `ms`. Midnights lie on quarter hours, as offsets do."""
+        quarter = ms // _QUARTER_MS
+        found = self._day_starts.get(quarter)
+        if found is None:
+            offset = self.offset(ms)
+            midnight = (ms + offset) // DAY_MS * DAY_MS
+            found = self._day_starts[quarter] = midnight - self.offset(midnight - offset)
+        return found
 
     def day_end(self, ms: int) -> int:
         """The local midnight that ends the day of `ms` (days may last 23 or 25 hours)."""

@@ -117,23 +117,23 @@ def thread_shares(
     """What one (buyer, agent, local day) adds to the agent's windows. `thread`: all its messages, ordered."""
     shares: Shares = defaultdict(WindowSums)
     revision = len(thread)
-    wrote: set[WindowKey] = set()
+    if not rounds:
+        return shares  # no buyer message either
+    slots: dict[tuple[int, bool], list[WindowSums]] = {}
     for message in thread:
         if message.mode == BUYER:
-            wrote.update(_keys(shop_id, agent_id, message.time, rules, days))
-    if not wrote:
-        return shares
+            slot = _slot(message.time, rules, days)
+            if slot not in slots:
+                slots[slot] = [shares[key] for key in _keys(shop_id, agent_id, message.time, slot[1], days)]
     replied = any(message.effective for message in thread)
-    for key in wrote:
-        share = shares[key]
+    for key, share in shares.items():
         share.revision = revision
         if key.size_ms == DAY_MS:
             share.buyers_wrote = 1
             share.buyers_replied = int(replied)
     for round_ in rounds:
         response = round_.response_ms
-        for key in _keys(shop_id, agent_id, round_.opening.time, rules, days):
-            share = shares[key]
+        for share in slots[_slot(round_.opening.time, rules, days)]:
             share.rounds += 1
             if response is not None:
                 capped = min(response, rules.response_cap_ms)
@@ -180,9 +180,12 @@ def in_platform_hours(time: int, rules: Rules, days: Calendar) -> bool:
     return within(rules.platform_hours, days.ms_of_day(time))
 
 
-def _keys(shop_id: str, agent_id: str, time: int, rules: Rules, days: Calendar) -> list[WindowKey]:
+def _slot(time: int, rules: Rules, days: Calendar) -> tuple[int, bool]:
+    """All messages of one slot fall into the same windows."""
+    return days.window_start(time, SIZES_MS[0]), in_platform_hours(time, rules, days)
+
+
+def _keys(shop_id: str, agent_id: str, time: int, platform: bool, days: Calendar) -> list[WindowKey]:
     starts = [(days.window_start(time, size), size) for size in SIZES_MS]
-    keys = [WindowKey(shop_id, agent_id, start, size, "all") for start, size in starts]
-    if in_platform_hours(time, rules, days):
-        keys += [WindowKey(shop_id, agent_id, start, size, "platform") for start, size in starts]
-    return keys
+    definitions: tuple[Definition, ...] = ("all", "platform") if platform else ("all",)
+    return [WindowKey(shop_id, agent_id, start, size, d) for d in definitions for start, size in starts]
