@@ -137,9 +137,10 @@ def fact_of(event: Event, rules: Rules) -> Fact | None:
         case ChatMessageEvent(data=data):
             of_agent = data.sender == "agent"
             hits = rules.phrases.find(data.text) if of_agent and data.text else ()
-            mode = data.reply_mode if of_agent else BUYER
-            digest = crc32(f"{data.content_type}\n{data.text}".encode())
-            return Message(time, id_, source, data.agent_id, mode, data.order_id, data.intent or None, digest, hits)
+            mode = (data.reply_mode or "human") if of_agent else BUYER
+            digest = crc32(f"{data.content_type or 'text'}\n{data.text}".encode())
+            order_id, intent = data.order_id or None, data.intent or None
+            return Message(time, id_, source, data.agent_id, mode, order_id, intent, digest, hits)
         case OrderPlacedEvent(data=order):
             lines = "\n".join(f"{i.sku_id}\t{i.title}\t{i.quantity}\t{i.unit_price}" for i in order.items)
             quantity = sum(item.quantity for item in order.items)
@@ -185,7 +186,7 @@ def _command(event: Event) -> Command | None:
 
 def same_content(one: Fact, other: Fact) -> bool:
     """Whether two facts with one (source, id) say the same; what the ruleset reads out of a text is no part of it."""
-    return one == other or _content(one) == _content(other)
+    return type(one) is type(other) and (one == other or _content(one) == _content(other))
 
 
 def counts_before(one: Fact, other: Fact) -> bool:

@@ -26,6 +26,11 @@ class Reference:
         self._agents = self._sales = None
         return "new" if known is None else "replaced"
 
+    @property
+    def newest(self) -> int:
+        """Time of the newest event, ms; far in the past when there is none."""
+        return max((event.time for event in self._events.values()), default=-(2**62))
+
     def counts(self, event: ReferenceEvent) -> bool:
         """Whether the event's content is the one that counts under its (source, id)."""
         return self._events.get((event.data.shop_id, event.source, event.id)) == event

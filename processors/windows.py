@@ -126,6 +126,8 @@ def thread_shares(
             if slot not in slots:
                 slots[slot] = [shares[key] for key in _keys(shop_id, agent_id, message.time, slot[1], days)]
     replied = any(message.effective for message in thread)
+    # the reply rate knows no hours: whoever wrote that day counts in both definitions' days
+    shares[WindowKey(shop_id, agent_id, days.day_start(thread[0].time), DAY_MS, "platform")]
     for key, share in shares.items():
         share.revision = revision
         if key.size_ms == DAY_MS:

@@ -56,7 +56,6 @@ class MemoryReplay:
         self._lines = 0
         self._accepted = 0
         self._disputed: set[Identity] = set()
-        self._newest_reference = -EVERYTHING
 
     def take(self, line: Line) -> None:
         """One input line: an event, a duplicate, or something to reject."""
@@ -68,7 +67,6 @@ class MemoryReplay:
             return
         if isinstance(event, AgentUpsertedEvent | SaleEventScheduledEvent):
             outcome = self._reference.add(event)
-            self._newest_reference = max(self._newest_reference, event.time)
         else:
             outcome = self._partition.add_event(event)
         if outcome == "new":
@@ -84,7 +82,7 @@ class MemoryReplay:
         partition.settle()
         buyers = partition.buyers_by_id.values()
         now = max((buyer.newest for buyer in buyers), default=-EVERYTHING)
-        now = max(now, self._newest_reference)
+        now = max(now, self._reference.newest)
         rows = results(buyers, partition.windows, partition.boards, self._reference, self._book, now)
         self._rejected.sort(key=lambda row: (row["file"], row["line"]))
         by_rule = Counter(flag["rule"] for flag in rows.flags)

@@ -23,10 +23,10 @@ class ChatMessage(Payload):
     buyer_id: Id
     agent_id: Id = Field(description="the service sub-account of this thread, whoever sends")
     sender: Literal["buyer", "agent"]
-    reply_mode: Literal["human", "assisted", "auto"] = Field("human", description="agent only")
+    reply_mode: Literal["human", "assisted", "auto"] | None = Field("human", description="agent only; null: human")
     text: str = Field(description="may be empty")
-    content_type: str = "text"
-    order_id: Id | None = None
+    content_type: str | None = "text"
+    order_id: str | None = Field(None, max_length=256, description="empty: none")
     intent: str | None = Field(None, description="payment_reminder where the sending tool says so")
 
 
@@ -35,7 +35,7 @@ class OrderItem(Payload):
 
     sku_id: str
     title: str
-    quantity: int = Field(ge=0)
+    quantity: int = Field(ge=0, le=1_000_000)
     unit_price: Fen
 
 

@@ -18,7 +18,11 @@ class Topic:
     partitions: int | None = None
     compacted: bool = False
     retention_days: int | None = None
+    max_message_bytes: int | None = None
+    """where records may be larger than a source record: a rejected one is kept whole inside JSON"""
 
+
+LARGEST_RECORD_BYTES: Final = 8 * 1024 * 1024
 
 CHAT: Final = "chat.messages"
 ORDERS: Final = "commerce.orders"
@@ -107,6 +111,7 @@ TOPICS: Final[tuple[Topic, ...]] = (
         ("rejected",),
         "records that are no events, with bytes, origin, reason",
         retention_days=-1,
+        max_message_bytes=LARGEST_RECORD_BYTES,
     ),
     Topic(
         STATE,
@@ -115,6 +120,7 @@ TOPICS: Final[tuple[Topic, ...]] = (
         ("state",),
         "the workers' facts by buyer and day; internal",
         compacted=True,
+        max_message_bytes=LARGEST_RECORD_BYTES,
     ),
 )
 

@@ -14,15 +14,18 @@ from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _RFC3339_NO_OFFSET = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?", re.ASCII)
-_AMOUNT = re.compile(r"(\d{1,13})(?:\.(\d{1,2}))?", re.ASCII)
+_AMOUNT = re.compile(r"(\d{1,10})(?:\.(\d{1,2}))?", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY_MS = 86_400_000
+# a zero time or a far-away sentinel is a producer's mistake, and beyond ClickHouse's DateTime64
+_FIRST = (datetime(2000, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
+_LAST = (datetime(2200, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
 
 
 def parse_time(value: object) -> int:
     """RFC 3339 text with an offset -> milliseconds since the epoch; finer digits are cut (contract §1).
 
-    Raises ValueError naming what is wrong: not a text, not RFC 3339, or no offset.
+    Raises ValueError naming what is wrong: not a text, not RFC 3339, no offset, or not in the years 2000 to 2199.
     """
     if not isinstance(value, str):
         raise ValueError("must be an RFC 3339 text with an offset")
@@ -34,7 +37,10 @@ def parse_time(value: object) -> int:
         since = datetime.fromisoformat(value.upper()) - _EPOCH
     except (ValueError, OverflowError):
         raise ValueError(f"is not a real date and time, got {value!r}") from None
-    return since.days * DAY_MS + since.seconds * 1000 + since.microseconds // 1000
+    ms = since.days * DAY_MS + since.seconds * 1000 + since.microseconds // 1000
+    if not _FIRST <= ms < _LAST:
+        raise ValueError(f"must lie in the years 2000 to 2199, got {value!r}")
+    return ms
 
 
 @lru_cache(maxsize=64)
@@ -79,6 +85,6 @@ Fen = Annotated[
     int,
     BeforeValidator(parse_amount),
     PlainSerializer(format_amount, return_type=str, when_used="json"),
-    WithJsonSchema({"type": "string", "pattern": r"^\d{1,13}(\.\d{1,2})?$", "description": "CNY, decimal string"}),
+    WithJsonSchema({"type": "string", "pattern": r"^\d{1,10}(\.\d{1,2})?$", "description": "CNY, decimal string"}),
 ]
 Id = Annotated[str, Field(min_length=1, max_length=256)]
