@@ -1,0 +1,241 @@
+# ruff: noqa: S608 - what is put into the texts is fixed in this file
+"""The queries behind the web: every figure it shows is read here, as plain dicts, with bound parameters.
+
+Only names fixed in this file are put into the SQL texts; values are bound. Instants are ints of
+milliseconds since the epoch and amounts ints of fen, as everywhere inside the program.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+import orjson
+
+from sinks.database import Database
+
+Row = dict[str, Any]
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MS: Final = timedelta(milliseconds=1)
+_MAX_LIMIT: Final = 1000
+BUCKET_MS: Final = 900_000
+"""Counts come in quarters of an hour, which every time zone's hours and days are made of."""
+
+
+class ReadModel:
+    """Reads the views of contract §3. Every method may raise DatabaseError or DatabaseUnavailableError."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def ping(self) -> None:
+        """Return when the database answers."""
+        self._db.ping()
+
+    def fingerprint(self) -> str:
+        """A text that differs whenever rows were inserted; cheap, it reads no rows."""
+        rows = self._db.query(
+            "SELECT table, sum(rows) AS n, max(max_block_number) AS block, max(modification_time) AS at"
+            " FROM system.parts WHERE database = {database:String} AND active GROUP BY table ORDER BY table",
+            {"database": self._db.name},
+        )
+        return repr([tuple(row.values()) for row in rows])
+
+    # ---- the hourly leaderboard ----------------------------------------------------------------------------------
+
+    def leaderboard(self, at_ms: int, shop_id: str | None = None) -> list[Row]:
+        """The rows of the hour that holds `at_ms`, ranked first, the silent row last, for one shop or all."""
+        return self._rows(
+            "SELECT l.*, a.name AS name FROM leaderboard_hourly AS l"
+            " LEFT JOIN agents AS a ON a.shop_id = l.shop_id AND a.agent_id = l.agent_id"
+            f" WHERE {_HOUR.format(column='l.hour_start')}{_and_shop(shop_id, 'l.')}"
+            " ORDER BY l.shop_id, l.agent_id = '', l.rank, l.agent_id",
+            {"at": at_ms, "shop": shop_id or ""},
+        )
+
+    def ranks(self, at_ms: int, shop_id: str | None = None) -> dict[tuple[str, str], int]:
+        """(shop, agent) -> rank in the hour that holds `at_ms`."""
+        rows = self._rows(
+            "SELECT shop_id, agent_id, rank FROM leaderboard_hourly"
+            f" WHERE {_HOUR.format(column='hour_start')}{_and_shop(shop_id)} AND agent_id != ''",
+            {"at": at_ms, "shop": shop_id or ""},
+        )
+        return {(row["shop_id"], row["agent_id"]): row["rank"] for row in rows}
+
+    def hour_totals(self, from_ms: int, to_ms: int, shop_id: str | None = None) -> list[Row]:
+        """One row a shop and hour in [from, to): shop_id, hour_start, paid_amount (fen), orders_paid."""
+        return self._rows(
+            "SELECT shop_id, hour_start, sum(paid_amount) AS paid_amount, sum(orders_paid) AS orders_paid"
+            " FROM leaderboard_partials FINAL WHERE hour_start >= fromUnixTimestamp64Milli({from:Int64})"
+            f" AND hour_start < fromUnixTimestamp64Milli({{to:Int64}}){_and_shop(shop_id)}"
+            " GROUP BY shop_id, hour_start ORDER BY shop_id, hour_start",
+            {"from": from_ms, "to": to_ms, "shop": shop_id or ""},
+        )
+
+    def latest_hour(self, shop_id: str | None = None) -> int | None:
+        """Start of the latest hour that has rows; None when there is none."""
+        rows = self._rows(
+            f"SELECT max(hour_start) AS at, count() AS n FROM leaderboard_hourly WHERE true{_and_shop(shop_id)}",
+            {"shop": shop_id or ""},
+        )
+        return rows[0]["at"] if rows and rows[0]["n"] else None
+
+    def sale_events(self, from_ms: int, to_ms: int) -> list[Row]:
+        """The sale events that touch [from, to), latest start first; `targets` decoded, its amounts still texts."""
+        rows = self._rows(
+            "SELECT * FROM sale_events WHERE starts_at < fromUnixTimestamp64Milli({to:Int64})"
+            " AND ends_at > fromUnixTimestamp64Milli({from:Int64}) ORDER BY shop_id, starts_at DESC, sale_event_id",
+            {"from": from_ms, "to": to_ms},
+        )
+        for row in rows:
+            row["targets"] = _json(row["targets"])
+        return rows
+
+    def last_event_ms(self) -> int | None:
+        """Time of the newest event that has come in; None when there is none."""
+        # no FINAL and no condition: answered from the parts' min and max of the partition key, without reading rows
+        row = self._rows("SELECT max(time) AS at, count() AS n FROM raw_events", {})[0]
+        return row["at"] if row["n"] else None
+
+    def waiting_events(self, now_ms: int) -> int:
+        """Events of the last hour that came in after the newest result was written, by more than ten seconds.
+
+        Some events change no result, so a handful means nothing; many mean that no worker keeps up.
+        """
+        return int(
+            self._rows(
+                "SELECT count() AS n FROM raw_events WHERE time > fromUnixTimestamp64Milli({now:Int64} - 3600000)"
+                " AND type IN ('chat.message', 'order.placed', 'payment.succeeded') AND ingested_at > 10 +"
+                " (SELECT max(written_at) FROM window_partials"
+                " WHERE window_start > fromUnixTimestamp64Milli({now:Int64} - 90000000))",
+                {"now": now_ms},
+            )[0]["n"]
+        )
+
+    # ---- flags -----------------------------------------------------------------------------------------------------
+
+    def flags(self, filters: Mapping[str, str], limit: int, after: tuple[int, str] | None = None) -> list[Row]:
+        """Flags, newest first, at most `limit`; `filters` by column; `after`: the last (occurred_at, flag_id) seen."""
+        where, params = _filters(
+            filters, ("status", "rule", "agent_id", "shop_id", "buyer_id", "severity", "qc_status")
+        )
+        if after is not None:
+            where += " AND (occurred_at, flag_id) < (fromUnixTimestamp64Milli({at:Int64}), {id:String})"
+            params |= {"at": after[0], "id": after[1]}
+        return self._flags(f"SELECT * FROM flags WHERE {where} ORDER BY occurred_at DESC, flag_id DESC", params, limit)
+
+    def flag(self, flag_id: str) -> Row | None:
+        """One flag, or None."""
+        rows = self._flags("SELECT * FROM flags WHERE flag_id = {id:String}", {"id": flag_id}, 1)
+        return rows[0] if rows else None
+
+    def flag_counts(self, filters: Mapping[str, str]) -> list[Row]:
+        """rule, count of the flags that `filters` select, most first."""
+        where, params = _filters(filters, ("status", "rule", "agent_id", "shop_id", "severity", "qc_status"))
+        return self._rows(
+            f"SELECT rule, count() AS count FROM flags WHERE {where} GROUP BY rule ORDER BY count DESC, rule",
+            params,
+        )
+
+    def flag_buckets(self, from_ms: int, to_ms: int, shop_id: str | None = None) -> list[Row]:
+        """Raised flags in [from, to): shop_id, rule, severity, bucket (ms, start of a quarter of an hour), count."""
+        return self._rows(
+            "SELECT shop_id, rule, severity,"
+            f" intDiv(toUnixTimestamp64Milli(occurred_at), {BUCKET_MS}) * {BUCKET_MS} AS bucket, count() AS count"
+            " FROM flags WHERE status = 'raised' AND occurred_at >= fromUnixTimestamp64Milli({from:Int64})"
+            f" AND occurred_at < fromUnixTimestamp64Milli({{to:Int64}}){_and_shop(shop_id)}"
+            " GROUP BY shop_id, rule, severity, bucket",
+            {"from": from_ms, "to": to_ms, "shop": shop_id or ""},
+        )
+
+    # ---- follow-up calls -------------------------------------------------------------------------------------------
+
+    def tasks(self, filters: Mapping[str, str], limit: int, after: tuple[int, str] | None = None) -> list[Row]:
+        """Call tasks, due first, at most `limit`; `after`: the last (due_at, task_id) seen."""
+        where, params = _filters(filters, ("status", "shop_id", "buyer_id", "priority"))
+        if after is not None:
+            where += " AND (due_at, task_id) > (fromUnixTimestamp64Milli({at:Int64}), {id:String})"
+            params |= {"at": after[0], "id": after[1]}
+        return self._limited(f"SELECT * FROM call_tasks WHERE {where} ORDER BY due_at, task_id", params, limit)
+
+    def task(self, task_id: str) -> Row | None:
+        """One call task, or None."""
+        rows = self._limited("SELECT * FROM call_tasks WHERE task_id = {id:String}", {"id": task_id}, 1)
+        return rows[0] if rows else None
+
+    def task_counts(self, now_ms: int, shop_id: str | None = None) -> Row:
+        """Counts: open, claimed (claimed or called), overdue and high (of both), revisit (a revisit call is due)."""
+        return self._rows(
+            "SELECT countIf(status = 'open') AS open, countIf(status IN ('claimed', 'called')) AS claimed,"
+            " countIf(status IN ('open', 'claimed', 'called') AND due_at < fromUnixTimestamp64Milli({now:Int64})) AS overdue,"
+            " countIf(status IN ('open', 'claimed', 'called') AND priority = 'high') AS high,"
+            " countIf(status = 'resolved' AND revisit_due_at <= fromUnixTimestamp64Milli({now:Int64})) AS revisit"
+            f" FROM call_tasks WHERE true{_and_shop(shop_id)}",
+            {"now": now_ms, "shop": shop_id or ""},
+        )[0]
+
+    # ---- one buyer's time line -------------------------------------------------------------------------------------
+
+    def transcript(self, shop_id: str, buyer_id: str, limit: int) -> dict[str, list[Row]]:
+        """The newest `limit` rows of each source view for that buyer, newest first, by event type (reviews carry their own)."""
+        return {
+            kind: self._limited(
+                f"SELECT * FROM {view} WHERE shop_id = {{shop:String}} AND buyer_id = {{buyer:String}} ORDER BY time DESC",
+                {"shop": shop_id, "buyer": buyer_id},
+                limit,
+            )
+            for kind, view in _TIME_LINE.items()
+        }
+
+    # ---- reading rows ---------------------------------------------------------------------------------------------------
+
+    def _rows(self, sql: str, params: Mapping[str, Any]) -> list[Row]:
+        return [{key: _plain(value) for key, value in row.items()} for row in self._db.query(sql, params)]
+
+    def _limited(self, sql: str, params: Mapping[str, Any], limit: int) -> list[Row]:
+        return self._rows(sql + " LIMIT {limit:UInt32}", {**params, "limit": min(limit, _MAX_LIMIT)})
+
+    def _flags(self, sql: str, params: Mapping[str, Any], limit: int) -> list[Row]:
+        rows = self._limited(sql, params, limit)
+        for row in rows:
+            row["evidence"] = _json(row["evidence"]) or {}
+            row["message_id"], row["review_id"] = row["message_id"] or None, row["review_id"] or None
+            row["in_sale_event"] = bool(row["in_sale_event"])
+        return rows
+
+
+_TIME_LINE: Final[Mapping[str, str]] = {
+    "chat.message": "messages",
+    "order.placed": "orders",
+    "order.closed": "order_closings",
+    "payment.succeeded": "payments",
+    "payment.refunded": "refunds",
+    "review.posted": "reviews",
+}
+# every zone's hours are an hour long, so exactly one of a shop's hours starts in the 60 minutes up to an instant
+_HOUR: Final = (
+    "{column} <= fromUnixTimestamp64Milli({{at:Int64}}) AND {column} > fromUnixTimestamp64Milli({{at:Int64}} - 3600000)"
+)
+
+
+def _and_shop(shop_id: str | None, table: str = "") -> str:
+    return f" AND {table}shop_id = {{shop:String}}" if shop_id else ""
+
+
+def _filters(filters: Mapping[str, str], known: tuple[str, ...]) -> tuple[str, dict[str, Any]]:
+    """A WHERE text over known columns, and its parameters."""
+    used = {column: filters[column] for column in known if filters.get(column)}
+    return " AND ".join(["true", *(f"{column} = {{{column}:String}}" for column in used)]), dict(used)
+
+
+def _json(value: Any) -> Any:
+    return orjson.loads(value) if isinstance(value, str | bytes) and value else value
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return (value - _EPOCH) // _MS
+    if isinstance(value, Decimal):
+        return int(value * 100)
+    return value

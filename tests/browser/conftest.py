@@ -1,0 +1,47 @@
+"""A Chromium and a running wallboard. Skipped, with the reason, where Chromium or Playwright is not installed."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from wall_process import Wall
+
+CHROMIUM = os.environ.get("ZHENGDIAN_TEST_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+FLAGS = (
+    "--no-sandbox",  # containers run tests as root
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A headless Chromium with an empty profile. It ends with the module: Playwright's loop would be in the way of others."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("no chromium on this machine")
+    with sync_api.sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Wall]]:
+    """Starts wallboards, which end with the test."""
+    walls: list[Wall] = []
+
+    def make(*options: str, port: int = 0) -> Wall:
+        walls.append(Wall(tmp_path / f"wall{len(walls)}", *options, port=port))
+        return walls[-1]
+
+    yield make
+    for wall in walls:
+        wall.stop()

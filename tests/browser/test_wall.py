@@ -1,0 +1,168 @@
+"""The wallboard as a viewer sees it, in Chromium."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from wall_process import Wall
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(180)]
+
+BIG, PHONE = {"width": 1920, "height": 1080}, {"width": 390, "height": 844}
+
+
+@pytest.fixture(scope="module")
+def wall(tmp_path_factory: pytest.TempPathFactory, browser: Any) -> Iterator[Wall]:
+    """A wallboard with two shops and forty agents."""
+    running = Wall(tmp_path_factory.mktemp("wall") / "data")
+    yield running
+    running.stop()
+
+
+def look(browser: Any, address: str, size: dict[str, int] = BIG) -> Any:
+    """A page on that address, drawn. `page.foreign` lists requests to elsewhere, `page.errors` what went wrong in it."""
+    page = browser.new_page(viewport=size)
+    page.errors, page.foreign = [], []
+    page.on("pageerror", lambda error: page.errors.append(str(error)))
+    page.on("console", lambda entry: page.errors.append(entry.text) if entry.type == "error" else None)
+    page.on(
+        "request",
+        lambda one: None if one.url.startswith((address[:16], "data:", "blob:")) else page.foreign.append(one.url),
+    )
+    page.goto(address)
+    page.wait_for_selector(".wall", timeout=20_000)
+    return page
+
+
+def inside(page: Any) -> bool:
+    """Nothing is wider than the screen."""
+    return bool(page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
+
+
+@pytest.mark.parametrize("size", [BIG, {"width": 1366, "height": 768}, {"width": 3840, "height": 2160}])
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_nothing_lies_over_anything(browser: Any, wall: Wall, lang: str, size: dict[str, int]) -> None:
+    page = look(browser, f"{wall.address}/?lang={lang}", size)
+    page.wait_for_timeout(300)
+    assert page.evaluate("document.documentElement.scrollHeight <= window.innerHeight")
+    bottoms = page.evaluate("[...document.querySelectorAll('.shop > *')].map(e => e.getBoundingClientRect().bottom)")
+    assert max(bottoms) <= page.evaluate("document.querySelector('.bottom').getBoundingClientRect().top")
+    rights = page.evaluate("[...document.querySelectorAll('.flags > *')].map(e => e.getBoundingClientRect().right)")
+    assert len(rights) == 10  # nine rules
+    assert max(rights) <= page.evaluate("document.querySelector('.tasks').getBoundingClientRect().left")
+    assert inside(page)
+    page.close()
+
+
+def test_busy_wall(browser: Any, wall: Wall) -> None:
+    page = look(browser, wall.address)
+    assert page.locator(".wall").get_attribute("data-status") == "ok"
+    assert page.locator("section.shop h2").all_inner_texts() == ["anta-xm", "lining-hz"]
+    for shop in page.locator("section.shop").all():
+        assert shop.locator("ol li").count() == 10
+        assert shop.locator(".medal").count() >= 3
+        assert shop.locator(".side").count() == 2
+    assert page.locator(".tiles.flags dl").count() == 9
+    assert page.locator("html").get_attribute("lang") == "zh-CN"
+    assert "双十一" in page.locator("[data-shop=lining-hz] .sale").inner_text()
+    assert page.foreign == []
+    assert page.errors == []
+    page.close()
+
+
+def test_no_buyer_is_named_on_the_wall(browser: Any, wall: Wall) -> None:
+    page = look(browser, wall.address)
+    assert "b-77" not in page.content()
+    page.close()
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_phone(browser: Any, wall: Wall, lang: str) -> None:
+    page = look(browser, f"{wall.address}/?lang={lang}", PHONE)
+    page.wait_for_timeout(300)
+    assert inside(page)
+    assert page.locator("section.shop").first.locator("ol li").count() == 20  # one can scroll here
+    switch = page.locator(".lang").bounding_box()
+    assert min(switch["width"], switch["height"]) >= 44
+    page.close()
+
+
+def test_language_switch_keeps_the_rest_of_the_address(browser: Any, wall: Wall) -> None:
+    page = look(browser, f"{wall.address}/?shop_id=lining-hz")
+    assert page.locator(".tag").inner_text() == "本小时"
+    page.locator(".lang").click()
+    page.wait_for_url("**lang=en")
+    page.wait_for_selector(".tag >> text=This hour")
+    assert "shop_id=lining-hz" in page.url
+    assert page.locator("section.shop").count() == 1
+    assert page.title() == "Zhengdian · live leaderboard"
+    page.close()
+
+
+def test_new_rows_are_pushed_within_two_seconds(browser: Any, wall: Wall) -> None:
+    page = look(browser, f"{wall.address}/?shop_id=lining-hz")
+    page.wait_for_timeout(1500)
+    began = time.monotonic()
+    wall.tell("rows lining-hz lining-hz:19 99 99999.00")
+    page.wait_for_selector("li.m1 .amount >> text=¥99,999", timeout=5000)
+    assert time.monotonic() - began < 2
+    assert page.locator("li.m1 .name b").inner_text() == "大伟"
+    assert page.evaluate("performance.getEntriesByType('navigation').length") == 1
+    page.close()
+
+
+def test_past_hour_and_wrong_hour(browser: Any, wall: Wall) -> None:
+    hour = time.strftime("%Y-%m-%dT%H:00:00Z", time.gmtime(time.time() - 2 * 3600))
+    page = look(browser, f"{wall.address}/?hour={hour}")
+    assert page.locator(".tag").inner_text() == "历史时段"
+    assert page.locator("section.shop").count() == 2
+    page.goto(f"{wall.address}/?hour=yesterday")
+    page.wait_for_selector("[data-status=bad_hour]")
+    page.locator(".message .back").click()
+    page.wait_for_selector("[data-status=ok]")
+    assert "hour=" not in page.url
+    page.close()
+
+
+def test_empty_then_filled(browser: Any, start: Callable[..., Wall]) -> None:
+    wall = start("empty")
+    page = look(browser, wall.address)
+    assert page.locator("[data-status=empty]").count() == 1
+    assert "zhengdian demo" in page.locator(".card").inner_text()
+    page.wait_for_timeout(1200)
+    wall.tell("rows shop-1 shop-1:a 3 600.00")
+    page.wait_for_selector("li.m1 .amount >> text=¥600", timeout=5000)
+    page.close()
+
+
+def test_database_down_and_back(browser: Any, start: Callable[..., Wall]) -> None:
+    wall = start()
+    page = look(browser, wall.address)
+    wall.tell("down")
+    page.wait_for_selector(".banner.bad", timeout=10_000)
+    assert "数据库连接不上" in page.locator(".banner.bad").inner_text()
+    assert page.locator("ol li").count() == 20, "what was known stays on the wall"
+    fresh = look(browser, f"{wall.address}/?shop_id=anta-xm&lang=en")  # has seen nothing yet
+    assert "database cannot be reached" in fresh.locator("[data-status=down] .card").inner_text()
+    wall.tell("up")
+    page.wait_for_selector(".banner.bad", state="detached", timeout=10_000)
+    fresh.wait_for_selector("[data-status=ok]", timeout=10_000)
+    page.close()
+    fresh.close()
+
+
+def test_server_restarted(browser: Any, start: Callable[..., Wall]) -> None:
+    wall = start()
+    page = look(browser, wall.address)
+    wall.stop()
+    page.wait_for_timeout(1500)
+    assert page.locator("ol li").count() == 20, "the wall keeps what it shows"
+    again = start(port=wall.port)
+    page.wait_for_selector(".wall[data-status=ok]", timeout=20_000)
+    deadline = time.monotonic() + 30
+    while not page.locator("li.m1 .amount", has_text="¥88,888").count():  # nobody pressed reload
+        assert time.monotonic() < deadline
+        again.tell("rows lining-hz lining-hz:05 88 88888.00")
+        page.wait_for_timeout(1000)
+    page.close()

@@ -1,0 +1,485 @@
+"""The HTTP API over a real ClickHouse with rows put there by hand, and a producer that records."""
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from web_rows import HOUR, fill, flag, insert, partial, raw_event, task
+
+from processors.ruleset import default_book
+from schemas.events import parse_event
+from schemas.settings import Settings
+from schemas.types import format_time, parse_time
+from sinks.database import Database, DatabaseUnavailableError, open_database
+from sinks.kafka import PublishError
+from sinks.migrate import up
+from web.api import _events
+from web.app import create_app
+from web.ingest import MAX_BODY_BYTES
+from web.wallboard import read_board
+
+pytestmark = pytest.mark.stack
+
+NOW = parse_time("2026-11-11T20:40:00+08:00")
+HOUR_START = "2026-11-11T20:00:00+08:00"
+SHOP = "lining-hz"
+ONE, BATCH = "application/cloudevents+json", "application/cloudevents-batch+json"
+
+
+class Recorder:
+    """A producer that keeps what it was given, or fails."""
+
+    def __init__(self) -> None:
+        self.records: list[tuple[str, bytes, bytes]] = []
+        self.down = False
+
+    def publish(self, records: list[tuple[str, bytes, bytes]], timeout_seconds: float) -> None:
+        if self.down:
+            raise PublishError("no broker")
+        self.records += records
+
+    def events(self) -> list[dict[str, Any]]:
+        return [orjson.loads(value) for _, _, value in self.records]
+
+
+@pytest.fixture(scope="module")
+def db(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    database = open_database(Settings(data_dir=tmp_path_factory.mktemp("web")))
+    up(database)
+    fill(database, NOW)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def producer() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+def app(db: Database, producer: Recorder) -> FastAPI:
+    return create_app(Settings(), db, producer, default_book(), clock_ns=lambda: NOW * 1_000_000, pages=False)
+
+
+@pytest.fixture
+def web(app: FastAPI) -> Iterator[TestClient]:
+    with TestClient(app, base_url="http://127.0.0.1:8080") as client:
+        yield client
+
+
+def message(number: int = 1, **change: Any) -> dict[str, Any]:
+    data = {"shop_id": SHOP, "buyer_id": "b-1", "agent_id": f"{SHOP}:00", "sender": "buyer", "text": "在吗?"}
+    event = {"specversion": "1.0", "id": f"m-{number}", "source": "test", "type": "chat.message"}
+    return event | {"time": format_time(NOW, "Asia/Shanghai"), "data": data} | change
+
+
+def post(web: TestClient, body: object, kind: str = ONE) -> Any:
+    return web.post(
+        "/v1/events", content=body if isinstance(body, bytes) else orjson.dumps(body), headers={"content-type": kind}
+    )
+
+
+# ---- leaderboard -----------------------------------------------------------------------------------------------------
+
+
+def test_leaderboard_of_one_shop(web: TestClient) -> None:
+    board = web.get("/api/v1/leaderboard", params={"shop_id": SHOP}).json()
+    assert board["hour_start"] == HOUR_START
+    assert [shop["shop_id"] for shop in board["shops"]] == [SHOP]
+    assert board["rows"] == board["shops"][0]["rows"]
+    assert board["teams"] == board["shops"][0]["teams"]
+    *ranked, silent = board["rows"]
+    assert len(ranked) == 20
+    assert [row["rank"] for row in ranked] == sorted(row["rank"] for row in ranked)
+    assert ranked[0]["rank"] == 1
+    amounts = [float(row["paid_amount"]) for row in ranked]
+    assert amounts == sorted(amounts, reverse=True)
+    assert silent["agent_id"] == ""
+    assert silent["rank"] is None
+    assert silent["conversion"] is None
+    first = ranked[0]
+    assert first["name"] != first["agent_id"]
+    assert first["conversion"] == pytest.approx(first["buyers_paid"] / first["buyers_served"])
+    assert float(first["average_order"]) == pytest.approx(float(first["paid_amount"]) / first["orders_paid"], abs=0.006)
+    totals = board["shops"][0]["totals"]
+    assert float(totals["paid_amount"]) == pytest.approx(sum(amounts) + 4588)
+    assert sum(float(team["paid_amount"]) for team in board["teams"]) == pytest.approx(sum(amounts))
+    assert board["shops"][0]["sale_event"]["target_amount"] == "90000.00"
+
+
+def test_leaderboard_of_all_shops_and_of_a_past_hour(web: TestClient) -> None:
+    board = web.get("/api/v1/leaderboard").json()
+    assert [shop["shop_id"] for shop in board["shops"]] == ["anta-xm", SHOP]
+    assert board["rows"] is None
+    # a plus that the URL turned into a blank is meant as a plus
+    for hour in ("2026-11-11T18:59:59.999%2B08:00", "2026-11-11T18:00:00+08:00", "2026-11-11T10:30:00Z"):
+        past = web.get(f"/api/v1/leaderboard?shop_id={SHOP}&hour={hour}").json()
+        assert past["hour_start"] == "2026-11-11T18:00:00+08:00"
+        assert len(past["rows"]) == 21
+
+
+def test_leaderboard_without_rows_and_with_a_wrong_hour(web: TestClient) -> None:
+    empty = web.get("/api/v1/leaderboard", params={"shop_id": "none"}).json()
+    assert (empty["rows"], empty["teams"], empty["shops"]) == ([], [], [])
+    assert web.get("/api/v1/leaderboard", params={"hour": "2026-11-11T20:00:00"}).status_code == 422
+
+
+def test_an_agent_without_a_name_is_called_by_its_id(web: TestClient, db: Database) -> None:
+    hour = NOW - NOW % HOUR
+    insert(db, "leaderboard_partials", partial("new-shop", "new-shop:x", hour, 1, "10.00"))
+    (row,) = web.get("/api/v1/leaderboard", params={"shop_id": "new-shop"}).json()["rows"]
+    assert (row["name"], row["team"], row["paid_amount"], row["rank"]) == ("new-shop:x", "", "10.00", 1)
+
+
+async def test_stream_sends_new_rows_within_a_second(app: FastAPI, db: Database) -> None:
+    parts = app.state.parts
+
+    class Request:
+        async def is_disconnected(self) -> bool:
+            return False
+
+    poll = asyncio.create_task(parts.live.run())
+    stream = _events(parts, Request(), "stream-shop", None)  # type: ignore[arg-type]
+    try:
+        first = await anext(stream)
+        assert json.loads(first.data)["rows"] == []
+        waiting = asyncio.create_task(anext(stream))  # type: ignore[arg-type]
+        await asyncio.sleep(0.3)
+        assert not waiting.done(), "nothing new, nothing sent"
+        began = time.monotonic()
+        await asyncio.to_thread(
+            insert, db, "leaderboard_partials", partial("stream-shop", "a", NOW - NOW % HOUR, 1, "5.00")
+        )
+        parts.live.rows_arrived(["leaderboard_partials"])
+        event = await asyncio.wait_for(waiting, 5)
+        assert time.monotonic() - began < 1.5  # a loaded machine gets some slack
+        assert json.loads(event.data)["rows"][0]["paid_amount"] == "5.00"
+    finally:
+        await stream.aclose()  # type: ignore[attr-defined]
+        poll.cancel()
+
+
+# ---- flags, tasks, conversations -------------------------------------------------------------------------------------
+
+
+def test_flags_page_by_page_newest_first(web: TestClient) -> None:
+    seen: list[dict[str, Any]] = []
+    cursor = None
+    while True:
+        page = web.get(
+            "/api/v1/flags", params={"shop_id": SHOP, "limit": 50} | ({"cursor": cursor} if cursor else {})
+        ).json()
+        seen += page["flags"]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert len(seen) == len({one["flag_id"] for one in seen}) == 147
+    times = [parse_time(one["occurred_at"]) for one in seen]
+    assert times == sorted(times, reverse=True)
+    assert seen[0]["occurred_at"].endswith("+08:00")
+    assert seen[0]["in_sale_event"] is True
+    assert seen[0]["evidence"] == {"phrases": ["马上付款"]}
+
+
+def test_flags_filtered_and_counted(web: TestClient) -> None:
+    page = web.get("/api/v1/flags", params={"rule": "review.solicited", "agent_id": f"{SHOP}:01"}).json()
+    assert [one["flag_id"] for one in page["flags"]] == [f"{SHOP}-review.solicited-001"]
+    counts = web.get("/api/v1/flags/counts", params={"shop_id": SHOP}).json()
+    assert counts["total"] == 147
+    assert counts["counts"][0] == {"rule": "language.vague", "count": 51}
+    assert web.get("/api/v1/flags", params={"rule": "no.such"}).status_code == 422
+    assert web.get("/api/v1/flags", params={"cursor": "%%%"}).status_code == 422
+    assert web.get("/api/v1/flags", params={"shop_id": "x' OR 1=1 --"}).json() == {"flags": [], "next_cursor": None}
+
+
+def test_call_tasks_due_first(web: TestClient) -> None:
+    page = web.get("/api/v1/call-tasks", params={"shop_id": SHOP, "status": "open", "limit": 4}).json()
+    rest = web.get(
+        "/api/v1/call-tasks", params={"shop_id": SHOP, "status": "open", "cursor": page["next_cursor"]}
+    ).json()
+    ids = [one["task_id"] for one in page["call_tasks"] + rest["call_tasks"]]
+    assert ids == [f"{SHOP}-t{number}" for number in range(6)]
+    assert page["call_tasks"][0]["due_at"] == "2026-11-11T19:39:00+08:00"
+    assert page["call_tasks"][0]["revisit_due_at"] is None
+
+
+def test_conversation_is_one_time_line(web: TestClient) -> None:
+    found = web.get(f"/api/v1/conversations/{SHOP}/b-77").json()
+    kinds = ["chat.message", "chat.message", "order.placed", "payment.succeeded", "review.posted"]
+    assert [entry["type"] for entry in found["entries"]] == kinds
+    assert found["entries"][0]["text"] == "在吗?"
+    assert found["entries"][2]["amount"] == "199.00"
+    assert found["entries"][2]["items"][0]["title"] == "跑鞋"
+    assert found["entries"][4]["time"] == "2026-11-11T20:39:58+08:00"
+    assert len(found["flags"]) == 147
+    assert web.get(f"/api/v1/conversations/{SHOP}/nobody").status_code == 404
+
+
+# ---- commands ----------------------------------------------------------------------------------------------------------
+
+
+def test_claim_and_verdict(web: TestClient, producer: Recorder, db: Database) -> None:
+    insert(db, "flags_raw", flag("f-1", "language.vague", "notice", "cmd", NOW))
+    answer = web.post("/api/v1/flags/f-1/claim", json={"actor": "qc-li"})
+    assert answer.status_code == 202
+    ((topic, key, raw),) = producer.records
+    event = parse_event(raw)
+    assert (topic, key) == ("audit.commands", b"cmd|b-77")
+    assert (event.type, event.source, event.id) == ("qc.claimed", "zhengdian/web", answer.json()["event_id"])
+    # the read model does not know yet, this process does
+    assert web.post("/api/v1/flags/f-1/claim", json={"actor": "qc-wang"}).status_code == 409
+    assert web.post("/api/v1/flags/f-1/claim", json={"actor": "qc-li"}).json() == {
+        "status": "claimed",
+        "event_id": None,
+    }
+    assert web.post("/api/v1/flags/f-1/verdict", json={"actor": "qc-wang", "verdict": "upheld"}).status_code == 409
+    verdict = {"actor": "qc-li", "verdict": "dismissed", "reason": "引用买家原话", "score": 90}
+    assert web.post("/api/v1/flags/f-1/verdict", json=verdict).json()["status"] == "dismissed"
+    assert producer.events()[-1]["data"]["reason"] == "引用买家原话"
+    assert web.post("/api/v1/flags/f-1/verdict", json=verdict).status_code == 409
+    assert len(producer.records) == 2
+
+
+def test_what_the_read_model_knows_wins_once_it_is_newer(web: TestClient, db: Database) -> None:
+    insert(db, "flags_raw", flag("f-2", "language.vague", "notice", "cmd", NOW))
+    assert web.post("/api/v1/flags/f-2/claim", json={"actor": "qc-li"}).status_code == 202
+    # of two claims the worker took the other one
+    insert(
+        db,
+        "flags_raw",
+        flag("f-2", "language.vague", "notice", "cmd", NOW, revision=6, qc_status="claimed", qc_actor="qc-wang"),
+    )
+    answer = web.post("/api/v1/flags/f-2/claim", json={"actor": "qc-li"})
+    assert (answer.status_code, answer.json()["detail"]) == (409, "qc-wang has it (claimed)")
+
+
+def test_a_call_from_claim_to_revisit(web: TestClient, producer: Recorder, db: Database) -> None:
+    insert(db, "call_tasks_raw", task("t-1", "cmd", NOW + HOUR))
+    steps: list[tuple[str, dict[str, Any], int]] = [
+        ("claim", {"actor": "cmd:00"}, 403),
+        ("revisit", {"actor": "kf-zhao"}, 409),
+        ("claim", {"actor": "kf-zhao"}, 202),
+        ("claim", {"actor": "kf-qian"}, 409),
+        ("call", {"actor": "kf-qian"}, 409),
+        ("call", {"actor": "kf-zhao", "reached": False, "call_again_at": "2026-11-12T14:00:00+08:00"}, 202),
+        ("call", {"actor": "kf-zhao"}, 202),
+        ("resolve", {"actor": "kf-zhao", "outcome": "exchange", "note": "换货"}, 202),
+        ("claim", {"actor": "kf-qian"}, 409),
+        ("revisit", {"actor": "kf-qian", "outcome": "satisfied"}, 202),
+    ]
+    for step, body, status in steps:
+        answer = web.post(f"/api/v1/call-tasks/t-1/{step}", json=body)
+        assert answer.status_code == status, (step, body, answer.text)
+    kinds = ["claimed", "call_logged", "call_logged", "resolved", "revisited"]
+    assert [event["type"] for event in producer.events()] == [f"call_task.{kind}" for kind in kinds]
+    assert len({event["id"] for event in producer.events()}) == 5
+    again = parse_event(producer.records[1][2]).data
+    assert again.call_again_at == parse_time("2026-11-12T14:00:00+08:00")  # type: ignore[union-attr]
+
+
+def test_commands_refused(web: TestClient, producer: Recorder, db: Database) -> None:
+    insert(db, "flags_raw", flag("f-3", "language.vague", "notice", "cmd", NOW))
+    assert web.post("/api/v1/flags/none/claim", json={"actor": "a"}).status_code == 404
+    assert web.post("/api/v1/call-tasks/none/claim", json={"actor": "a"}).status_code == 404
+    assert web.post("/api/v1/flags/f-3/claim", json={}).status_code == 422
+    assert web.post("/api/v1/flags/f-3/claim", json={"actor": "a", "extra": 1}).status_code == 422
+    assert web.post("/api/v1/flags/f-3/verdict", json={"actor": "a", "verdict": "maybe"}).status_code == 422
+    producer.down = True
+    assert web.post("/api/v1/flags/f-3/claim", json={"actor": "a"}).status_code == 503
+    producer.down = False
+    assert web.post("/api/v1/flags/f-3/claim", json={"actor": "b"}).status_code == 202  # a failed claim holds nothing
+
+
+# ---- ingest ------------------------------------------------------------------------------------------------------------
+
+
+def test_one_event(web: TestClient, producer: Recorder) -> None:
+    raw = orjson.dumps(message(), option=orjson.OPT_INDENT_2)
+    for kind in (ONE, "application/json", f"{ONE}; charset=utf-8"):
+        answer = post(web, raw, kind)
+        assert (answer.status_code, answer.json()) == (202, {"accepted": 1})
+    assert producer.records[0] == ("chat.messages", f"{SHOP}|b-1".encode(), raw)
+
+
+def test_a_batch_goes_to_its_topics(web: TestClient, producer: Recorder) -> None:
+    agent = {"shop_id": SHOP, "agent_id": f"{SHOP}:99", "name": "新人", "team": "追风队", "role": "presale"}
+    batch = [message(1, extension="kept"), message(2, type="agent.upserted", data=agent)]
+    assert post(web, batch, BATCH).json() == {"accepted": 2}
+    assert [(topic, key) for topic, key, _ in producer.records] == [
+        ("chat.messages", f"{SHOP}|b-1".encode()),
+        ("reference", SHOP.encode()),
+    ]
+    assert producer.events()[0]["extension"] == "kept"
+    assert post(web, [], BATCH).json() == {"accepted": 0}
+
+
+def test_all_or_nothing(web: TestClient, producer: Recorder) -> None:
+    late = format_time(NOW + 3_601_000, "Asia/Shanghai")
+    order = {"shop_id": SHOP, "buyer_id": "b-1", "order_id": "o", "amount": "-5.00", "items": []}
+    batch = [
+        message(1),
+        message(2, type="order.placed", data=order),
+        message(3, time=late),
+        message(4, type="no.such"),
+        7,
+        message(5, time="2026-11-11T20:00:00"),
+    ]
+    answer = post(web, batch, BATCH)
+    assert answer.status_code == 422
+    errors = answer.json()["errors"]
+    assert [(one["index"], one["reason"]) for one in errors] == [
+        (1, "invalid"),
+        (2, "future"),
+        (3, "unknown_type"),
+        (4, "invalid"),
+        (5, "invalid"),
+    ]
+    assert errors[0]["error"].startswith("data.amount: ")
+    assert producer.records == []
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "status"),
+    [
+        (b"{", ONE, 422),
+        (b"{", BATCH, 422),
+        (b"{}", BATCH, 422),
+        (b"\xff\xfe", ONE, 422),
+        (b"", ONE, 422),
+        (b"{}", "text/plain", 415),
+        (b"{}", "application/x-www-form-urlencoded", 415),
+        (b" " * (MAX_BODY_BYTES + 1), ONE, 413),
+        (b" " * 950_000, ONE, 413),
+        (b"[" + b"1," * 10_000 + b"1]", BATCH, 413),
+    ],
+)
+def test_bodies_refused(web: TestClient, producer: Recorder, body: bytes, kind: str, status: int) -> None:
+    assert post(web, body, kind).status_code == status
+    assert producer.records == []
+
+
+def test_a_long_body_without_a_length(web: TestClient) -> None:
+    chunks = (b" " * 1_000_000 for _ in range(9))
+    assert web.post("/v1/events", content=chunks, headers={"content-type": ONE}).status_code == 413
+
+
+def test_no_broker(web: TestClient, producer: Recorder) -> None:
+    producer.down = True
+    assert post(web, message()).status_code == 503
+
+
+# ---- SQL, operations ---------------------------------------------------------------------------------------------------
+
+
+def sql(web: TestClient, text: str, fmt: str = "JSON") -> Any:
+    return web.post("/api/v1/sql", json={"sql": text, "format": fmt})
+
+
+def test_sql_reads_in_any_format(web: TestClient) -> None:
+    rows = sql(web, "SELECT count() AS n FROM call_tasks WHERE shop_id = 'lining-hz'").json()["data"]
+    assert int(rows[0]["n"]) == 9
+    assert sql(web, "SELECT 1 AS a, 'x' AS b", "CSVWithNames").text == '"a","b"\n1,"x"\n'
+    assert sql(web, "SELECT name FROM agents ORDER BY agent_id LIMIT 1", "Parquet").content[:4] == b"PAR1"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "DROP TABLE flags_raw",
+        "INSERT INTO agents_raw (shop_id) VALUES ('x')",
+        "SELECT 1; SELECT 2",
+        "SELECT * FROM file('/etc/passwd', 'LineAsString')",
+        "SELECT file('/etc/passwd')",
+        "SELECT * FROM url('http://127.0.0.1:1/', 'LineAsString')",
+        "SELECT 1 INTO OUTFILE '/tmp/zhengdian-must-not-exist'",
+        "SELECT 1 SETTINGS readonly = 0",
+        "SET readonly = 0",
+        "SELECT sleepEachRow(3) FROM numbers(100) SETTINGS max_execution_time = 0",
+        "SELECT * FROM numbers(1000000)",
+        "SELECT nothing FROM nowhere",
+        "SELEC",
+    ],
+)
+def test_sql_refused(web: TestClient, text: str) -> None:
+    answer = sql(web, text)
+    assert answer.status_code == 400, answer.text[:300]
+    assert "\n" not in answer.json()["detail"]
+    assert not Path("/tmp/zhengdian-must-not-exist").exists()
+
+
+def test_sql_format_must_be_a_name(web: TestClient) -> None:
+    assert sql(web, "SELECT 1", "JSON; DROP").status_code == 422
+    assert sql(web, "SELECT 1", "NoSuch").status_code == 400
+
+
+def test_health_metrics_and_openapi(web: TestClient) -> None:
+    health = web.get("/healthz")
+    assert health.status_code == 503, "no broker runs here"
+    assert health.json() == {"status": "unavailable", "database": "ok", "broker": "unreachable", "sink": None}
+    post(web, message())
+    metrics = web.get("/metrics").text
+    assert 'zhengdian_web_events_accepted_total{type="chat.message"}' in metrics
+    assert 'route="/v1/events",status="202"' in metrics
+    paths = web.get("/openapi.json").json()["paths"]
+    assert {"/healthz", "/metrics", "/v1/events", "/api/v1/leaderboard", "/api/v1/sql"} <= set(paths)
+    assert paths["/api/v1/flags/{flag_id}/claim"]["post"]["responses"]["202"]
+
+
+def test_a_foreign_host_name_is_refused(web: TestClient) -> None:
+    assert web.get("/api/v1/leaderboard", headers={"host": "evil.example"}).status_code == 400
+    assert web.get("/api/v1/leaderboard", headers={"host": "localhost:8080"}).status_code == 200
+
+
+def test_database_down_is_503(app: FastAPI, web: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise DatabaseUnavailableError("connection refused")
+
+    for method in ("query", "ping", "query_format"):
+        monkeypatch.setattr(app.state.parts.db, method, refuse)
+    for path in ("leaderboard", "flags", "call-tasks", f"conversations/{SHOP}/b-77"):
+        assert web.get(f"/api/v1/{path}").status_code == 503, path
+    assert sql(web, "SELECT 1").status_code == 503
+    assert web.post("/api/v1/flags/f/claim", json={"actor": "a"}).status_code == 503
+    assert web.get("/healthz").json()["database"] == "unreachable"
+
+
+# ---- the wallboard's data ----------------------------------------------------------------------------------------------
+
+
+def board_at(app: FastAPI, now_ms: int, hour_ms: int | None = None, shop: str | None = SHOP) -> dict[str, Any]:
+    parts = app.state.parts
+    parts.clock_ns = lambda: now_ms * 1_000_000
+    return read_board(parts, hour_ms, shop)
+
+
+def test_board_now_in_the_past_and_without_rows(app: FastAPI) -> None:
+    live = board_at(app, NOW)
+    assert (live["status"], live["mode"], live["last_event_ms"]) == ("ok", "live", NOW - 2000)
+    (shop,) = live["shops"]
+    assert (len(shop["rows"]), shop["target_fen"], shop["hour"]["silent_fen"]) == (20, 9_000_000, 458_800)
+    assert {row["move"] for row in shop["rows"]} - {0, None}, "somebody has moved since the hour before"
+    assert shop["day"]["paid_fen"] > shop["hour"]["paid_fen"]
+    assert live["tasks"] == {"open": 6, "claimed": 3, "overdue": 2, "high": 3, "revisit": 0}
+    assert live["flags"][0]["severity"] == "violation"
+
+    assert board_at(app, NOW, NOW - HOUR)["mode"] == "past"
+    assert board_at(app, NOW, NOW - HOUR)["hour_start_ms"] == parse_time(HOUR_START) - HOUR
+    assert board_at(app, NOW, NOW - 20 * HOUR)["status"] == "empty"
+    later = board_at(app, NOW + 3 * HOUR)
+    assert (later["status"], later["mode"], later["hour_start_ms"]) == ("ok", "fallback", parse_time(HOUR_START))
+    assert board_at(app, NOW, None, "none")["status"] == "empty"
+
+
+def test_events_without_results_are_told(app: FastAPI, db: Database) -> None:
+    now = time.time_ns() // 1_000_000
+    assert board_at(app, now)["waiting"] == 0
+    rows = [raw_event("chat.message", "chat.messages", f"w-{n}", "busy", now - n) for n in range(150)]
+    insert(db, "raw_events", *rows)
+    assert board_at(app, now)["waiting"] == 150

@@ -1,0 +1,148 @@
+"""The web's own arithmetic and texts: hours and days of odd zones, sums, teams, the catalogue, cursors, instants."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import HTTPException
+
+from schemas.outputs import RULES
+from schemas.types import parse_time
+from web import texts as catalogue
+from web.api import _decode_cursor, _encode_cursor
+from web.board import _pk_teams, _target_fen, add_up, day_bounds, derived, hour_start
+from web.parts import read_instant
+from web.wallboard import _flag_counts
+
+JS = (Path(catalogue.__file__).parent / "static" / "wall.js").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("time", "zone", "start"),
+    [
+        ("2026-11-11T20:59:59.999+08:00", "Asia/Shanghai", "2026-11-11T20:00:00+08:00"),
+        ("2026-11-11T20:00:00+08:00", "Asia/Shanghai", "2026-11-11T20:00:00+08:00"),
+        ("2026-11-11T20:40:00+08:00", "Asia/Kolkata", "2026-11-11T20:30:00+08:00"),
+        ("2026-11-11T20:40:00+08:00", "Asia/Kathmandu", "2026-11-11T20:15:00+08:00"),
+    ],
+)
+def test_hour_start(time: str, zone: str, start: str) -> None:
+    assert hour_start(parse_time(time), zone) == parse_time(start)
+
+
+@pytest.mark.parametrize(
+    ("time", "zone", "start", "hours"),
+    [
+        ("2026-11-11T00:00:00+08:00", "Asia/Shanghai", "2026-11-11T00:00:00+08:00", 24),
+        ("2026-11-11T23:59:59.999+08:00", "Asia/Shanghai", "2026-11-11T00:00:00+08:00", 24),
+        ("2026-03-29T12:00:00+02:00", "Europe/Berlin", "2026-03-29T00:00:00+01:00", 23),
+        ("2026-10-25T12:00:00+01:00", "Europe/Berlin", "2026-10-25T00:00:00+02:00", 25),
+    ],
+)
+def test_day_bounds(time: str, zone: str, start: str, hours: int) -> None:
+    begin, end = day_bounds(parse_time(time), zone)
+    assert begin == parse_time(start)
+    assert end - begin == hours * 3_600_000
+
+
+def row(agent: str, team: str, orders: int, fen: int) -> dict[str, Any]:
+    sums = dict.fromkeys(("orders_placed", "items_paid", "refunded_amount", "buyers_served", "buyers_paid"), 0)
+    return {"agent_id": agent, "team": team, "orders_paid": orders, "paid_amount": fen, **sums}
+
+
+def test_teams_are_ranked_by_what_the_sale_event_compares() -> None:
+    rows = [
+        row("a", "red", 3, 900),
+        row("b", "blue", 5, 500),
+        row("c", "blue", 1, 100),
+        row("", "", 9, 9),
+        row("d", "", 7, 7),
+    ]
+    assert [(team["team"], team["rank"], team["agents"]) for team in _pk_teams(rows, None)] == [
+        ("red", 1, 1),
+        ("blue", 2, 2),
+    ]
+    by_orders = _pk_teams(rows, {"teams": ["blue", "red", "green"], "pk_basis": "orders"})
+    assert [(team["team"], team["orders_paid"]) for team in by_orders] == [("blue", 6), ("red", 3), ("green", 0)]
+    tied = _pk_teams([row("a", "x", 1, 5), row("b", "y", 2, 5)], None)
+    assert [team["rank"] for team in tied] == [1, 1]
+
+
+def test_derived_figures() -> None:
+    sums = add_up([{**row("a", "", 4, 1001), "buyers_served": 8, "buyers_paid": 2, "items_paid": 5}])
+    assert derived(sums) == {"conversion": 0.25, "average_order": 250, "items_per_order": 1.25}
+    assert derived(add_up([])) == {"conversion": None, "average_order": None, "items_per_order": None}
+
+
+@pytest.mark.parametrize(
+    ("targets", "fen"),
+    [
+        ([{"hour_start": "2026-11-11T12:00:00Z", "amount": "90000.00"}], 9_000_000),
+        ([{"hour_start": "2026-11-11T21:00:00+08:00", "amount": "1.00"}], None),
+        ([{"hour_start": "soon", "amount": "1.00"}, 7, {"amount": "2"}], None),
+        ({"20": "90000"}, None),
+        (None, None),
+    ],
+)
+def test_target_of_the_hour(targets: Any, fen: int | None) -> None:
+    assert _target_fen({"targets": targets}, parse_time("2026-11-11T20:00:00+08:00")) == fen
+
+
+def test_flags_are_counted_in_the_local_hour_and_day() -> None:
+    def bucket(time: str, count: int, severity: str = "notice") -> dict[str, Any]:
+        return {
+            "shop_id": "s",
+            "rule": "language.vague",
+            "severity": severity,
+            "bucket": parse_time(time),
+            "count": count,
+        }
+
+    buckets = [
+        bucket("2026-11-10T23:45:00+08:00", 100),
+        bucket("2026-11-11T00:00:00+08:00", 1),
+        bucket("2026-11-11T20:45:00+08:00", 2, "violation"),
+        bucket("2026-11-11T21:00:00+08:00", 4),
+        bucket("2026-11-12T00:00:00+08:00", 100),
+    ]
+    (counted,) = _flag_counts(buckets, parse_time("2026-11-11T20:10:00+08:00"), lambda _: "Asia/Shanghai")
+    assert counted == {"rule": "language.vague", "severity": "violation", "hour": 2, "day": 7}
+
+
+def test_every_text_is_there_in_both_languages() -> None:
+    zh, en = catalogue.texts("zh"), catalogue.texts("en")
+    assert set(zh) == set(en)
+    assert all(zh.values())
+    assert all(en.values())
+    for key in zh:
+        assert re.findall(r"{\w+}", zh[key]) == re.findall(r"{\w+}", en[key]), key
+    assert {f"rule.{rule}" for rule in RULES} <= set(zh)
+    used = set(re.findall(r"\bt\.([a-z_]+)\b", JS)) | set(re.findall(r"say\([\"'](\w+)", JS))
+    assert used <= set(zh)
+
+
+def test_the_page_asks_for_nothing_from_elsewhere() -> None:
+    css = (Path(catalogue.__file__).parent / "static" / "wall.css").read_text(encoding="utf-8")
+    assert "http" not in JS
+    assert "url(" not in css
+
+
+def test_language() -> None:
+    asked = [catalogue.pick_lang(value) for value in (None, "", "en", "EN-gb", "zh", "fr")]
+    assert asked == ["zh", "zh", "en", "en", "zh", "zh"]
+
+
+def test_cursor_there_and_back() -> None:
+    assert _decode_cursor(_encode_cursor(1_800_000_000_123, "f-好")) == (1_800_000_000_123, "f-好")
+    assert _decode_cursor(None) is None
+    for wrong in ("x", "bm8", "WzFd", "WyJhIiwxXQ", "é"):
+        with pytest.raises(HTTPException):
+            _decode_cursor(wrong)
+
+
+def test_instants_of_addresses() -> None:
+    assert read_instant("2026-11-11T20:00:00 08:00") == read_instant("2026-11-11T20:00:00+08:00")
+    assert read_instant("") is None
+    with pytest.raises(ValueError, match="offset"):
+        read_instant("2026-11-11T20:00:00")

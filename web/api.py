@@ -1,0 +1,225 @@
+"""The reading API: leaderboard, flags, call tasks, conversations, read-only SQL (contract §4)."""
+
+import base64
+import binascii
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Final, Literal
+
+import orjson
+from fastapi import APIRouter, HTTPException, Query, Request, Response
+from sse_starlette import EventSourceResponse, ServerSentEvent
+
+from schemas.outputs import Rule, TaskStatus
+from schemas.types import format_amount
+from sinks.database import DatabaseError, DatabaseUnavailableError
+from web import metrics
+from web.board import leaderboard
+from web.models import (
+    CallTaskOut,
+    CallTaskPage,
+    Conversation,
+    Entry,
+    FlagCount,
+    FlagCounts,
+    FlagOut,
+    FlagPage,
+    Leaderboard,
+    Problem,
+    Sql,
+)
+from web.parts import HOUR_MS, Parts, read_instant
+
+HEARTBEAT_SECONDS: Final = 15
+TRANSCRIPT_ROWS: Final = 1000
+SQL_SECONDS: Final = 10.0
+SQL_ROWS: Final = 100_000
+SQL_MEMORY_BYTES: Final = 1024**3
+_JSON_FORMATS: Final = ("JSON", "JSONCompact", "JSONStrings", "JSONColumns", "GeoJSON")
+
+Limit = Annotated[int, Query(ge=1, le=500)]
+ShopId = Annotated[str | None, Query(max_length=256)]
+Hour = Annotated[
+    str | None,
+    Query(description="any RFC 3339 instant inside the hour; default: now", examples=["2026-11-11T20:00:00+08:00"]),
+]
+
+
+def instant_or_422(hour: str | None) -> int | None:
+    """The `hour` parameter in ms. Raises HTTPException 422 that names it."""
+    try:
+        return read_instant(hour)
+    except ValueError as error:
+        raise HTTPException(422, f"hour: {error}") from None
+
+
+def _encode_cursor(ms: int, row_id: str) -> str:
+    return base64.urlsafe_b64encode(orjson.dumps([ms, row_id])).decode().rstrip("=")
+
+
+def _decode_cursor(cursor: str | None) -> tuple[int, str] | None:
+    if not cursor:
+        return None
+    try:
+        ms, row_id = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        if isinstance(ms, int) and isinstance(row_id, str):
+            return ms, row_id
+    except (ValueError, TypeError, binascii.Error):
+        pass
+    raise HTTPException(422, "cursor: is not one that this API gave out")
+
+
+def flag_out(parts: Parts, row: dict[str, Any]) -> FlagOut:
+    """A flag of the read model as the API answers it."""
+    return FlagOut.model_validate({**row, "occurred_at": parts.time(row["occurred_at"], row["shop_id"])})
+
+
+def _task_out(parts: Parts, row: dict[str, Any]) -> CallTaskOut:
+    times = ("raised_at", "not_before", "due_at", "call_again_at", "revisit_due_at")
+    return CallTaskOut.model_validate({**row, **{key: parts.time(row[key], row["shop_id"]) for key in times}})
+
+
+def router(parts: Parts) -> APIRouter:
+    """The routes under /api/v1 that read."""
+    routes = APIRouter(prefix="/api/v1", tags=["read"], responses={503: {"model": Problem}})
+
+    @routes.get("/leaderboard", summary="The hourly leaderboard")
+    async def get_leaderboard(shop_id: ShopId = None, hour: Hour = None) -> Leaderboard:
+        at = instant_or_422(hour)
+        with metrics.BOARD_SECONDS.time():
+            return await parts.call(leaderboard, parts, parts.now_ms() if at is None else at, shop_id)
+
+    @routes.get(
+        "/leaderboard/stream",
+        summary="The same as server-sent events, a new one within a second of new rows",
+        response_class=EventSourceResponse,
+        responses={200: {"content": {"text/event-stream": {}}}},
+    )
+    async def stream_leaderboard(request: Request, shop_id: ShopId = None, hour: Hour = None) -> EventSourceResponse:
+        at = instant_or_422(hour)
+        return EventSourceResponse(_events(parts, request, shop_id, at), ping=HEARTBEAT_SECONDS)
+
+    @routes.get("/flags", summary="Flags, newest first")
+    async def get_flags(
+        status: Literal["raised", "cleared"] | None = None,
+        rule: Rule | None = None,
+        agent_id: str | None = None,
+        shop_id: ShopId = None,
+        qc_status: Literal["open", "claimed", "upheld", "dismissed"] | None = None,
+        limit: Limit = 50,
+        cursor: str | None = None,
+    ) -> FlagPage:
+        filters = _given(status=status, rule=rule, agent_id=agent_id, shop_id=shop_id, qc_status=qc_status)
+        rows = await parts.call(parts.read.flags, filters, limit + 1, _decode_cursor(cursor))
+        page = rows[:limit]
+        more = _encode_cursor(page[-1]["occurred_at"], page[-1]["flag_id"]) if len(rows) > limit else None
+        return FlagPage(flags=[flag_out(parts, row) for row in page], next_cursor=more)
+
+    @routes.get("/flags/counts", summary="How many flags, by rule")
+    async def get_flag_counts(
+        status: Literal["raised", "cleared"] | None = None,
+        agent_id: str | None = None,
+        shop_id: ShopId = None,
+        qc_status: Literal["open", "claimed", "upheld", "dismissed"] | None = None,
+    ) -> FlagCounts:
+        filters = _given(status=status, agent_id=agent_id, shop_id=shop_id, qc_status=qc_status)
+        rows = await parts.call(parts.read.flag_counts, filters)
+        return FlagCounts(counts=[FlagCount(**row) for row in rows], total=sum(row["count"] for row in rows))
+
+    @routes.get("/call-tasks", summary="Follow-up call tasks, due first")
+    async def get_tasks(
+        status: TaskStatus | None = None,
+        shop_id: ShopId = None,
+        priority: Literal["high", "normal", "low"] | None = None,
+        limit: Limit = 50,
+        cursor: str | None = None,
+    ) -> CallTaskPage:
+        filters = _given(status=status, shop_id=shop_id, priority=priority)
+        rows = await parts.call(parts.read.tasks, filters, limit + 1, _decode_cursor(cursor))
+        page = rows[:limit]
+        more = _encode_cursor(page[-1]["due_at"], page[-1]["task_id"]) if len(rows) > limit else None
+        return CallTaskPage(call_tasks=[_task_out(parts, row) for row in page], next_cursor=more)
+
+    @routes.get(
+        "/conversations/{shop_id}/{buyer_id}",
+        summary="One buyer's time line: messages, orders, payments, reviews, flags",
+        responses={404: {"model": Problem}},
+    )
+    async def get_conversation(shop_id: str, buyer_id: str) -> Conversation:
+        found = await parts.call(parts.read.transcript, shop_id, buyer_id, TRANSCRIPT_ROWS)
+        flags = await parts.call(parts.read.flags, {"shop_id": shop_id, "buyer_id": buyer_id}, TRANSCRIPT_ROWS)
+        truncated = any(len(rows) == TRANSCRIPT_ROWS for rows in found.values())
+        entries = [{"type": kind, **row} for kind, rows in found.items() for row in rows]
+        entries.sort(key=lambda row: (row["time"], row["id"]))
+        if not entries and not flags:
+            raise HTTPException(404, "no such conversation")
+        return Conversation(
+            shop_id=shop_id,
+            buyer_id=buyer_id,
+            entries=[_entry(parts, row) for row in entries],
+            truncated=truncated,
+            flags=[flag_out(parts, row) for row in flags],
+        )
+
+    @routes.post(
+        "/sql",
+        summary="A read-only query, in any ClickHouse FORMAT",
+        response_class=Response,
+        responses={200: {"content": {"application/json": {}, "text/plain": {}}}, 400: {"model": Problem}},
+    )
+    async def post_sql(body: Sql) -> Response:
+        try:
+            result = await parts.call(
+                parts.db.query_format,
+                body.sql,
+                body.format,
+                max_seconds=SQL_SECONDS,
+                max_rows=SQL_ROWS,
+                max_memory_bytes=SQL_MEMORY_BYTES,
+            )
+        except DatabaseError as error:
+            raise HTTPException(400, str(error)) from None
+        kind = "application/json" if body.format in _JSON_FORMATS else "text/plain; charset=utf-8"
+        return Response(result, media_type=kind, headers={"X-Content-Type-Options": "nosniff"})
+
+    return routes
+
+
+async def _events(
+    parts: Parts, request: Request, shop_id: str | None, hour: int | None
+) -> AsyncIterator[ServerSentEvent]:
+    """`leaderboard` events, each when something in it has changed; `unavailable` while the database is down."""
+    sent: object = None
+    version = -1
+    with metrics.VIEWERS.labels("stream").track_inprogress():
+        while not await request.is_disconnected():
+            now = parts.now_ms()
+            version = parts.live.version
+            try:
+                board = await parts.call(leaderboard, parts, now if hour is None else hour, shop_id)
+                content: object = board.model_dump(exclude={"generated_at"})
+                event = ServerSentEvent(event="leaderboard", id=board.generated_at, data=board.model_dump_json())
+            except (DatabaseError, DatabaseUnavailableError):
+                content = "unavailable"
+                event = ServerSentEvent(event="unavailable", data='{"detail":"the database cannot be reached"}')
+            if content != sent:
+                sent = content
+                yield event
+            # the next hour begins without any row's doing
+            await parts.live.changed(version, min(HEARTBEAT_SECONDS, (HOUR_MS - now % HOUR_MS) / 1000 + 0.1))
+
+
+def _given(**filters: str | None) -> dict[str, str]:
+    return {key: value for key, value in filters.items() if value}
+
+
+def _entry(parts: Parts, row: dict[str, Any]) -> Entry:
+    """A row of one of the source views as an entry of the time line; what is empty is left out."""
+    shown = {key: value for key, value in row.items() if key not in _INTERNAL and value != ""}
+    if "amount" in shown:
+        shown["amount"] = format_amount(shown["amount"])
+    if "items" in shown:
+        shown["items"] = orjson.loads(shown["items"])
+    return Entry.model_validate({**shown, "time": parts.time(row["time"], row["shop_id"])})
+
+
+_INTERNAL: Final = frozenset({"shop_id", "buyer_id", "partition", "offset", "ingested_at"})

@@ -1,0 +1,228 @@
+"""The web part: the FastAPI application, and running it under uvicorn."""
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from typing import Any, Final
+
+import structlog
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from processors.ruleset import RulesetBook, load_book
+from schemas.settings import Settings
+from sinks.database import Database, DatabaseError, DatabaseUnavailableError, open_database
+from sinks.read_model import ReadModel
+from web import api, commands, health, ingest, metrics, wall
+from web.live import Live
+from web.parts import Parts, Producer
+
+log = structlog.get_logger(__name__)
+
+LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+STOP_SECONDS: Final = 3
+_CSP: Final = (
+    # the page's own scripts are inline and its templates are compiled in the browser; nothing comes from elsewhere
+    "default-src 'self' data: blob:; script-src 'self' 'unsafe-inline' 'unsafe-eval'; "
+    "style-src 'self' 'unsafe-inline'; connect-src 'self' ws: wss:; frame-ancestors 'self'; base-uri 'self'"
+)
+_HEADERS: Final = (
+    (b"content-security-policy", _CSP.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),
+)
+_DESCRIPTION: Final = (
+    "Times are RFC 3339 with the shop's offset, amounts decimal strings in CNY. Buyers' ids are not masked here: bind the "
+    "web to loopback, or put a gateway that signs people in before it."
+)
+
+
+def create_app(
+    settings: Settings,
+    db: Database,
+    producer: Producer,
+    book: RulesetBook,
+    *,
+    clock_ns: Callable[[], int] = time.time_ns,
+    pages: bool = True,
+    sink: health.SinkState | None = None,
+) -> FastAPI:
+    """The application. `pages`: with the wallboard, which a process can have once. `app.state.parts` holds the `Parts`.
+
+    Where the sink runs in this process, call `app.state.parts.live.rows_arrived` after each of its batches.
+    """
+    read = ReadModel(db)
+
+    async def fingerprint() -> str:
+        return await parts.call(read.fingerprint)
+
+    parts = Parts(settings, db, read, producer, book, clock_ns, Live(fingerprint))
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        poll = asyncio.create_task(parts.live.run(), name="live")
+        try:
+            yield
+        finally:
+            poll.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await poll
+            # the engine's queries must have ended before its directory is let go
+            parts.close()
+
+    app = FastAPI(
+        title="Zhengdian",
+        version="1",
+        description=_DESCRIPTION,
+        docs_url=None,  # its page loads scripts from a CDN
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.parts = parts
+    app.add_middleware(_Outer)
+    if settings.web_host in LOOPBACK:
+        # a foreign site whose name resolves to this machine must not read through the browser
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, "[::1]"], www_redirect=False)
+    app.include_router(health.router(parts, sink))
+    for part in (ingest, api, commands):
+        app.include_router(part.router(parts))
+
+    @app.get("/metrics", tags=["operations"], response_class=Response, summary="Prometheus metrics")
+    def get_metrics() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    @app.exception_handler(DatabaseUnavailableError)
+    def unavailable(_: Request, error: Exception) -> JSONResponse:
+        log.warning("database_unavailable", error=str(error))
+        return JSONResponse({"detail": "the database cannot be reached; try again"}, 503, {"Retry-After": "2"})
+
+    @app.exception_handler(DatabaseError)
+    def failed(_: Request, error: Exception) -> JSONResponse:
+        log.error("database_error", error=str(error))
+        return JSONResponse({"detail": "the database refused the query; see the log"}, 500)
+
+    if pages:
+        wall.mount(app, parts)
+    return app
+
+
+Message = MutableMapping[str, Any]
+
+
+class _Outer:
+    """Counts requests by route and status, and adds the security headers."""
+
+    def __init__(self, app: Callable[..., Awaitable[None]]) -> None:
+        self._app = app
+
+    async def __call__(
+        self,
+        scope: MutableMapping[str, Any],
+        receive: Callable[[], Awaitable[Message]],
+        send: Callable[[Message], Awaitable[None]],
+    ) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                # the template, not the path: paths hold ids without end
+                route = getattr(scope.get("route"), "path", "other") or "other"
+                metrics.REQUESTS.labels(scope["method"], route, str(message["status"])).inc()
+                present = {name for name, _ in message["headers"]}
+                message["headers"] = [*message["headers"], *((k, v) for k, v in _HEADERS if k not in present)]
+            await send(message)
+
+        await self._app(scope, receive, sending)
+
+
+class _Server(uvicorn.Server):
+    """Ends when the sink of this process has given up, so that whoever supervises the process starts both anew."""
+
+    def __init__(self, config: uvicorn.Config, sink: health.SinkState | None) -> None:
+        super().__init__(config)
+        self._sink = sink
+        self.sink_ended = False
+
+    async def on_tick(self, counter: int) -> bool:
+        """Called by uvicorn ten times a second; true ends the server."""
+        if self._sink is not None and not self._sink.is_alive() and not self.should_exit:
+            log.error("sink_ended_web_follows")
+            self.sink_ended = True
+            return True
+        return await super().on_tick(counter)
+
+
+def run_web(
+    settings: Settings,
+    *,
+    with_sink: bool | None = None,
+    on_ready: Callable[[str], None] | None = None,
+) -> int:
+    """Serve until SIGTERM or SIGINT; 0 when it stopped cleanly, 1 when it could not start or its sink
+    gave up. Call it in the main thread.
+
+    `with_sink` (default: on the embedded stack) runs the sink in this process, since chDB has one owner. `on_ready` gets
+    the address. Raises what `open_database` and the ruleset's reader raise, and OSError when the port is taken.
+    """
+    from sinks.kafka import EventProducer
+
+    embedded = settings.clickhouse == "embedded"
+    text = settings.rules.read_text(encoding="utf-8") if settings.rules else None
+    book = load_book(text, str(settings.rules or "default"))
+    with contextlib.ExitStack() as stack:
+        db = open_database(settings)
+        stack.callback(db.close)
+        producer = EventProducer(settings)
+        stack.callback(producer.close)
+        listeners: list[Callable[[object], None]] = []
+
+        def arrived(tables: object) -> None:
+            for listener in listeners:
+                listener(tables)
+
+        sink = None
+        if embedded:
+            from sinks.migrate import up
+
+            up(db)  # nobody else can: the directory belongs to this process
+        if embedded if with_sink is None else with_sink:
+            from sinks.sink import Sink
+
+            sink = Sink(settings, db, on_batch=arrived)
+        app = create_app(settings, db, producer, book, sink=sink)
+        listeners.append(app.state.parts.live.rows_arrived)
+        if settings.web_host not in LOOPBACK:
+            log.warning("web_open_to_network", host=settings.web_host, hint="no sign-in: put a gateway before it")
+        config = uvicorn.Config(
+            app,
+            host=settings.web_host,
+            port=settings.web_port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=STOP_SECONDS,
+        )
+        listening = config.bind_socket()
+        stack.callback(listening.close)
+        host = f"[{settings.web_host}]" if ":" in settings.web_host else settings.web_host
+        address = f"http://{host}:{listening.getsockname()[1]}"
+        # uvicorn raises the signal again when it has stopped: that must not kill the process before the sink has ended
+        for number in (signal.SIGTERM, signal.SIGINT):
+            stack.callback(signal.signal, number, signal.signal(number, lambda *_: None))
+        if sink is not None:
+            sink.start()
+            stack.callback(sink.stop)
+        log.info("web_listening", url=address, sink=sink is not None)
+        if on_ready is not None:
+            on_ready(address)
+        server = _Server(config, sink)
+        server.run(sockets=[listening])
+        log.info("web_stopped", sink_alive=None if sink is None else sink.is_alive())
+        return 0 if server.started and not server.sink_ended else 1

@@ -1,0 +1,180 @@
+"""An hour of the shops, put together from the read model: sums, teams, sale event, names. The API and the wallboard share it."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from schemas.types import format_amount, parse_amount, parse_time, zone
+from sinks.read_model import ReadModel
+from web.models import AgentRow, Leaderboard, SaleEvent, ShopBoard, Sums, TeamRow
+from web.parts import HOUR_MS, Parts
+
+Row = Mapping[str, Any]
+
+SUMMED: Final = (
+    "orders_placed",
+    "orders_paid",
+    "paid_amount",
+    "items_paid",
+    "refunded_amount",
+    "buyers_served",
+    "buyers_paid",
+)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def hour_start(ms: int, zone_name: str) -> int:
+    """Start of the local hour that holds `ms`."""
+    local = (_EPOCH + timedelta(milliseconds=ms)).astimezone(zone(zone_name))
+    return ms - (local.minute * 60 + local.second) * 1000 - local.microsecond // 1000
+
+
+def day_bounds(ms: int, zone_name: str) -> tuple[int, int]:
+    """[start, end) of the local day that holds `ms`, in milliseconds; 23 or 25 hours where clocks change."""
+    local = (_EPOCH + timedelta(milliseconds=ms)).astimezone(zone(zone_name))
+    start = local.replace(hour=0, minute=0, second=0, microsecond=0)
+    end = start + timedelta(days=1)
+    return tuple(int(edge.timestamp()) * 1000 for edge in (start, end))  # type: ignore[return-value]
+
+
+def add_up(rows: Iterable[Row]) -> dict[str, int]:
+    """The summed figures of several rows, amounts in fen."""
+    total = dict.fromkeys(SUMMED, 0)
+    for row in rows:
+        for key in SUMMED:
+            total[key] += row[key]
+    return total
+
+
+def derived(sums: Row) -> dict[str, Any]:
+    """conversion and items_per_order as ratios, average_order in fen; None where there is nothing to divide by."""
+    orders, served = sums["orders_paid"], sums["buyers_served"]
+    return {
+        "conversion": sums["buyers_paid"] / served if served else None,
+        "average_order": round(sums["paid_amount"] / orders) if orders else None,
+        "items_per_order": sums["items_paid"] / orders if orders else None,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """One shop's hour. Amounts in fen, times in ms."""
+
+    shop_id: str
+    hour_start: int
+    rows: list[dict[str, Any]]
+    teams: list[dict[str, Any]]
+    totals: dict[str, int]
+    sale_event: dict[str, Any] | None
+
+
+def _pk_teams(rows: Sequence[Row], sale: Row | None) -> list[dict[str, Any]]:
+    """The teams with their sums, best first: those of the sale event's PK, else all that have a row."""
+    by_team: defaultdict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        if row["agent_id"] and row["team"]:
+            by_team[row["team"]].append(row)
+    names = list(sale["teams"]) if sale and sale["teams"] else sorted(by_team)
+    key = "orders_paid" if sale and sale["pk_basis"] == "orders" else "paid_amount"
+    teams: list[dict[str, Any]] = [
+        {"team": name, "agents": len(by_team[name]), **add_up(by_team[name])} for name in names
+    ]
+    teams.sort(key=lambda team: (-team[key], team["team"]))
+    for team in teams:
+        team["rank"] = 1 + sum(other[key] > team[key] for other in teams)
+    return teams
+
+
+def _target_fen(sale: Row, start: int) -> int | None:
+    """The sale event's amount target for the hour that starts then; None where it has none that can be read."""
+    targets = sale["targets"]
+    for target in targets if isinstance(targets, list) else ():
+        try:
+            if parse_time(target["hour_start"]) == start:
+                return parse_amount(target["amount"])
+        except (KeyError, TypeError, ValueError):
+            continue
+    return None
+
+
+def read_shops(read: ReadModel, at_ms: int, shop_id: str | None, zone_of: Any) -> list[Shop]:
+    """Every shop with rows in its hour that holds `at_ms`, by shop id. `zone_of`: shop id -> time zone name."""
+    by_shop: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in read.leaderboard(at_ms, shop_id):
+        row["name"] = row["name"] or row["agent_id"]
+        by_shop[row["shop_id"]].append(row)
+    sales = read.sale_events(at_ms - HOUR_MS, at_ms + HOUR_MS)
+    shops = []
+    for shop, rows in sorted(by_shop.items()):
+        start = hour_start(at_ms, zone_of(shop))
+        sale = next(
+            (
+                event
+                for event in sales
+                if event["shop_id"] == shop and event["starts_at"] < start + HOUR_MS and event["ends_at"] > start
+            ),
+            None,
+        )
+        if sale is not None:
+            sale = {**sale, "target_fen": _target_fen(sale, start)}
+        shops.append(Shop(shop, start, rows, _pk_teams(rows, sale), add_up(rows), sale))
+    return shops
+
+
+# ---- as the API answers it -------------------------------------------------------------------------------------------
+
+
+def _sums(row: Row) -> dict[str, Any]:
+    more = derived(row)
+    average = more["average_order"]
+    return {
+        **{key: row[key] for key in SUMMED},
+        **more,
+        "paid_amount": format_amount(row["paid_amount"]),
+        "refunded_amount": format_amount(row["refunded_amount"]),
+        "average_order": None if average is None else format_amount(average),
+    }
+
+
+def _sale_event(parts: Parts, sale: Row | None) -> SaleEvent | None:
+    if sale is None:
+        return None
+    target = sale["target_fen"]
+    return SaleEvent(
+        sale_event_id=sale["sale_event_id"],
+        name=sale["name"],
+        starts_at=parts.time(sale["starts_at"], sale["shop_id"]) or "",
+        ends_at=parts.time(sale["ends_at"], sale["shop_id"]) or "",
+        teams=list(sale["teams"]),
+        pk_basis=sale["pk_basis"],
+        target_amount=None if target is None else format_amount(target),
+    )
+
+
+def _shop_board(parts: Parts, shop: Shop) -> ShopBoard:
+    start = parts.time(shop.hour_start, shop.shop_id) or ""
+    named = ("shop_id", "agent_id", "name", "team", "rank")
+    return ShopBoard(
+        shop_id=shop.shop_id,
+        hour_start=start,
+        rows=[AgentRow(hour_start=start, **{key: row[key] for key in named}, **_sums(row)) for row in shop.rows],
+        teams=[TeamRow(**{key: team[key] for key in ("team", "agents", "rank")}, **_sums(team)) for team in shop.teams],
+        totals=Sums(**_sums(shop.totals)),
+        sale_event=_sale_event(parts, shop.sale_event),
+    )
+
+
+def leaderboard(parts: Parts, at_ms: int, shop_id: str | None) -> Leaderboard:
+    """`GET /api/v1/leaderboard` for the hour that holds `at_ms`."""
+    shops = [_shop_board(parts, shop) for shop in read_shops(parts.read, at_ms, shop_id, parts.book.timezone)]
+    zone_of = shop_id or (shops[0].shop_id if shops else "")
+    board = Leaderboard(
+        hour_start=parts.time(hour_start(at_ms, parts.book.timezone(zone_of)), zone_of) or "",
+        generated_at=parts.time(parts.now_ms(), zone_of) or "",
+        shops=shops,
+    )
+    if shop_id:
+        board.rows, board.teams = (shops[0].rows, shops[0].teams) if shops else ([], [])
+    return board

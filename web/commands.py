@@ -1,0 +1,159 @@
+"""What people do to flags and call tasks: checked against the read model, then written as events to `audit.commands`."""
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from weakref import WeakValueDictionary
+
+import orjson
+import structlog
+from fastapi import APIRouter, HTTPException
+
+from schemas.events import parse_event
+from schemas.topics import COMMANDS
+from schemas.types import format_time
+from sinks.kafka import PublishError, event_key
+from web import metrics
+from web.models import Body, Call, Claim, Commanded, Outcome, Problem, Verdict
+from web.parts import Parts
+
+log = structlog.get_logger(__name__)
+
+SOURCE: Final = "zhengdian/web"
+PUBLISH_TIMEOUT_SECONDS: Final = 10.0
+PENDING_MS: Final = 60_000
+"""An accepted command holds for this long even if the read model does not show it yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One kind of command: from which states it may come, and what it makes of the flag or task."""
+
+    type: str
+    target: str
+    allowed: tuple[str, ...]
+    result: str
+    anyone: bool = False
+
+
+STEPS: Final[Mapping[str, Step]] = {
+    "flag.claim": Step("qc.claimed", "flag_id", ("open",), "claimed"),
+    "flag.verdict": Step("qc.verdict_given", "flag_id", ("open", "claimed"), ""),
+    "task.claim": Step("call_task.claimed", "task_id", ("open",), "claimed"),
+    "task.call": Step("call_task.call_logged", "task_id", ("open", "claimed", "called"), "called"),
+    "task.resolve": Step("call_task.resolved", "task_id", ("open", "claimed", "called"), "resolved"),
+    "task.revisit": Step("call_task.revisited", "task_id", ("resolved",), "revisited", anyone=True),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    """A command that this process has accepted: what the read model will show."""
+
+    status: str
+    actor: str
+    revision: int
+    at_ms: int
+
+
+class Commander:
+    """Checks and publishes commands; one at a time for each flag or task."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._pending: dict[str, _Pending] = {}
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def give(self, step: Step, target_id: str, body: Body) -> Commanded:
+        """Raises HTTPException 404 (unknown), 403 (excluded agent), 409 (someone else has it, or too late), 503."""
+        lock = self._locks.setdefault(target_id, asyncio.Lock())
+        async with lock:
+            row, status, holder = await self._state(step, target_id)
+            if row.get("excluded_agent_id") and row["excluded_agent_id"] == body.actor:
+                raise HTTPException(403, f"{body.actor} served this buyer and must not handle the review")
+            result = step.result or body.model_dump()["verdict"]
+            if step.result == "claimed" and status == "claimed" and holder == body.actor:
+                return Commanded(status="claimed", event_id=None)
+            if holder and holder != body.actor and not step.anyone:
+                raise HTTPException(409, f"{holder} has it ({status})")
+            if status not in step.allowed:
+                raise HTTPException(409, f"it is {status}; {step.type} needs {' or '.join(step.allowed)}")
+            event_id = await self._publish(step, target_id, row, body)
+            now = self._parts.now_ms()
+            holder = holder if step.anyone else body.actor
+            self._pending[target_id] = _Pending(result, holder, row["revision"], now)
+            metrics.COMMANDS.labels(step.type).inc()
+            return Commanded(status=result, event_id=event_id)
+
+    async def _state(self, step: Step, target_id: str) -> tuple[dict[str, Any], str, str]:
+        """The row, and its status and holder with the commands that are under way."""
+        read = self._parts.read
+        find: Callable[[str], dict[str, Any] | None] = read.flag if step.target == "flag_id" else read.task
+        row = await self._parts.call(find, target_id)
+        if row is None:
+            raise HTTPException(404, f"no such {'flag' if step.target == 'flag_id' else 'call task'}")
+        status, holder = row.get("qc_status", row["status"]), row.get("qc_actor", row.get("claimed_by", ""))
+        now = self._parts.now_ms()
+        self._pending = {key: one for key, one in self._pending.items() if now - one.at_ms < PENDING_MS}
+        pending = self._pending.get(target_id)
+        # a higher revision is computed from more facts, so the command (or a newer one) is in it
+        if pending is not None and row["revision"] <= pending.revision:
+            return row, pending.status, pending.actor
+        return row, status, holder
+
+    async def _publish(self, step: Step, target_id: str, row: Mapping[str, Any], body: Body) -> str:
+        parts = self._parts
+        time = format_time(parts.now_ms(), parts.book.timezone(row["shop_id"]))
+        payload = body.model_dump(mode="json", exclude_none=True)
+        cause = orjson.dumps([step.type, target_id, time, payload], option=orjson.OPT_SORT_KEYS)
+        event_id = f"{step.type}-{hashlib.sha256(cause).hexdigest()[:24]}"
+        data = {"shop_id": row["shop_id"], "buyer_id": row["buyer_id"], step.target: target_id, **payload}
+        raw = orjson.dumps(
+            {"specversion": "1.0", "id": event_id, "source": SOURCE, "type": step.type, "time": time, "data": data}
+        )
+        event = parse_event(raw)
+        try:
+            await parts.publish([(COMMANDS, event_key(event), raw)], PUBLISH_TIMEOUT_SECONDS)
+        except PublishError as error:
+            log.warning("command_not_published", type=step.type, error=str(error))
+            raise HTTPException(503, "the broker cannot be reached; try again") from None
+        log.info("command_given", type=step.type, target=target_id, actor=body.actor)
+        return event_id
+
+
+def router(parts: Parts) -> APIRouter:
+    """The routes under /api/v1/flags/{flag_id} and /api/v1/call-tasks/{task_id}."""
+    commander = Commander(parts)
+    routes = APIRouter(
+        prefix="/api/v1",
+        tags=["commands"],
+        responses={code: {"model": Problem} for code in (403, 404, 409, 503)},
+    )
+
+    @routes.post("/flags/{flag_id}/claim", status_code=202, summary="Take a flag for review")
+    async def claim_flag(flag_id: str, body: Claim) -> Commanded:
+        return await commander.give(STEPS["flag.claim"], flag_id, body)
+
+    @routes.post("/flags/{flag_id}/verdict", status_code=202, summary="Uphold or dismiss a flag")
+    async def give_verdict(flag_id: str, body: Verdict) -> Commanded:
+        return await commander.give(STEPS["flag.verdict"], flag_id, body)
+
+    @routes.post("/call-tasks/{task_id}/claim", status_code=202, summary="Take a follow-up call")
+    async def claim_task(task_id: str, body: Claim) -> Commanded:
+        return await commander.give(STEPS["task.claim"], task_id, body)
+
+    @routes.post("/call-tasks/{task_id}/call", status_code=202, summary="Log a call that was made")
+    async def log_call(task_id: str, body: Call) -> Commanded:
+        return await commander.give(STEPS["task.call"], task_id, body)
+
+    @routes.post("/call-tasks/{task_id}/resolve", status_code=202, summary="Settle the complaint")
+    async def resolve_task(task_id: str, body: Outcome) -> Commanded:
+        return await commander.give(STEPS["task.resolve"], task_id, body)
+
+    @routes.post("/call-tasks/{task_id}/revisit", status_code=202, summary="Log the revisit call")
+    async def revisit_task(task_id: str, body: Outcome) -> Commanded:
+        return await commander.give(STEPS["task.revisit"], task_id, body)
+
+    return routes

@@ -1,0 +1,261 @@
+"""What the API takes and answers (contract §4). Times are RFC 3339 with the shop's offset, amounts decimal strings in CNY."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from schemas.outputs import Category, TaskStatus
+from schemas.types import Id, TimeMs
+
+
+class Health(BaseModel):
+    """State of the parts: `status` is ok only when all are."""
+
+    status: Literal["ok", "unavailable"]
+    database: str = Field(description="ok, or what is wrong")
+    broker: str = Field(description="ok, or what is wrong")
+    sink: str | None = Field(None, description="ok, or what is wrong; null where it runs as a process of its own")
+
+
+class Sums(BaseModel):
+    """Figures of an agent, a team or a whole shop (contract §2)."""
+
+    orders_placed: int
+    orders_paid: int
+    paid_amount: str
+    items_paid: int
+    refunded_amount: str
+    buyers_served: int
+    buyers_paid: int
+    conversion: float | None = Field(description="buyers_paid / buyers_served; null where nobody was served")
+    average_order: str | None = Field(description="paid_amount / orders_paid; null without a paid order")
+    items_per_order: float | None = Field(description="items_paid / orders_paid; null without a paid order")
+
+
+class AgentRow(Sums):
+    """A row of the hourly leaderboard. The silent row has an empty agent_id and no rank."""
+
+    shop_id: str
+    hour_start: str
+    agent_id: str
+    name: str
+    team: str
+    rank: int | None
+
+
+class TeamRow(Sums):
+    """The same summed over the team's agents."""
+
+    team: str
+    agents: int = Field(description="agents of the team with a row in the hour")
+    rank: int = Field(description="by what the sale event's PK compares; amount without one")
+
+
+class SaleEvent(BaseModel):
+    """A scheduled sale event of the shop that covers the hour, or a part of it."""
+
+    sale_event_id: str
+    name: str
+    starts_at: str
+    ends_at: str
+    teams: list[str]
+    pk_basis: Literal["amount", "orders"]
+    target_amount: str | None = Field(description="the shop's target for this hour")
+
+
+class ShopBoard(BaseModel):
+    """One shop's hour."""
+
+    shop_id: str
+    hour_start: str
+    rows: list[AgentRow]
+    teams: list[TeamRow]
+    totals: Sums = Field(description="all rows, the silent one included")
+    sale_event: SaleEvent | None
+
+
+class Leaderboard(BaseModel):
+    """The hour of every shop, or of one. With `shop_id` its rows and teams stand at the top level too."""
+
+    hour_start: str
+    generated_at: str
+    shops: list[ShopBoard]
+    rows: list[AgentRow] | None = None
+    teams: list[TeamRow] | None = None
+
+
+class FlagOut(BaseModel):
+    """A flag (contract §3)."""
+
+    flag_id: str
+    rule: str
+    severity: str
+    status: str
+    shop_id: str
+    buyer_id: str
+    agent_id: str
+    message_id: str | None
+    review_id: str | None
+    order_ids: list[str]
+    occurred_at: str
+    evidence: dict[str, Any]
+    in_sale_event: bool
+    qc_status: str
+    qc_actor: str
+    qc_reason: str
+    qc_score: float | None
+    revision: int
+    ruleset: str
+
+
+class FlagCount(BaseModel):
+    """How many flags of one rule the filters select."""
+
+    rule: str
+    count: int
+
+
+class FlagPage(BaseModel):
+    """Newest first. `next_cursor` is null on the last page."""
+
+    flags: list[FlagOut]
+    next_cursor: str | None
+
+
+class FlagCounts(BaseModel):
+    """By rule, most first."""
+
+    counts: list[FlagCount]
+    total: int
+
+
+class CallTaskOut(BaseModel):
+    """A follow-up call task (contract §3)."""
+
+    task_id: str
+    shop_id: str
+    buyer_id: str
+    order_id: str
+    review_ids: list[str]
+    rating: int
+    category: Category
+    priority: str
+    raised_at: str
+    not_before: str
+    due_at: str
+    assigned_role: str
+    excluded_agent_id: str
+    status: TaskStatus
+    claimed_by: str
+    calls: int
+    call_again_at: str | None
+    outcome: str
+    revisit_due_at: str | None
+    revision: int
+    ruleset: str
+
+
+class CallTaskPage(BaseModel):
+    """Due first. `next_cursor` is null on the last page."""
+
+    call_tasks: list[CallTaskOut]
+    next_cursor: str | None
+
+
+class Entry(BaseModel):
+    """One thing that happened on a buyer's time line; the fields that its `type` lacks are left out."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(description="event type: chat.message, order.placed, payment.succeeded, review.posted, …")
+    id: str
+    time: str
+
+
+class Conversation(BaseModel):
+    """All that one buyer and one shop have to do with each other, oldest first, with the flags raised on it."""
+
+    shop_id: str
+    buyer_id: str
+    entries: list[Entry]
+    truncated: bool = Field(description="older entries were left out")
+    flags: list[FlagOut]
+
+
+class Accepted(BaseModel):
+    """The events are in Kafka."""
+
+    accepted: int
+
+
+class EventError(BaseModel):
+    """Why one event of a request was not accepted; `index` counts from 0."""
+
+    index: int
+    reason: str
+    error: str
+
+
+class Refused(BaseModel):
+    """Nothing was accepted: all or nothing."""
+
+    accepted: Literal[0] = 0
+    errors: list[EventError]
+
+
+class Problem(BaseModel):
+    """One line that says what is wrong."""
+
+    detail: str
+
+
+class Body(BaseModel):
+    """Base of the command bodies: an unknown field is a mistake, not to be ignored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    actor: Id = Field(description="who does it")
+
+
+class Claim(Body):
+    """Take a flag or a task, so that nobody else gets it."""
+
+
+class Verdict(Body):
+    """A reviewer's verdict on a flag."""
+
+    verdict: Literal["upheld", "dismissed"]
+    reason: str = ""
+    score: float | None = Field(None, ge=0, le=100)
+    coaching: str = ""
+
+
+class Call(Body):
+    """A call that was made."""
+
+    reached: bool = True
+    call_again_at: TimeMs | None = None
+    note: str = ""
+
+
+class Outcome(Body):
+    """How it was settled."""
+
+    outcome: str = Field("", description="exchange, refund, wait, …")
+    note: str = ""
+
+
+class Commanded(BaseModel):
+    """The command is in Kafka; the read model shows it as soon as the worker has it."""
+
+    status: str = Field(description="what the flag or task becomes")
+    event_id: str | None = Field(description="id of the command event; null where it was so already")
+
+
+class Sql(BaseModel):
+    """A read-only query."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    sql: str = Field(min_length=1, max_length=100_000)
+    format: str = Field("JSON", pattern=r"^[A-Za-z][A-Za-z0-9]*$", description="any ClickHouse FORMAT")
