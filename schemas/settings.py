@@ -66,5 +66,7 @@ class Settings(BaseSettings):
         3600, ge=0, description="live ingest rejects events further ahead of the clock"
     )
 
+    metrics_host: str = Field("127.0.0.1", description="worker and sink: address their Prometheus ports bind to")
+
     log_format: Literal["auto", "console", "json"] = Field("auto", description="auto: console on a terminal, else json")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="log level")

@@ -1,0 +1,81 @@
+# Needs python3 >= 3.11, make and PyPI. `make help` lists the targets.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+# the first interpreter that is new enough, unless PYTHON is given
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
+STAMP := $(VENV)/.installed
+STAMP_DEV := $(VENV)/.installed-dev
+SOURCES := schemas processors sinks streams replay web deploy tests
+DEMO_ARGS ?=
+BENCH_ARGS ?=
+PYTEST_ARGS ?=
+
+.PHONY: help
+help: ## list the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "python3 >= 3.11 is needed" >&2; exit 1; }
+	@"$(PYTHON)" -m venv $(VENV) || { rm -rf $(VENV); echo "$(PYTHON) can't make a virtual environment: install its venv package" >&2; exit 1; }
+
+$(STAMP): pyproject.toml deploy/constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint deploy/constraints.txt --editable .
+	@touch $@
+
+$(STAMP_DEV): pyproject.toml deploy/constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint deploy/constraints.txt --editable '.[dev]'
+	@touch $(STAMP) $@
+
+.PHONY: setup
+setup: $(STAMP) ## make .venv with .venv/bin/zhengdian
+	@:
+
+.PHONY: setup-dev
+setup-dev: $(STAMP_DEV) ## the same with what tests and checks need
+	@:
+
+.PHONY: demo
+demo: setup ## the whole product on http://127.0.0.1:8080; options in DEMO_ARGS
+	@exec $(BIN)/zhengdian demo $(DEMO_ARGS)
+
+.PHONY: test
+test: setup-dev ## all tests; options in PYTEST_ARGS
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+.PHONY: test-unit
+test-unit: setup-dev ## the quick tests: no processes, no browser
+	@$(BIN)/python -m pytest -m "not slow and not stack and not browser" $(PYTEST_ARGS)
+
+.PHONY: lint
+lint: setup-dev ## ruff, mypy --strict and the layers
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy --strict
+	$(BIN)/lint-imports
+
+.PHONY: format
+format: setup-dev ## let ruff write the code's layout
+	$(BIN)/ruff check --fix --select I $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+.PHONY: bench
+bench: setup ## measure the throughput of this machine
+	@$(BIN)/python -m deploy.bench $(BENCH_ARGS)
+
+.PHONY: schemas
+schemas: setup ## write docs/schemas from the models
+	@$(BIN)/zhengdian schemas export docs/schemas
+
+.PHONY: docs
+docs: setup ## write the generated tables of docs/operations.md
+	@$(BIN)/python -m deploy.docs
+
+.PHONY: clean
+clean: ## remove .venv, caches and local data
+	rm -rf $(VENV) .zhengdian .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

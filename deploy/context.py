@@ -1,0 +1,74 @@
+"""What all commands share: settings, logs, rules, words on stderr, progress bars."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from deploy.errors import CommandError, wrong_use
+from schemas.settings import Settings
+
+if TYPE_CHECKING:
+    from processors.ruleset import RulesetBook
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Settings from the environment. Raises CommandError (wrong use) naming the variable that can't be used."""
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = f"ZHENGDIAN_{'_'.join(str(part) for part in first['loc']).upper()}"
+        raise wrong_use(f"{name}: {first['msg']}") from None
+
+
+def start_logs(settings: Settings, part: str, *, quiet: bool = False) -> None:
+    """Set up logging; `quiet` for commands that end and say themselves how it went."""
+    from deploy.logs import setup_logs
+
+    setup_logs(settings, part, quiet=quiet)
+
+
+def load_rules(path: Path | None) -> "RulesetBook":
+    """The ruleset file, or the packaged one for None. Raises CommandError: 2 when it can't be read, 1 when it is wrong."""
+    from processors.ruleset import RulesetError, default_book, load_book
+
+    if path is None:
+        return default_book()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise wrong_use(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+    try:
+        return load_book(text, str(path))
+    except RulesetError as error:
+        raise CommandError(str(error)) from None
+
+
+def kafka_failed(settings: Settings, error: Exception) -> CommandError:
+    """The error of a command that Kafka let down; it names the brokers."""
+    text = str(error) or type(error).__name__
+    return CommandError(text if settings.kafka_bootstrap in text else f"Kafka at {settings.kafka_bootstrap}: {text}")
+
+
+def say(message: str) -> None:
+    """One line on stderr."""
+    print(" ".join(message.split()), file=sys.stderr, flush=True)
+
+
+def progress_bar() -> Progress:
+    """A progress bar on stderr; on something that is not a terminal it stays away."""
+    console = Console(stderr=True)
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )

@@ -1,0 +1,94 @@
+"""Logging of every part: structlog and the standard library through one renderer, on stderr."""
+
+import logging
+import re
+import sys
+from typing import Any, Final
+
+import structlog
+
+from schemas.settings import Settings
+
+_SECRET: Final = re.compile(r"password|passwd|secret|token|authorization|api_?key", re.IGNORECASE)
+_USERINFO: Final = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://[^:/@\s]*):[^@/\s]+@", re.IGNORECASE)
+_NOISY: Final = {
+    # what they say at info is of use to their own developers only
+    "aiokafka": logging.ERROR,
+    "asyncio": logging.WARNING,
+    "clickhouse_driver": logging.WARNING,
+    "faust": logging.WARNING,
+    "httpx": logging.WARNING,
+    "kafka": logging.ERROR,
+    "mode": logging.WARNING,
+    "nicegui": logging.WARNING,
+    "socketio": logging.WARNING,
+    "engineio": logging.WARNING,
+    "uvicorn.access": logging.WARNING,
+    "watchfiles": logging.WARNING,
+}
+
+
+def setup_logs(settings: Settings, part: str, *, quiet: bool = False) -> None:
+    """Route structlog and standard logging to stderr as `settings.log_format` says. `part` names who speaks.
+
+    `quiet` leaves nothing below critical, except at level debug: for commands that say themselves how it went.
+    """
+
+    def add_part(_logger: Any, _method: str, event: Any) -> Any:
+        # not a context variable: threads of libraries would not have it
+        event["part"] = part
+        event.pop("color_message", None)  # uvicorn's second copy of its text
+        return event
+
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.stdlib.ExtraAdder(),
+        add_part,
+        # as text and without local variables: those may hold passwords
+        structlog.processors.StackInfoRenderer(),
+        structlog.processors.format_exc_info,
+        hide_secrets,
+    ]
+    as_json = settings.log_format == "json" or (settings.log_format == "auto" and not sys.stderr.isatty())
+    last: list[Any] = (
+        [structlog.processors.JSONRenderer(ensure_ascii=False)]
+        if as_json
+        else [
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
+        ]
+    )
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, hide_secrets, *last],
+        )
+    )
+    root = logging.getLogger()
+    for old in root.handlers[:]:
+        root.removeHandler(old)
+    root.addHandler(handler)
+    level = getattr(logging, settings.log_level.upper())
+    if quiet and level > logging.DEBUG:
+        level = logging.CRITICAL
+    root.setLevel(level)
+    for name, least in _NOISY.items():
+        logging.getLogger(name).setLevel(level if level <= logging.DEBUG else max(level, least))
+
+
+def hide_secrets(_logger: Any, _method: str, event: Any) -> Any:
+    """A structlog processor: values under secret-sounding names and passwords inside URLs become `***`."""
+    return {key: "***" if _SECRET.search(key) and value else _without_password(value) for key, value in event.items()}
+
+
+def _without_password(value: Any) -> Any:
+    return _USERINFO.sub(r"\g<scheme>:***@", value) if isinstance(value, str) else value

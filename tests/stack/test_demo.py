@@ -1,0 +1,266 @@
+"""`zhengdian demo` as a user runs it: it answers, it moves, what is posted shows up, and nothing of it stays behind."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from schemas.types import format_time
+
+pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(180)]
+
+SHOP, AGENT, BUYER = "lining-hz", "lining-hz:xiaomei", "b-visitor"
+
+
+class Demo:
+    """A running demo."""
+
+    def __init__(self, directory: Path, *args: str) -> None:
+        self.data = directory / "demo"
+        self._err = directory / "stderr"
+        with self._err.open("wb") as err:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "deploy.cli", "demo", "--port", "0", "--data-dir", str(self.data), *args],
+                stdout=subprocess.PIPE,
+                stderr=err,
+                text=True,
+                start_new_session=True,
+            )
+        assert self.process.stdout is not None
+        self.address = ""
+        for line in self.process.stdout:
+            if found := re.search(r"http://127\.0\.0\.1:\d+", line):
+                self.address = found[0]
+                break
+        if not self.address:
+            self.process.wait(30)
+            raise AssertionError(f"no address: {self.errors()}")
+        self.web = httpx.Client(base_url=self.address, timeout=10)
+
+    def errors(self) -> str:
+        return self._err.read_text()
+
+    def leaderboard(self, shop: str = SHOP) -> list[dict[str, Any]]:
+        answer = self.web.get("/api/v1/leaderboard", params={"shop_id": shop})
+        assert answer.status_code == 200, answer.text
+        rows = answer.json()
+        return list(rows["rows"] if isinstance(rows, dict) else rows)
+
+    def post(self, kind: str, number: int, **data: object) -> int:
+        now = time.time_ns() // 1_000_000
+        event = {"specversion": "1.0", "id": f"visit-{number}", "source": "test/visitor", "type": kind}
+        event |= {"time": format_time(now), "data": {"shop_id": SHOP, "buyer_id": BUYER, **data}}
+        headers = {"content-type": "application/cloudevents+json"}
+        answer = self.web.post("/v1/events", content=json.dumps(event), headers=headers)
+        assert answer.status_code == 202, answer.text
+        return now
+
+    def parts(self) -> dict[str, int]:
+        """Pids of the parts by name: worker, web, feed, broker."""
+        found = {}
+        for pid in offspring(self.process.pid):
+            words = command_line(pid)
+            name = (
+                "broker" if "broker" in words else next((w for w in ("worker", "web", "ingest") if w in words), "other")
+            )
+            found[name] = pid
+        return found
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> float:
+        """Seconds that it took to stop."""
+        began = time.monotonic()
+        self.process.send_signal(number)
+        self.process.wait(60)
+        return time.monotonic() - began
+
+
+def command_line(pid: int) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return []
+
+
+def offspring(pid: int) -> list[int]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            except (OSError, ValueError):
+                continue
+            if parent == pid:
+                found.append(int(entry.name))
+    return found
+
+
+def gone(pids: list[int], seconds: float = 5) -> bool:
+    deadline = time.monotonic() + seconds
+    while any(command_line(pid) != [""] and command_line(pid) for pid in pids):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    running = Demo(tmp_path_factory.mktemp("demo"), "--buyers", "2000", "--seed", "11", "--speed", "20")
+    yield running
+    pids = list(running.parts().values())
+    if running.process.poll() is None:
+        running.end()
+    assert gone(pids)
+
+
+def until(condition: Any, seconds: float) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+    return value
+
+
+def test_leaderboard_fills_and_moves(demo: Demo) -> None:
+    first = until(demo.leaderboard, 60)
+    assert {"agent_id", "paid_amount", "rank"} <= set(first[0])
+    until(lambda: demo.leaderboard() != first, 30)
+
+
+def test_second_demo_does_not_take_the_directory_of_a_running_one(demo: Demo) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "deploy.cli", "demo", "--port", "0", "--data-dir", str(demo.data)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.returncode == 1
+    assert "another demo runs there" in done.stderr
+    assert until(demo.leaderboard, 60)
+
+
+def test_what_is_posted_shows_within_two_seconds(demo: Demo) -> None:
+    until(demo.leaderboard, 60)
+    demo.post("chat.message", 1, agent_id=AGENT, sender="buyer", text="在吗")
+    demo.post("chat.message", 2, agent_id=AGENT, sender="agent", text="在的,亲")
+    item = {"sku_id": "s", "title": "鞋", "quantity": 1, "unit_price": "1000000.00"}
+    demo.post("order.placed", 3, order_id="o-visit", amount="1000000.00", items=[item])
+    at_ms = demo.post("payment.succeeded", 4, payment_id="p-visit", order_id="o-visit", amount="1000000.00")
+    posted = time.monotonic()
+    hour = format_time(at_ms // 3_600_000 * 3_600_000)
+
+    def paid() -> list[dict[str, Any]]:
+        answer = demo.web.get("/api/v1/leaderboard", params={"shop_id": SHOP, "hour": hour}).json()
+        rows = answer["rows"] if isinstance(answer, dict) else answer
+        return [row for row in rows if row["agent_id"] == AGENT and float(row["paid_amount"]) >= 1_000_000]
+
+    (row,) = until(paid, 20)
+    took = time.monotonic() - posted
+    assert row["rank"] == 1
+    assert took < 2, f"took {took:.2f} s"
+
+
+@pytest.mark.parametrize("part", ["worker", "web", "ingest", "broker"])
+def test_part_that_is_killed_comes_back(demo: Demo, part: str) -> None:
+    before = until(lambda: demo.parts().get(part), 20)
+    os.kill(before, signal.SIGKILL)
+    until(lambda: demo.parts().get(part, before) != before, 20)
+
+    def healthy() -> bool:
+        try:
+            return demo.web.get("/healthz").status_code == 200 and bool(demo.leaderboard())
+        except httpx.HTTPError:
+            return False
+
+    until(healthy, 40)
+    assert "was killed by SIGKILL" in demo.errors()
+
+
+def test_stops_on_sigterm_in_ten_seconds_and_leaves_nothing(demo: Demo) -> None:
+    pids = list(until(lambda: demo.parts() if {"worker", "web", "broker"} <= set(demo.parts()) else None, 20).values())
+    assert demo.end() < 10
+    assert demo.process.returncode == 0, demo.errors()
+    assert gone(pids)
+    assert "Traceback" not in demo.errors()
+
+
+def test_killed_demo_leaves_nothing(tmp_path: Path) -> None:
+    demo = Demo(tmp_path, "--buyers", "50", "--agents", "4")
+    pids = list(demo.parts().values())
+    assert len(pids) >= 3
+    demo.process.kill()
+    demo.process.wait()
+    assert gone(pids)
+
+
+def test_ends_by_itself_and_removes_its_temporary_directory(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "deploy.cli",
+            "demo",
+            "--port",
+            "0",
+            "--buyers",
+            "50",
+            "--agents",
+            "4",
+            "--exit-after",
+            "8",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "TMPDIR": str(tmp_path), "ZHENGDIAN_KAFKA_BOOTSTRAP": "production.example:9092"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "http://127.0.0.1:" in done.stdout
+    assert list(tmp_path.glob("zhengdian-demo-*")) == []
+
+
+def test_port_that_is_taken_is_one_line(tmp_path: Path) -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = subprocess.run(
+            [sys.executable, "-m", "deploy.cli", "demo", "--port", port], capture_output=True, text=True, timeout=30
+        )
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert f"port {port}" in done.stderr
+
+
+def test_impossible_sale_is_wrong_use() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "deploy.cli", "demo", "--port", "0", "--shops", "3", "--agents", "2"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("zhengdian: --agents")
+    assert done.stderr.count("\n") == 1
+
+
+def test_directory_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    done = subprocess.run(
+        [sys.executable, "-m", "deploy.cli", "demo", "--port", "0", "--data-dir", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
