@@ -1,0 +1,10 @@
+DROP VIEW IF EXISTS rejected;
+DROP VIEW IF EXISTS sale_events;
+DROP VIEW IF EXISTS agents;
+DROP VIEW IF EXISTS commands;
+DROP VIEW IF EXISTS reviews;
+DROP VIEW IF EXISTS refunds;
+DROP VIEW IF EXISTS payments;
+DROP VIEW IF EXISTS order_closings;
+DROP VIEW IF EXISTS orders;
+DROP VIEW IF EXISTS messages;

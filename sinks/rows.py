@@ -1,0 +1,198 @@
+"""Kafka records -> rows of ClickHouse, by topic. Pure: bytes in, tuples out.
+
+Instants become ints of milliseconds and amounts stay decimal texts, which is what the database's insert takes.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from processors.partition import FUTURE_TOLERANCE_MS
+from schemas.events import AgentUpsertedEvent, Event, InvalidEventError, SaleEventScheduledEvent, parse_event
+from schemas.rejections import rejection
+from schemas.topics import (
+    BY_NAME,
+    CALL_TASKS,
+    FLAGS,
+    LEADERBOARD,
+    REFERENCE,
+    REJECTED,
+    ROUNDS,
+    TOPIC_OF_TYPE,
+    WINDOWS,
+)
+from schemas.types import parse_time
+from sinks.kafka import event_key
+
+
+class Record(NamedTuple):
+    """One record of Kafka; `topic` is the name without the prefix."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes
+    timestamp_ms: int
+
+
+Row = tuple[str, tuple[Any, ...]]
+"""(table, values in the order of COLUMNS[table])"""
+
+COLUMNS: Final[dict[str, tuple[str, ...]]] = {
+    "raw_events": ("shop_id", "buyer_id", "time", "source", "id", "type", "topic", "partition", "offset", "raw"),
+    "agents_raw": ("shop_id", "agent_id", "time", "source", "id", "name", "team", "role"),
+    "sale_events_raw": (
+        "shop_id", "sale_event_id", "time", "source", "id", "name", "starts_at", "ends_at", "teams", "targets", "pk_basis",
+    ),
+    "rejected_raw": ("reason", "error", "raw", "raw_encoding", "topic", "partition", "offset", "file", "line"),
+    "flags_raw": (
+        "flag_id", "rule", "severity", "status", "shop_id", "buyer_id", "agent_id", "message_id", "review_id", "order_ids",
+        "occurred_at", "evidence", "qc_status", "qc_actor", "qc_reason", "qc_score", "revision", "ruleset",
+    ),
+    "call_tasks_raw": (
+        "task_id", "shop_id", "buyer_id", "order_id", "review_ids", "rating", "category", "priority", "raised_at", "not_before",
+        "due_at", "assigned_role", "excluded_agent_id", "status", "claimed_by", "calls", "call_again_at", "outcome",
+        "revisit_due_at", "revision", "ruleset",
+    ),
+    "rounds_raw": (
+        "round_id", "shop_id", "buyer_id", "agent_id", "opened_at", "message_id", "replied_at", "reply_message_id", "response_ms",
+        "in_platform_hours", "day_ends_at", "status", "revision", "ruleset",
+    ),
+    "window_partials": (
+        "partition", "shop_id", "agent_id", "window_start", "window_seconds", "definition", "day_ends_at", "response_cap_ms",
+        "rounds", "answered", "answered_within_3min", "response_ms_sum", "first_responses", "first_response_ms_sum",
+        "first_within_10s", "buyers_wrote", "buyers_replied", "histogram", "revision", "ruleset",
+    ),
+    "leaderboard_partials": (
+        "partition", "shop_id", "hour_start", "agent_id", "orders_placed", "orders_paid", "paid_amount", "items_paid",
+        "refunded_amount", "buyers_served", "buyers_paid", "revision", "ruleset",
+    ),
+}  # fmt: skip
+"""the columns that the sink writes"""
+
+_TABLES: Final = {
+    FLAGS: "flags_raw",
+    CALL_TASKS: "call_tasks_raw",
+    ROUNDS: "rounds_raw",
+    WINDOWS: "window_partials",
+    LEADERBOARD: "leaderboard_partials",
+    REJECTED: "rejected_raw",
+}
+_DEFAULTS: Final[dict[str, dict[str, Any]]] = {
+    "flags_raw": {
+        "message_id": None, "review_id": None, "order_ids": [], "evidence": {}, "qc_status": "open", "qc_actor": "",
+        "qc_reason": "", "qc_score": None,
+    },
+    "call_tasks_raw": {"claimed_by": "", "calls": 0, "call_again_at": None, "outcome": "", "revisit_due_at": None},
+    "rounds_raw": {"replied_at": None, "reply_message_id": None, "response_ms": None},
+    "rejected_raw": {"raw_encoding": "utf-8", "topic": None, "partition": None, "offset": None, "file": None, "line": None},
+}  # fmt: skip
+
+
+def _optional_time(value: Any) -> int | None:
+    return None if value is None else parse_time(value)
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _histogram(value: dict[str, int]) -> dict[int, int]:
+    return {int(ms): count for ms, count in value.items()}
+
+
+_CONVERT: Final[dict[str, Callable[[Any], Any]]] = {
+    "occurred_at": parse_time,
+    "raised_at": parse_time,
+    "not_before": parse_time,
+    "due_at": parse_time,
+    "call_again_at": _optional_time,
+    "revisit_due_at": _optional_time,
+    "opened_at": parse_time,
+    "replied_at": _optional_time,
+    "day_ends_at": parse_time,
+    "window_start": parse_time,
+    "hour_start": parse_time,
+    "evidence": _json,
+    "histogram": _histogram,
+}
+
+
+class UndecodableError(Exception):
+    """A record of an output topic that is none of ours; one line."""
+
+
+def rows_of(record: Record) -> list[Row]:
+    """The rows that a record makes: none for an event that the worker rejects, two for a reference event.
+
+    Raises UndecodableError for a record of an output topic that is not what the processors write.
+    """
+    table = _TABLES.get(record.topic)
+    if table is None:
+        return _event_rows(record)
+    try:
+        found = orjson.loads(record.value)
+        values = _DEFAULTS.get(table, {}) | found
+        return [(table, tuple(_CONVERT[c](values[c]) if c in _CONVERT else values[c] for c in COLUMNS[table]))]
+    except KeyError as error:
+        raise UndecodableError(f"field {error} is missing") from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UndecodableError(f"not a record of {record.topic}: {error}") from error
+
+
+def quarantine_row(record: Record, error: str) -> Row:
+    """The row in rejected for a record that ClickHouse will not take."""
+    return _rejected(record, "sink", error)
+
+
+def _rejected(record: Record, reason: str, error: str) -> Row:
+    found = rejection(reason, error, record.value, topic=record.topic, partition=record.partition, offset=record.offset)
+    return "rejected_raw", tuple(found[column] for column in COLUMNS["rejected_raw"])
+
+
+def _event_rows(record: Record) -> list[Row]:
+    try:
+        event = parse_event(record.value)
+        _check(record, event)
+    except InvalidEventError as error:
+        # the worker dead-letters what it reads; the reference topic is read here alone
+        return [_rejected(record, error.reason, error.error)] if record.topic == REFERENCE else []
+    data = event.data
+    rows: list[Row] = [
+        (
+            "raw_events",
+            (
+                data.shop_id, getattr(data, "buyer_id", ""), event.time, event.source, event.id, event.type, record.topic,
+                record.partition, record.offset, record.value.decode(),
+            ),
+        )
+    ]  # fmt: skip
+    if isinstance(event, AgentUpsertedEvent):
+        agent = event.data
+        values = (agent.shop_id, agent.agent_id, event.time, event.source, event.id, agent.name, agent.team, agent.role)
+        rows.append(("agents_raw", values))
+    elif isinstance(event, SaleEventScheduledEvent):
+        sale = event.data
+        rows.append(
+            (
+                "sale_events_raw",
+                (
+                    sale.shop_id, sale.sale_event_id, event.time, event.source, event.id, sale.name, sale.starts_at, sale.ends_at,
+                    sale.teams, _json(sale.targets), sale.pk_basis,
+                ),
+            )
+        )  # fmt: skip
+    return rows
+
+
+def _check(record: Record, event: Event) -> None:
+    """The worker's checks that need the record alone (processors.partition), so that both accept the same events."""
+    home = TOPIC_OF_TYPE[event.type]
+    if home != record.topic:
+        raise InvalidEventError("wrong_topic", f"type: {event.type} belongs on {home}")
+    if BY_NAME[record.topic].kind != "reference" and record.key != event_key(event):
+        raise InvalidEventError("wrong_key", f"key: must be {event_key(event).decode()!r} so that a buyer's facts meet")
+    if record.timestamp_ms > 0 and event.time > record.timestamp_ms + FUTURE_TOLERANCE_MS:
+        raise InvalidEventError("future", "time: more than an hour ahead of the clock")

@@ -1,0 +1,324 @@
+"""One contract for both ways to ClickHouse: chDB in process, and clickhouse-driver over a real socket.
+
+The socket ends at tests/fixtures/native_server.py, and also at a real server when ZHENGDIAN_TEST_CLICKHOUSE_URL names one.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from schemas.settings import Settings
+from sinks.database import Database, DatabaseError, DatabaseUnavailableError, open_database
+from sinks.embedded import DatabaseLockedError
+
+pytestmark = pytest.mark.stack
+REAL = os.environ.get("ZHENGDIAN_TEST_CLICKHOUSE_URL")
+FIXTURE = Path(__file__).parent.parent / "fixtures" / "native_server.py"
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+NASTY = [
+    "",
+    "it's",
+    "a\\b\\n",
+    "a\nb\n\n\nc",
+    "tab\there",
+    "\\N",
+    "NULL",
+    "亲,在吗?😀",
+    'q"`',
+    "{x:String}",
+    "%(a)s",
+    "x\0y",
+    "\x07\x0b'",
+]
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        "embedded",
+        "driver",
+        pytest.param("real", marks=pytest.mark.skipif(not REAL, reason="ZHENGDIAN_TEST_CLICKHOUSE_URL is not set")),
+    ],
+)
+def db(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    folder = tmp_path_factory.mktemp("db")
+    server = None
+    if request.param == "embedded":
+        settings = Settings(clickhouse="embedded", data_dir=folder, database="contract")
+    elif request.param == "driver":
+        server = subprocess.Popen(
+            [sys.executable, str(FIXTURE), str(folder / "ch"), "0"], stdout=subprocess.PIPE, text=True
+        )
+        assert server.stdout is not None
+        port = int(server.stdout.readline())
+        settings = Settings(clickhouse="server", clickhouse_url=f"clickhouse://default@127.0.0.1:{port}/contract")
+    else:
+        settings = Settings(clickhouse="server", clickhouse_url=REAL)
+    database = open_database(settings)
+    database.create()
+    try:
+        yield database
+    finally:
+        database.close()
+        if server is not None:
+            server.kill()
+            server.wait()
+
+
+@pytest.fixture
+def table(db: Database) -> Iterator[str]:
+    db.command("DROP TABLE IF EXISTS t")
+    db.command(
+        "CREATE TABLE t (id Int64, at DateTime64(3, 'Asia/Shanghai') DEFAULT 0, amount Decimal(18, 2) DEFAULT 0,"
+        " kind LowCardinality(String) DEFAULT '', text String DEFAULT '', histogram Map(UInt32, UInt64),"
+        " tags Array(String), note Nullable(String), score Nullable(Float64), ok Bool DEFAULT false)"
+        " ENGINE = MergeTree ORDER BY id"
+    )
+    yield "t"
+    db.command("DROP TABLE t")
+
+
+def test_types_round_trip(db: Database, table: str) -> None:
+    at = datetime(2026, 11, 11, 9, 0, 3, 120_000, SHANGHAI)
+    assert (
+        db.insert(
+            table,
+            {
+                "id": [1, 2],
+                "at": [int(at.timestamp() * 1000), 0],
+                "amount": ["199.90", "1234567890123456.78"],
+                "kind": ["全部", "platform"],
+                "text": ["亲,在吗?\n\n😀", ""],
+                "histogram": [{120: 3, 600_000: 1}, {}],
+                "tags": [["甲", "乙'"], []],
+                "note": [None, "x"],
+                "score": [99.5, None],
+                "ok": [True, False],
+            },
+        )
+        == 2
+    )
+    one, two = db.query("SELECT * FROM t ORDER BY id")
+    assert one == {
+        "id": 1, "at": at, "amount": Decimal("199.90"), "kind": "全部", "text": "亲,在吗?\n\n😀",
+        "histogram": {120: 3, 600_000: 1}, "tags": ["甲", "乙'"], "note": None, "score": 99.5, "ok": True,
+    }  # fmt: skip
+    assert one["at"].utcoffset() == timedelta(hours=8)
+    assert two["amount"] == Decimal("1234567890123456.78")
+    assert two["histogram"] == {}
+    assert two["tags"] == []
+    assert two["note"] == "x"
+    assert two["ok"] is False
+
+
+def test_inserted_values_are_left_as_they_were(db: Database, table: str) -> None:
+    columns = {"id": [1], "amount": ["1.10"], "at": [datetime(2026, 1, 1, tzinfo=UTC)], "note": [None]}
+    db.insert(table, columns)
+    assert columns == {"id": [1], "amount": ["1.10"], "at": [datetime(2026, 1, 1, tzinfo=UTC)], "note": [None]}
+
+
+def test_empty_insert_and_empty_result(db: Database, table: str) -> None:
+    assert db.insert(table, {"id": [], "text": []}) == 0
+    assert db.query("SELECT * FROM t") == []
+    assert db.query("SELECT id FROM t WHERE text = {x:String}", {"x": "a"}) == []
+
+
+@pytest.mark.parametrize("text", NASTY)
+def test_text_parameters_and_values(db: Database, table: str, text: str) -> None:
+    assert db.query("SELECT {x:String} AS x, {x:String} || '!' AS y", {"x": text}) == [{"x": text, "y": text + "!"}]
+    db.insert(table, {"id": [1], "text": [text], "tags": [[text, "z"]]})
+    assert db.query("SELECT id, text, tags FROM t WHERE text = {x:String}", {"x": text}) == [
+        {"id": 1, "text": text, "tags": [text, "z"]}
+    ]
+    assert db.query("SELECT {x:Array(String)} AS x", {"x": [text, "b"]}) == [{"x": [text, "b"]}]
+
+
+def test_other_parameters(db: Database) -> None:
+    at = datetime(2026, 11, 11, 9, 0, 3, 120_000, SHANGHAI)
+    row = db.query(
+        "SELECT {i:Int64} AS i, {f:Float64} AS f, {b:Bool} AS b, {d:Decimal(18, 2)} AS d, {n:Array(Int64)} AS n,"
+        " {t:DateTime64(3, 'UTC')} AS t, {s:DateTime64(3, 'Asia/Shanghai')} AS s, {e:Array(String)} AS e",
+        {"i": -(2**62), "f": 0.25, "b": True, "d": Decimal("0.10"), "n": [1, -2], "t": at, "s": at, "e": []},
+    )[0]
+    assert row == {"i": -(2**62), "f": 0.25, "b": True, "d": Decimal("0.10"), "n": [1, -2], "t": at, "s": at, "e": []}
+    with pytest.raises(DatabaseError, match="cannot bind"):
+        db.query("SELECT {x:String}", {"x": object()})
+    with pytest.raises(DatabaseError):
+        db.query("SELECT {x:String}", {})
+
+
+def test_errors_are_one_line_with_the_code(db: Database, table: str) -> None:
+    for sql, code in (("SELECT * FROM nowhere", 60), ("SELEC 1", 62), ("SELECT throwIf(1)", 395)):
+        with pytest.raises(DatabaseError) as caught:
+            db.query(sql)
+        assert caught.value.code == code
+        assert "\n" not in str(caught.value)
+    with pytest.raises(DatabaseError):
+        db.insert("nowhere", {"id": [1]})
+    with pytest.raises(DatabaseError):
+        db.insert(table, {"id": [1], "nothing": [1]})
+    with pytest.raises(DatabaseError, match="not a table or column name"):
+        db.insert("t; DROP TABLE t", {"id": [1]})
+    with pytest.raises(DatabaseError, match="one length"):
+        db.insert(table, {"id": [1], "text": []})
+    for column, value in (
+        ("id", "x"),
+        ("amount", "much"),
+        ("text", None),
+        ("histogram", 5),
+        ("at", "2026"),
+        ("id", 2**70),
+    ):
+        columns = {"id": [1, 2], column: [{"id": 3, "text": "a", "amount": "1"}.get(column), value]}
+        with pytest.raises(DatabaseError):
+            db.insert(table, columns)
+    assert db.query("SELECT count() AS n FROM t") == [{"n": 0}]
+    db.ping()
+
+
+@pytest.mark.slow
+def test_big_inserts_with_empty_lines(db: Database, table: str) -> None:
+    rows = 200_000
+    text = ["a\n\nb\n" * 3 + str(i) for i in range(rows)]
+    assert db.insert(table, {"id": list(range(rows)), "text": text}) == rows
+    assert db.query("SELECT count() AS n, countIf(text LIKE '%\n\n%') AS m, sum(id) AS s FROM t") == [
+        {"n": rows, "m": rows, "s": rows * (rows - 1) // 2}
+    ]
+    assert [r["text"] for r in db.query("SELECT text FROM t ORDER BY id")] == text
+    long = "中" * 5_000_000
+    db.insert(table, {"id": [-1], "text": [long]})
+    assert db.query("SELECT text FROM t WHERE id = -1")[0]["text"] == long
+
+
+def test_one_insert_may_span_many_months(db: Database) -> None:
+    db.command("DROP TABLE IF EXISTS months")
+    db.command("CREATE TABLE months (at DateTime64(3, 'UTC')) ENGINE = MergeTree PARTITION BY toYYYYMM(at) ORDER BY at")
+    assert db.insert("months", {"at": [n * 31 * 86_400_000 for n in range(150)]}) == 150
+    assert db.query("SELECT count() AS n FROM months") == [{"n": 150}]
+    db.command("DROP TABLE months")
+
+
+def test_many_threads(db: Database, table: str) -> None:
+    failures: list[BaseException] = []
+
+    def work(number: int) -> None:
+        try:
+            for step in range(10):
+                db.insert(table, {"id": [number * 100 + step], "text": [f"t{number}"]})
+                found = db.query(
+                    "SELECT count() AS n, {x:Int32} AS x FROM t WHERE text = {t:String}",
+                    {"x": number, "t": f"t{number}"},
+                )
+                assert found == [{"n": step + 1, "x": number}]
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert db.query("SELECT count() AS n, uniqExact(id) AS m FROM t") == [{"n": 120, "m": 120}]
+
+
+LIMITS = {"max_seconds": 20, "max_rows": 1000, "max_memory_bytes": 200_000_000}
+
+
+def test_formats(db: Database, table: str) -> None:
+    db.insert(
+        table,
+        {"id": [1, 2], "text": ["a'b", "中\n文"], "amount": ["1.50", "2"], "at": [1_000, 2_000], "tags": [["x"], []]},
+    )
+    run = lambda sql, fmt, **more: db.query_format(sql, fmt, **{**LIMITS, **more})  # noqa: E731
+    assert run("SELECT id, text FROM t ORDER BY id", "TSV") == "1\ta\\'b\n2\t中\\n文\n".encode()
+    found = json.loads(run("SELECT id, text, at, tags FROM t ORDER BY id;", "JSON"))
+    assert [c["type"] for c in found["meta"]] == ["Int64", "String", "DateTime64(3, 'Asia/Shanghai')", "Array(String)"]
+    assert found["data"][1]["text"] == "中\n文"
+    assert found["data"][0]["at"] == "1970-01-01 08:00:01.000"
+    assert json.loads(run("SELECT id FROM t WHERE 0", "JSON"))["data"] == []
+    assert run("SELECT id AS `a b'c` FROM t ORDER BY id LIMIT 1", "CSVWithNames") == b'"a b\'c"\n1\n'
+    assert run("SELECT 1 AS a", "Parquet")[:4] == b"PAR1"
+    assert run("SELECT 1 AS a FORMAT JSONEachRow", "TSV") == b'{"a":1}\n'
+    assert run("SELECT {x:String} AS a, ' FORMAT CSV' AS b", "TSV", params={"x": "a\tb"}) == b"a\\tb\t FORMAT CSV\n"
+    assert run("SHOW TABLES", "TSV").decode().split() == ["t"] or REAL
+    assert b"text" in run("DESCRIBE TABLE t", "TSV")
+    assert run("EXPLAIN SELECT 1", "TSV")
+    with pytest.raises(DatabaseError, match="no such output format"):
+        run("SELECT 1", "Arrowtable")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "INSERT INTO t (id) VALUES (1)", "INSERT INTO t (id) SELECT 1", "DROP TABLE t", "TRUNCATE TABLE t", "ALTER TABLE t DELETE WHERE 1",
+        "CREATE TABLE u (a Int8) ENGINE = Memory", "CREATE TEMPORARY TABLE u (a Int8)", "SET readonly = 0", "SET max_result_rows = 0",
+        "SELECT 1 SETTINGS max_result_rows = 0", "SELECT 1 SETTINGS readonly = 0", "KILL QUERY WHERE 1", "SYSTEM SHUTDOWN", "USE system",
+        "SELECT file('/etc/hostname')", "SELECT `file`('/etc/hostname')", "SELECT (FILE /* x */ ('/etc/hostname'))",
+        "SELECT * FROM file('/etc/hostname', 'LineAsString')", "SELECT * FROM url('http://127.0.0.1:1/', 'LineAsString')",
+        "SELECT * FROM remote('127.0.0.1', 'system.one')", "SELECT 1 INTO OUTFILE '{out}'", "SELECT 1 INTO/**/OUTFILE '{out}' FORMAT CSV",
+        "SELECT 1 UNION ALL (SELECT 2) INTO OUTFILE '{out}'", "EXPLAIN SELECT 1 INTO OUTFILE '{out}'", "SELECT * FROM Python(open)",
+        "SELECT 1; SELECT 2", "SELECT 1; DROP TABLE t", "", "-- nothing", "WITH 1 AS x INSERT INTO t SELECT x", "SELECT 1 PARALLEL WITH SELECT 2",
+        "SELECT * FROM executable('id', 'LineAsString', 'a String')", "GRANT ALL ON *.* TO default", "SELECT ')' ) INTO OUTFILE '{out}' --",
+    ],
+)  # fmt: skip
+def test_users_statements_cannot_write_or_reach_out(db: Database, table: str, tmp_path: Path, sql: str) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(DatabaseError):
+        db.query_format(sql.replace("{out}", str(out)), "TSV", **LIMITS)
+    assert not out.exists()
+    assert db.query("SELECT count() AS n FROM t") == [{"n": 0}]
+    db.insert(table, {"id": [1]})  # the limits do not stick
+
+
+def test_limits(db: Database) -> None:
+    def code(sql: str, **more: float) -> int | None:
+        with pytest.raises(DatabaseError) as caught:
+            db.query_format(sql, "TSV", **{**LIMITS, **more})  # type: ignore[arg-type]
+        return caught.value.code
+
+    assert code("SELECT number FROM numbers(5000)") == 396
+    assert code("SELECT count() FROM numbers(1000000000000) WHERE NOT ignore(sipHash64(number))", max_seconds=0.5) in (
+        159,
+        160,
+    )
+    assert code("SELECT groupArray(number) FROM numbers(100000000)", max_memory_bytes=50_000_000) in (241, 396)
+    assert db.query_format("SELECT count() FROM (SELECT number FROM numbers(5000))", "TSV", **LIMITS) == b"5000\n"
+    assert db.query("SELECT count() AS n FROM (SELECT number FROM numbers(5000))") == [{"n": 5000}]
+
+
+def test_one_process_owns_the_directory(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from sinks.embedded import EmbeddedDatabase\n"
+        "db = EmbeddedDatabase(Path(sys.argv[1]), 'one'); print('open', flush=True); sys.stdin.read(); db.close()"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "open\n"
+        with pytest.raises(DatabaseLockedError, match=f"in use by process {holder.pid}") as caught:
+            open_database(Settings(data_dir=tmp_path))
+        assert "\n" not in str(caught.value)
+    finally:
+        holder.communicate("")
+    assert holder.returncode == 0
+
+
+def test_unreachable_server_is_to_be_retried_and_names_no_password() -> None:
+    db = open_database(Settings(clickhouse="server", clickhouse_url="clickhouse://u:geheim@127.0.0.1:1/x"))
+    with pytest.raises(DatabaseUnavailableError) as caught:
+        db.ping()
+    assert "geheim" not in str(caught.value)
+    with pytest.raises(DatabaseError, match="must start with"):
+        open_database(Settings(clickhouse="server", clickhouse_url="http://u:geheim@127.0.0.1/x"))
