@@ -21,9 +21,9 @@ CREATE OR REPLACE VIEW messages
 AS SELECT
     shop_id, buyer_id, JSONExtractString(raw, 'data', 'agent_id') AS agent_id, time, source, id,
     JSONExtractString(raw, 'data', 'sender') AS sender,
-    if(JSONExtractString(raw, 'data', 'sender') = 'agent', if(JSONHas(raw, 'data', 'reply_mode'), JSONExtractString(raw, 'data', 'reply_mode'), 'human'), '') AS reply_mode,
+    if(JSONExtractString(raw, 'data', 'sender') = 'agent', if(JSONExtractString(raw, 'data', 'reply_mode') = '', 'human', JSONExtractString(raw, 'data', 'reply_mode')), '') AS reply_mode,
     JSONExtractString(raw, 'data', 'text') AS text,
-    if(JSONHas(raw, 'data', 'content_type'), JSONExtractString(raw, 'data', 'content_type'), 'text') AS content_type,
+    if(JSONExtractString(raw, 'data', 'content_type') = '', 'text', JSONExtractString(raw, 'data', 'content_type')) AS content_type,
     JSONExtractString(raw, 'data', 'order_id') AS order_id,
     JSONExtractString(raw, 'data', 'intent') AS intent,
     partition, offset, ingested_at
