@@ -1,0 +1,200 @@
+"""The partitions a worker owns, and their checkpoints.
+
+Order of a checkpoint: snapshot at a batch boundary -> state delivered -> results and dead letters delivered -> local copy
+-> batches done -> Faust commits. Results are only ever computed from facts that are already durable, so whatever has been
+sent out can be taken back by whoever owns the partition next.
+"""
+
+import asyncio
+import os
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, Protocol
+
+import structlog
+
+from processors.partition import Flush, Incoming
+from schemas.settings import Settings
+from schemas.topics import REJECTED, STATE
+from streams import metrics
+from streams.delivery import Deliverer, Record
+from streams.state import LocalCopy, State
+from streams.transport import Batch
+
+log = structlog.get_logger()
+
+
+class Core(Protocol):
+    """What a partition's pure part looks like from here: processors.partition.Partition."""
+
+    @property
+    def buyers(self) -> int: ...
+
+    @property
+    def facts(self) -> int: ...
+
+    def restore(self, records: Iterable[tuple[bytes, bytes]]) -> None: ...
+
+    def apply(self, records: Sequence[Incoming]) -> None: ...
+
+    def flush(self) -> Flush: ...
+
+
+CoreFactory = Callable[[int, bytes], Core]
+"""(partition number, writer id) -> an empty core"""
+
+
+class Shard:
+    """One partition number in this worker's hands: its core, and the batches since the last checkpoint."""
+
+    __slots__ = ("batches", "core", "number")
+
+    def __init__(self, number: int, core: Core) -> None:
+        self.number = number
+        self.core = core
+        self.batches: list[Batch] = []
+
+
+class CheckpointAbandonedError(Exception):
+    """The checkpoint was given up because the partitions belong, or may belong, to another worker."""
+
+
+class _Snapshot(NamedTuple):
+    shard: Shard
+    batches: list[Batch]
+    flush: Flush
+
+
+class Shards:
+    """All shards of a worker. Used from the event loop only."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        new_core: CoreFactory,
+        deliverer: Deliverer,
+        copy: LocalCopy,
+        is_member: Callable[[], bool],
+    ) -> None:
+        """`is_member`: whether the group still knows this worker; if not, no more results are sent."""
+        self._prefix = settings.topic_prefix
+        self._new_core = new_core
+        self._deliverer = deliverer
+        self._copy = copy
+        self._shards: dict[int, Shard] = {}
+        self._is_member = is_member
+        self._checkpointing = asyncio.Lock()
+        self._running: asyncio.Task[float] | None = None
+
+    @property
+    def numbers(self) -> set[int]:
+        """The partition numbers held."""
+        return set(self._shards)
+
+    def keep_only(self, numbers: Iterable[int]) -> None:
+        """Forget all other partitions."""
+        wanted = set(numbers)
+        self._shards = {number: shard for number, shard in self._shards.items() if number in wanted}
+        self._copy.keep_only(wanted)
+        self._measure()
+
+    def restore(self, number: int, state: State) -> None:
+        """Take over a partition with the state read for it."""
+        core = self._new_core(number, os.urandom(8).hex().encode())
+        core.restore(state.items())
+        self._shards[number] = Shard(number, core)
+        self._measure()
+
+    def apply(self, batch: Batch) -> None:
+        """Apply a batch. Raises KeyError when the partition isn't held."""
+        shard = self._shards[batch.tp.partition]
+        topic = batch.tp.topic.removeprefix(self._prefix)
+        partition = shard.number
+        shard.core.apply(
+            [
+                Incoming(topic, partition, record.offset, record.key, record.value or b"", record.timestamp)
+                for record in batch.records
+            ]
+        )
+        metrics.RECORDS.labels(topic).inc(len(batch.records))
+        batch.records = ()  # the core has what it needs; the batch lives on until it is committed
+        shard.batches.append(batch)
+
+    def abandon(self) -> None:
+        """Forget all partitions, and stop a checkpoint that is under way."""
+        if self._running is not None:
+            self._running.cancel()
+        self.keep_only(())
+
+    async def checkpoint(self) -> float:
+        """Make everything applied so far durable, and its batches done; returns the seconds it took.
+
+        Raises CheckpointAbandonedError after `abandon`, or when the group has expelled this worker. When it raises
+        anything or is cancelled, the shards hold changes that nothing will write any more: abandon them.
+        """
+        async with self._checkpointing:
+            self._running = asyncio.create_task(self._checkpoint())
+            try:
+                return await self._running
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():
+                    raise
+                raise CheckpointAbandonedError("the partitions were given up") from None
+            finally:
+                self._running = None
+
+    async def _checkpoint(self) -> float:
+        started = time.monotonic()
+        snapshots = await self._snapshots()
+        if not snapshots:
+            return 0.0
+        async with asyncio.TaskGroup() as group:
+            states = [group.create_task(self._deliver_state(snapshot)) for snapshot in snapshots]
+        if not self._is_member():
+            raise CheckpointAbandonedError("the group has expelled this worker")
+        async with asyncio.TaskGroup() as group:
+            for snapshot in snapshots:
+                self._deliver_results(group, snapshot)
+        for snapshot, state in zip(snapshots, states, strict=True):
+            last_offset = state.result()
+            if last_offset is not None:
+                self._copy.store(snapshot.shard.number, snapshot.flush.state, last_offset)
+            for batch in snapshot.batches:
+                batch.done = True
+        seconds = time.monotonic() - started
+        metrics.CHECKPOINTS.inc()
+        metrics.CHECKPOINT_SECONDS.observe(seconds)
+        self._measure()
+        return seconds
+
+    async def _snapshots(self) -> list[_Snapshot]:
+        snapshots = []
+        for shard in list(self._shards.values()):
+            if shard.batches:
+                batches, shard.batches = shard.batches, []
+                snapshots.append(_Snapshot(shard, batches, shard.core.flush()))
+                await asyncio.sleep(0)  # let Faust and the producer run between two partitions' work
+        return snapshots
+
+    async def _deliver_state(self, snapshot: _Snapshot) -> int | None:
+        metrics.STATE_RECORDS.inc(len(snapshot.flush.state))
+        return await self._deliverer.deliver(self._prefix + STATE, snapshot.shard.number, snapshot.flush.state)
+
+    def _deliver_results(self, group: asyncio.TaskGroup, snapshot: _Snapshot) -> None:
+        by_topic: dict[str, list[Record]] = defaultdict(list)
+        for topic, key, value in snapshot.flush.outputs:
+            by_topic[topic].append((key, value))
+        for topic, records in by_topic.items():
+            metrics.OUTPUTS.labels(topic).inc(len(records))
+            group.create_task(self._deliverer.deliver(self._prefix + topic, snapshot.shard.number, records))
+        if snapshot.flush.rejected:
+            metrics.REJECTED.inc(len(snapshot.flush.rejected))
+            letters: list[Record] = [(None, value) for value in snapshot.flush.rejected]
+            group.create_task(self._deliverer.deliver(self._prefix + REJECTED, snapshot.shard.number, letters))
+
+    def _measure(self) -> None:
+        metrics.PARTITIONS.set(len(self._shards))
+        metrics.BUYERS.set(sum(shard.core.buyers for shard in self._shards.values()))
+        metrics.FACTS.set(sum(shard.core.facts for shard in self._shards.values()))

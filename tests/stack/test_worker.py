@@ -1,0 +1,148 @@
+"""The worker on the embedded broker. After every scenario the results equal what the pure core makes of the events."""
+
+import asyncio
+from pathlib import Path
+from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM
+
+import pytest
+from worker_harness import SLOW_MAIN, System, sale_events
+
+from deploy.broker import EmbeddedBroker
+
+pytestmark = pytest.mark.stack
+
+SESSION = 3
+
+
+async def test_events_become_results(broker: EmbeddedBroker, tmp_path: Path) -> None:
+    events = sale_events(300, seed=1)
+    async with System(broker.bootstrap, tmp_path) as system:
+        worker = system.worker("w1")
+        await system.ready(worker)
+        await system.produce(events)
+        await system.drained()
+        await system.check(events)
+        worker.signal(SIGTERM)
+        assert await worker.exit_code() == 0
+
+
+async def test_missing_topics_are_told_in_one_line(broker: EmbeddedBroker, tmp_path: Path) -> None:
+    async with System(broker.bootstrap, tmp_path) as system:
+        worker = system.worker("w1", topic_prefix="other.")
+        assert await worker.exit_code() == 1
+        assert worker.logged("topics are missing: other.chat.messages") == 1
+        assert worker.logged("run `zhengdian topics create`") == 1
+        assert worker.logged("Traceback") == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("local_copy", [False, True], ids=["topic", "rocksdict"])
+async def test_kill_and_restart_midstream(broker: EmbeddedBroker, tmp_path: Path, local_copy: bool) -> None:
+    events = sale_events(1500, seed=2)
+    options = {"session_timeout_seconds": str(SESSION)}
+    if local_copy:
+        options["worker_state_dir"] = str(tmp_path / "state")
+    async with System(broker.bootstrap, tmp_path) as system:
+        worker = system.worker("w1", **options)
+        await system.ready(worker)
+        producing = asyncio.create_task(system.produce(events, seconds=12))
+        for name in ("w2", "w3"):
+            await asyncio.sleep(2.1)
+            worker.signal(SIGKILL)
+            await worker.exit_code()
+            worker = system.worker(name, **options)
+            await system.ready(worker)
+        await producing
+        await system.drained()
+        await system.check(events)
+        if local_copy:
+            assert worker.logged("local_copy_foreign") == 0
+        # stopped and started once more, on complete state: the results stay
+        worker.signal(SIGTERM)
+        assert await worker.exit_code() == 0
+        worker = system.worker("w4", **options)
+        await system.ready(worker)
+        more = sale_events(50, seed=3)
+        more = [
+            (topic, key.replace(b"b-", b"c-"), value.replace(b"b-", b"c-").replace(b"e-", b"f-"))
+            for topic, key, value in more
+        ]
+        more = [event for event in more if b"no json" not in event[2]]
+        await system.produce(more)
+        await system.drained()
+        await system.check(events + more)
+
+
+@pytest.mark.slow
+async def test_second_worker_joins_and_leaves(broker: EmbeddedBroker, tmp_path: Path) -> None:
+    events = sale_events(3000, seed=4)
+    async with System(broker.bootstrap, tmp_path) as system:
+        one = system.worker("w1")
+        await system.ready(one)
+        producing = asyncio.create_task(system.produce(events, seconds=25))
+        await asyncio.sleep(2)
+        two = system.worker("w2")
+        await system.ready(two)
+        await asyncio.sleep(3)
+        two.signal(SIGTERM)
+        assert await two.exit_code() == 0
+        await asyncio.sleep(3)
+        three = system.worker("w3")
+        await system.ready(three)
+        await asyncio.sleep(2)
+        three.signal(SIGKILL)
+        await producing
+        await system.drained()
+        await system.check(events)
+        for worker in system.workers:
+            assert worker.logged("order_violated") == 0
+
+
+@pytest.mark.slow
+async def test_stopped_process_dies_before_it_writes(broker: EmbeddedBroker, tmp_path: Path) -> None:
+    events = sale_events(2000, seed=5)
+    async with System(broker.bootstrap, tmp_path) as system:
+        options = {"session_timeout_seconds": str(SESSION)}
+        one = system.worker("w1", **options)
+        two = system.worker("w2", **options)
+        await system.ready(one, two)
+        producing = asyncio.create_task(system.produce(events, seconds=14))
+        await asyncio.sleep(2)
+        one.expected.add(70)
+        one.signal(SIGSTOP)
+        await asyncio.sleep(2 * SESSION + 2)
+        one.signal(SIGCONT)
+        assert await one.exit_code() == 70
+        assert one.logged("stood still") == 1
+        await producing
+        await system.drained()
+        await system.check(events)
+
+
+async def test_a_short_stop_is_survived(broker: EmbeddedBroker, tmp_path: Path) -> None:
+    events = sale_events(300, seed=6)
+    async with System(broker.bootstrap, tmp_path) as system:
+        worker = system.worker("w1")
+        await system.ready(worker)
+        producing = asyncio.create_task(system.produce(events, seconds=4))
+        await asyncio.sleep(1)
+        worker.signal(SIGSTOP)
+        await asyncio.sleep(1.5)
+        worker.signal(SIGCONT)
+        await producing
+        await system.drained()
+        await system.check(events)
+        assert worker.logged("partitions_ready") == 1
+
+
+@pytest.mark.slow
+async def test_a_busy_event_loop_keeps_its_membership(broker: EmbeddedBroker, tmp_path: Path) -> None:
+    events = sale_events(200, seed=7)
+    async with System(broker.bootstrap, tmp_path) as system:
+        await system.produce(events)
+        worker = system.worker("w1", SLOW_MAIN, session_timeout_seconds=str(SESSION))
+        await system.ready(worker)
+        await system.drained()
+        await system.check(events)
+        assert worker.logged("partitions_ready") == 1
+        assert worker.logged("stood still") == 0

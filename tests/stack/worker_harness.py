@@ -1,0 +1,336 @@
+"""Workers as real processes on a real broker: events in, results read back, both compared with the pure core."""
+
+import asyncio
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import aiokafka
+import orjson
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from processors.partition import Incoming, Partition
+from processors.ruleset import default_book
+from schemas.settings import Settings
+from schemas.topics import (
+    CALL_TASKS,
+    CHAT,
+    FLAGS,
+    LEADERBOARD,
+    ORDERS,
+    PAYMENTS,
+    REJECTED,
+    REVIEWS,
+    ROUNDS,
+    TOPICS,
+    WINDOWS,
+    WORKER_TOPICS,
+    partitions_of,
+)
+from schemas.types import DAY_MS
+
+ROOT = Path(__file__).parents[2]
+PARTITIONS = 4
+OUTPUTS = (FLAGS, CALL_TASKS, ROUNDS, WINDOWS, LEADERBOARD)
+_MAIN = (
+    "import sys; from schemas.settings import Settings; from processors.ruleset import default_book; "
+    "from streams.worker import run_worker; sys.exit(run_worker(Settings(), default_book()))"
+)
+SLOW_MAIN = """
+import sys, time
+from processors.partition import Partition
+from processors.ruleset import default_book
+from schemas.settings import Settings
+from streams.worker import run_worker
+
+class Slow(Partition):
+    left = 2
+    def burn(self, seconds):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            pass
+    def restore(self, records):
+        self.burn(0.9)
+        super().restore(records)
+    def apply(self, records):
+        if Slow.left:
+            Slow.left -= 1
+            self.burn(2.5)
+        super().apply(records)
+    def flush(self):
+        self.burn(0.2)
+        return super().flush()
+
+def new_core(number, writer):
+    return Slow(number, default_book(), writer=writer, horizon_ms=35 * 86_400_000)
+
+sys.exit(run_worker(Settings(), default_book(), new_core=new_core))
+"""
+"""a worker whose pure part keeps the event loop busy, longer than a session in all"""
+_START = datetime(2025, 11, 11, 9, 0, tzinfo=UTC)
+
+Event = tuple[str, bytes, bytes]
+"""(topic, key, value)"""
+
+
+def sale_events(buyers: int, seed: int) -> list[Event]:
+    """About 10 facts a buyer, 5 % of them twice, in random order, and a few records that are no events."""
+    dice = random.Random(seed)
+    events: list[Event] = []
+
+    def add(topic: str, kind: str, buyer: str, at: datetime, **data: Any) -> None:
+        number = len(events)
+        value = {"specversion": "1.0", "id": f"e-{number}", "source": "test", "type": kind, "time": at.isoformat()}
+        value["data"] = {"shop_id": "s", "buyer_id": buyer, **data}
+        events.append((topic, f"s|{buyer}".encode(), orjson.dumps(value)))
+
+    for index in range(buyers):
+        buyer, agent, order = f"b-{index}", f"s:a{dice.randrange(6)}", f"o-{index}"
+        at = _START + timedelta(seconds=dice.randrange(10 * 3600))
+        for sender, text in (("buyer", "在吗?"), ("agent", "亲,在的"), ("buyer", "便宜点"), ("agent", "不行哦")):
+            at += timedelta(seconds=dice.randrange(5, 240))
+            add(CHAT, "chat.message", buyer, at, agent_id=agent, sender=sender, text=text)
+        items = [{"sku_id": "k", "title": "鞋", "quantity": 1, "unit_price": "199.00"}]
+        add(ORDERS, "order.placed", buyer, at + timedelta(seconds=30), order_id=order, amount="199.00", items=items)
+        for minutes in (5, 9):
+            add(
+                CHAT,
+                "chat.message",
+                buyer,
+                at + timedelta(minutes=minutes),
+                agent_id=agent,
+                sender="agent",
+                text="记得付款哦",
+            )
+        paid = at + timedelta(minutes=dice.randrange(1, 20))
+        add(PAYMENTS, "payment.succeeded", buyer, paid, payment_id=f"p-{index}", order_id=order, amount="199.00")
+        rating = dice.randrange(1, 6)
+        reviewed = at + timedelta(hours=3)
+        add(
+            REVIEWS,
+            "review.posted",
+            buyer,
+            reviewed,
+            review_id=f"r-{index}",
+            order_id=order,
+            rating=rating,
+            text="质量差",
+        )
+    events += dice.sample(events, len(events) // 20)
+    events += [(CHAT, b"s|b-0", b"no json %d" % number) for number in range(5)]
+    dice.shuffle(events)
+    return events
+
+
+class WorkerProcess:
+    """A worker in a process of its own; its log is a file."""
+
+    def __init__(self, name: str, bootstrap: str, directory: Path, main: str = _MAIN, **settings: str) -> None:
+        self._arguments = (name, bootstrap, directory, main, settings)
+        self.log = directory / f"{name}.log"
+        self.expected: set[int] = set()
+        """exit codes besides 0 that the scenario brings about"""
+        environment = {f"ZHENGDIAN_{key.upper()}": value for key, value in settings.items()}
+        with self.log.open("ab") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", main],
+                cwd=ROOT,
+                env=os.environ | {"ZHENGDIAN_KAFKA_BOOTSTRAP": bootstrap, "PYTHONUNBUFFERED": "1"} | environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to this process."""
+        if number is signal.SIGKILL:
+            self.expected.add(-number)
+        os.kill(self.process.pid, number)
+
+    def again(self) -> "WorkerProcess":
+        """The same worker in a new process."""
+        name, bootstrap, directory, main, settings = self._arguments
+        return WorkerProcess(f"{name}+", bootstrap, directory, main, **settings)
+
+    def logged(self, what: str) -> int:
+        """How many log lines hold that word."""
+        return self.log.read_text().count(what)
+
+    async def exit_code(self, seconds: float = 30) -> int:
+        """Wait for the end."""
+        await until(lambda: self.process.poll() is not None, seconds, f"{self.log.name} does not end")
+        return int(self.process.returncode)
+
+    def end(self) -> None:
+        """Kill it if it still runs."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+
+
+class System:
+    """Topics on a broker, a producer, and the workers."""
+
+    def __init__(self, bootstrap: str, directory: Path, partitions: int = PARTITIONS) -> None:
+        self.bootstrap = bootstrap
+        self.directory = directory
+        self.partitions = partitions
+        self.workers: list[WorkerProcess] = []
+        self.produced: dict[tuple[str, int], int] = defaultdict(int)
+
+    async def __aenter__(self) -> "System":
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
+        await admin.start()
+        try:
+            topics = [NewTopic(t.name, partitions_of(t, self.partitions), 1) for t in TOPICS]
+            await admin.create_topics(topics)
+        finally:
+            await admin.close()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for worker in self.workers:
+            worker.end()
+
+    def worker(self, name: str, main: str = _MAIN, **settings: str) -> WorkerProcess:
+        """Start a worker."""
+        worker = WorkerProcess(name, self.bootstrap, self.directory, main, **settings)
+        self.workers.append(worker)
+        return worker
+
+    async def ready(self, *workers: WorkerProcess, times: int = 1, seconds: float = 40) -> None:
+        """Wait until each has had an assignment ready that many times."""
+        for worker in workers:
+            await until(
+                lambda w=worker: w.logged("partitions_ready") >= times, seconds, f"{worker.log.name} is not ready"
+            )
+
+    async def produce(self, events: list[Event], seconds: float = 0) -> None:
+        """Send all events, spread over that time."""
+        producer = aiokafka.AIOKafkaProducer(bootstrap_servers=self.bootstrap, acks="all", linger_ms=5)
+        await producer.start()
+        try:
+            started = time.monotonic()
+            step = 100
+            futures = []
+            for first in range(0, len(events), step):
+                futures += [await producer.send(t, v, key=k) for t, k, v in events[first : first + step]]
+                await asyncio.sleep(max(0, started + seconds * (first + step) / len(events) - time.monotonic()))
+            for sent in await asyncio.gather(*futures):
+                self.produced[sent.topic, sent.partition] += 1
+        finally:
+            await producer.stop()
+
+    async def drained(self, seconds: float = 60) -> None:
+        """Wait until the group has committed everything that was produced."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
+        await admin.start()
+        left: dict[Any, Any] = {}
+        try:
+            deadline = time.monotonic() + seconds
+            tps = [aiokafka.TopicPartition(*tp) for tp in self.produced]
+            while time.monotonic() < deadline:
+                self._supervise()
+                committed = await admin.list_consumer_group_offsets("zhengdian-worker", partitions=tps)
+                left = {tp: self.produced[tp] - max(0, at.offset) for tp, at in committed.items()}
+                assert min(left.values()) >= 0, f"committed more than there is: {left}"
+                if not any(left.values()):
+                    return
+                await asyncio.sleep(0.1)
+        finally:
+            await admin.close()
+        raise AssertionError(f"not committed after {seconds} s: {left}")
+
+    def _supervise(self) -> None:
+        """As in production: a worker that gave up because the machine was too busy is started again; others fail the test."""
+        for worker in list(self.workers):
+            code = worker.process.poll()
+            if code in {None, 0, *worker.expected}:
+                continue
+            assert code == 70, f"{worker.log.name} died with {code}"
+            assert worker.logged("stood still"), f"{worker.log.name} gave up"
+            worker.expected.add(70)
+            self.workers.append(worker.again())
+
+    async def records(self, *topics: str) -> list[Any]:
+        """All records of the topics."""
+        consumer = aiokafka.AIOKafkaConsumer(
+            bootstrap_servers=self.bootstrap, auto_offset_reset="earliest", fetch_max_wait_ms=50
+        )
+        await consumer.start()
+        found: list[Any] = []
+        try:
+            left = {aiokafka.TopicPartition(t, p) for t in topics for p in range(self.partitions)}
+            consumer.assign(list(left))
+            await consumer.seek_to_beginning()
+            while left:
+                for records in (await consumer.getmany(*left, timeout_ms=50)).values():
+                    found += records
+                for tp in list(left):
+                    end = consumer.highwater(tp)
+                    if end is not None and await consumer.position(tp) >= end:
+                        left.discard(tp)
+        finally:
+            await consumer.stop()
+        return found
+
+    async def check(self, events: list[Event]) -> dict[str, int]:
+        """Compare the final results with what the pure core makes of the set of events; returns sizes."""
+        outputs = await self.records(*OUTPUTS)
+        have = final((r.topic, r.partition, r.key, r.value) for r in outputs)
+        cores = {
+            number: Partition(number, default_book(), writer=b"reference", horizon_ms=Settings().horizon_days * DAY_MS)
+            for number in range(self.partitions)
+        }
+        source = await self.records(*WORKER_TOPICS)
+        assert len(source) == len(events)
+        for r in source:
+            cores[r.partition].apply([Incoming(r.topic, r.partition, r.offset, r.key, r.value, r.timestamp)])
+        want = final((t, number, k, v) for number, core in cores.items() for t, k, v in core.flush().outputs)
+        assert want
+        missing = want.keys() - have.keys()
+        extra = have.keys() - want.keys()
+        differ = [key for key in want.keys() & have.keys() if want[key] != have[key]]
+        shown = [(key, want.get(key), have.get(key)) for key in [*missing, *extra, *differ][:3]]
+        assert (len(missing), len(extra), len(differ)) == (0, 0, 0), shown
+        rejected = {
+            (orjson.loads(r.value)["partition"], orjson.loads(r.value)["offset"]) for r in await self.records(REJECTED)
+        }
+        assert len(rejected) == sum(b"no json" in value for _, _, value in events)
+        return {"events": len(events), "final": len(want), "written": len(outputs)}
+
+
+def final(records: Any) -> dict[tuple[str, int, bytes], dict[str, Any]]:
+    """(topic, partition, key) -> the record with the highest revision, the later of equals; without what says nothing."""
+    best: dict[tuple[str, int, bytes], dict[str, Any]] = {}
+    for topic, partition, key, raw in records:
+        value = orjson.loads(raw)
+        kept = best.get((topic, partition, key))
+        if kept is None or value["revision"] >= kept["revision"]:
+            best[topic, partition, key] = value
+    return {key: value for key, value in best.items() if not _empty(key[0], value)}
+
+
+def _empty(topic: str, value: dict[str, Any]) -> bool:
+    if topic in (FLAGS, ROUNDS):
+        return value["status"] in ("cleared", "void")
+    if topic == WINDOWS:
+        return not any(value[name] for name in ("rounds", "first_responses", "buyers_wrote", "buyers_replied"))
+    if topic == LEADERBOARD:
+        return not any(isinstance(v, int) and v for k, v in value.items() if k not in ("partition", "revision"))
+    return False
+
+
+async def until(condition: Callable[[], bool], seconds: float, why: str) -> None:
+    """Wait for a condition; AssertionError with `why` when it does not come."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, why
+        await asyncio.sleep(0.05)
