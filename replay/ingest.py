@@ -1,6 +1,5 @@
 """Lines of files into Kafka: validated, produced under the contract's keys, rejected ones kept in the dead-letter topic."""
 
-import base64
 import heapq
 import json
 import time
@@ -15,7 +14,7 @@ import orjson
 from replay.files import InputError, InputFile, Line, OnBytes, input_files, read_file
 from replay.generator import retime
 from schemas.events import Event, InvalidEventError, parse_event
-from schemas.outputs import Rejected
+from schemas.rejections import rejection
 from schemas.topics import REFERENCE, REJECTED, TOPIC_OF_TYPE
 from schemas.types import format_time
 from sinks.kafka import event_key
@@ -136,19 +135,7 @@ def rejected_line(line: Line, error: InvalidEventError) -> bytes:
     raw, why = line.raw, error.error
     if len(raw) > MAX_RAW_BYTES:
         raw, why = raw[:MAX_RAW_BYTES], f"{why} (raw is cut: {MAX_RAW_BYTES} of {len(raw)} bytes)"
-    try:
-        text, is_text = raw.decode("utf-8"), True
-    except UnicodeDecodeError:
-        text, is_text = base64.b64encode(raw).decode(), False
-    record = Rejected(
-        reason=error.reason,
-        error=why,
-        raw=text,
-        raw_encoding="utf-8" if is_text else "base64",
-        file=line.file,
-        line=line.number,
-    )
-    return record.model_dump_json().encode()
+    return orjson.dumps(rejection(error.reason, why, raw, file=line.file, line=line.number))
 
 
 def _parse(lines: Iterable[Line]) -> Iterator[_Parsed]:
