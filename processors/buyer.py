@@ -6,16 +6,22 @@ from the sorted set. Both run the same rules, on the units that a fact can chang
 message, an order's reviews. A property test holds the two together.
 """
 
-from typing import Literal
+from collections.abc import Iterable
+from typing import Final, Literal
 
 from processors.calendar import Calendar, calendar
 from processors.changes import Changes, FlagRecord, RoundRecord
 from processors.derivation import Derivation
-from processors.facts import Fact, counts_before, same_content
+from processors.facts import Fact, same_content
 from processors.ruleset import RulesetBook
+from schemas.types import DAY_MS
 
-Outcome = Literal["new", "duplicate", "conflict", "replaced"]
-"""`conflict`: differs from the fact with the same (source, id) that counts; `replaced`: this one counts from now on."""
+Outcome = Literal["new", "duplicate", "conflict"]
+"""`conflict`: another content with the same (source, id) is in the set already, and stays."""
+SHARD_FACTS: Final = 500
+"""a shard of the state takes this many facts, then the day goes on in another one"""
+GONE: Final = "gone"
+"""the shard of the records that are no more"""
 
 
 def _in_time(fact: Fact) -> tuple[int, str, str]:
@@ -27,17 +33,21 @@ class Buyer:
 
     __slots__ = (
         "_calendar",
+        "_day_shard",
         "_latest",
         "_new",
         "_rebuild",
+        "_resend",
         "book",
         "buyer_id",
         "derived",
+        "dirty_shards",
         "facts",
         "gone_flags",
         "gone_rounds",
-        "resend",
+        "shards",
         "shop_id",
+        "unsure",
     )
 
     def __init__(self, shop_id: str, buyer_id: str, book: RulesetBook) -> None:
@@ -45,38 +55,55 @@ class Buyer:
         self.buyer_id = buyer_id
         self.book = book
         self.facts: dict[tuple[str, str], Fact] = {}
+        self.shards: dict[str, list[Fact]] = {}
+        """the facts again, by the state record that holds them: at most SHARD_FACTS of one UTC day"""
+        self.dirty_shards: set[str] = set()
         self.gone_flags: dict[str, FlagRecord] = {}
         self.gone_rounds: dict[str, RoundRecord] = {}
         """records that were derived once and are no more, by id: kept so that their clearing can be sent again"""
+        self.unsure = False
+        """set on a restore: whether all results of these facts were sent is not known"""
+        self._day_shard: dict[int, int] = {}
         self._calendar: Calendar = calendar(book.timezone(shop_id))
         self.derived = Derivation(shop_id, buyer_id, book, self._calendar)
         self._latest = -(2**62)
         self._new: list[Fact] = []
         self._rebuild = False
-        self.resend = False
+        self._resend = False
 
-    def add(self, fact: Fact) -> Outcome:
-        """Takes a fact into the set. Call `settle` after the batch."""
+    def add(self, fact: Fact, shard: str | None = None) -> Outcome:
+        """Takes a fact into the set; call `settle` after the batch. `shard`: the state record it was read from."""
         key = (fact.source, fact.id)
         known = self.facts.get(key)
         if known is None:
             self.facts[key] = fact
             self._new.append(fact)
+            if shard is None:
+                shard = self._shard_for(fact)
+                self.dirty_shards.add(shard)
+            self.shards.setdefault(shard, []).append(fact)
             return "new"
-        if same_content(known, fact):
-            # It may come again because its results were never sent: send what it takes part in once more.
-            self.resend = True
-            return "duplicate"
-        if not counts_before(fact, known):
+        if not same_content(known, fact):
             return "conflict"
-        self.facts[key] = fact
+        if self.unsure:
+            # its results may never have been sent: once after a restore, send all of this buyer's again
+            self.unsure, self._resend = False, True
+        return "duplicate"
+
+    def replace(self, fact: Fact) -> None:
+        """Puts another content under the fact's (source, id). For a replay, which settles conflicts at its end."""
+        self.facts[fact.source, fact.id] = fact
         self._rebuild = True
-        return "replaced"
+
+    def recall(self, flags: Iterable[FlagRecord], rounds: Iterable[RoundRecord]) -> None:
+        """Takes in the records that were known to be gone."""
+        self.gone_flags.update({flag.flag_id: flag for flag in flags})
+        self.gone_rounds.update({round_.round_id: round_ for round_ in rounds})
 
     @property
     def newest(self) -> int:
-        """Time of the newest fact, ms."""
-        return max(fact.time for fact in self.facts.values())
+        """Time of the newest fact, ms; far in the past without facts."""
+        return max(self._latest, max((fact.time for fact in self._new), default=self._latest))
 
     def settle(self) -> Changes:
         """Derives what the new facts change; what has changed since the last call, everything if a fact came again."""
@@ -90,12 +117,20 @@ class Buyer:
         if new:
             self._latest = max(self._latest, new[-1].time)
         self._note_gone(changes)
-        if self.resend:
-            self.resend = False
+        if self._resend:
+            self._resend = False
             self.derived.resend(changes)
             changes.rounds_gone = list(self.gone_rounds.values())
             changes.flags_gone = list(self.gone_flags.values())
         return changes
+
+    def _shard_for(self, fact: Fact) -> str:
+        day = fact.time // DAY_MS
+        number = self._day_shard.get(day, 0)
+        while len(self.shards.get(_shard_name(day, number), ())) >= SHARD_FACTS:
+            number += 1
+        self._day_shard[day] = number
+        return _shard_name(day, number)
 
     def _derive_anew(self) -> Changes:
         before = self.derived
@@ -104,11 +139,16 @@ class Buyer:
         return self.derived.difference(before)
 
     def _note_gone(self, changes: Changes) -> None:
+        known = len(self.gone_flags), len(self.gone_rounds)
         for flag in changes.flags:
             self.gone_flags.pop(flag.flag_id, None)
         for round_ in changes.rounds:
             self.gone_rounds.pop(round_.round_id, None)
-        for flag in changes.flags_gone:
-            self.gone_flags[flag.flag_id] = flag
-        for round_ in changes.rounds_gone:
-            self.gone_rounds[round_.round_id] = round_
+        if changes.flags_gone or changes.rounds_gone or known != (len(self.gone_flags), len(self.gone_rounds)):
+            self.dirty_shards.add(GONE)
+        self.gone_flags.update({flag.flag_id: flag for flag in changes.flags_gone})
+        self.gone_rounds.update({round_.round_id: round_ for round_ in changes.rounds_gone})
+
+
+def _shard_name(day: int, number: int) -> str:
+    return f"{day}.{number}"

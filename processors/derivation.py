@@ -14,7 +14,7 @@ from processors.leaderboard import BoardKey, BoardSums, Hour, hour_shares
 from processors.ledger import Ledger, credited_agent
 from processors.reminders import Verdict, is_reminder, judge_reminder, targets_of
 from processors.reviews import call_task, hidden_negative, standing, task_id_of
-from processors.rounds import rounds_of, third_slow
+from processors.rounds import revisions, rounds_of, third_slow
 from processors.ruleset import RulesetBook
 from processors.sessions import continues
 from processors.windows import Shares, in_platform_hours, session_shares, thread_shares
@@ -139,27 +139,34 @@ class Derivation:
             thread = self._threads[key]
             rounds = rounds_of(thread)
             day_ends_at = self.days.day_end(day)
+            revision_of = self._revisions(key)
+            before = {record.round_id: record for record in self.rounds.get(key, ())}
             records = []
             for round_ in rounds:
                 opening = round_.opening
                 rules = self.book.at(self.shop_id, opening.time)
-                records.append(
-                    RoundRecord(
-                        derive("r", "round", self.shop_id, self.buyer_id, agent_id, opening.source, opening.id),
-                        round_,
-                        day_ends_at,
-                        in_platform_hours(opening.time, rules, self.days),
-                        len(thread),
-                        rules.label,
-                    )
+                record = RoundRecord(
+                    derive("r", "round", self.shop_id, self.buyer_id, agent_id, opening.source, opening.id),
+                    round_,
+                    day_ends_at,
+                    in_platform_hours(opening.time, rules, self.days),
+                    revision_of[opening.source, opening.id],
+                    rules.label,
                 )
+                records.append(record)
+                if before.get(record.round_id) != record:
+                    changes.rounds.append(record)
             self.rounds[key] = records
-            changes.rounds += records
             rules = self.book.at(self.shop_id, day)
             shares = thread_shares(self.shop_id, agent_id, thread, rounds, rules, self.days)
             _exchange(self.thread_windows.get(key), shares, changes.windows)
             self.thread_windows[key] = shares
             self._judge_slowness(key, changes)
+
+    def _revisions(self, key: ThreadKey) -> dict[tuple[str, str], int]:
+        """(source, id) of the thread's buyer messages -> revision of the round that each may open."""
+        thread = self._threads.get(key, [])
+        return {(m.source, m.id): revision for m, revision in zip(thread, revisions(thread), strict=True)}
 
     def _judge_slowness(self, key: ThreadKey, changes: Changes) -> None:
         rules = self.book.at(self.shop_id, key[1])
@@ -213,41 +220,45 @@ class Derivation:
 
     def _derive_reviews(self, order_ids: dict[str, None], targets: dict[str, None], changes: Changes) -> None:
         """Tasks and hidden negatives of orders whose reviews, placing or task commands are new."""
-        by_task = {task_id_of(self.shop_id, self.buyer_id, v.order_id): v.order_id for v in self._versions}
-        for target in targets:
-            if target in by_task:
-                order_ids[by_task[target]] = None
+        if targets:
+            by_task = {task_id_of(self.shop_id, self.buyer_id, v.order_id): v.order_id for v in self._versions}
+            order_ids.update(dict.fromkeys(by_task[target] for target in targets if target in by_task))
         for order_id in order_ids:
             versions = [version for version in self._versions if version.order_id == order_id]
             if not versions:
                 continue
             others = [version for version in self._versions if version.order_id != order_id]
-            record = self._ledger.order(order_id)
-            placed = record.placed
+            placed = self._ledger.order(order_id).placed
             rules = self.book.at(self.shop_id, versions[0].time)
-            served = "" if placed is None else self._credited(placed.time)
             commands = self._commands.get(task_id_of(self.shop_id, self.buyer_id, order_id), [])
+            served = self._served(order_id)
             task = call_task(self.shop_id, self.buyer_id, versions, others, placed, served, commands, rules, self.days)
-            looked_at = self._looked_at(order_id, versions[-1].time)
             if task is not None:
-                self.tasks[task.task_id] = TaskRecord(task, looked_at + len(commands))
+                self.tasks[task.task_id] = TaskRecord(task, self._looked_at(order_id) + len(commands))
                 changes.tasks.append(self.tasks[task.task_id])
-            self._judge_reviews(standing(versions), served, looked_at, changes)
+            self._judge_reviews({version.review_id for version in versions}, changes)
 
-    def _looked_at(self, order_id: str, until: int) -> int:
+    def _served(self, order_id: str) -> str:
+        """The agent whom the order is credited to; empty: nobody."""
+        placed = self._ledger.order(order_id).placed
+        return "" if placed is None else self._credited(placed.time)
+
+    def _looked_at(self, order_id: str) -> int:
         """How many facts an order's task and review flags depend on: reviews of the buyer up to the order's latest,
         its placings, and the effective messages that may decide who served."""
         record = self._ledger.order(order_id)
         placed = record.last_placed_at
         served = 0 if placed is None else bisect_right(self._effective_times, placed)
+        until = max(version.time for version in self._versions if version.order_id == order_id)
         return sum(version.time <= until for version in self._versions) + record.placings + served
 
-    def _judge_reviews(self, stands: Sequence[ReviewVersion], served: str, looked_at: int, changes: Changes) -> None:
-        for version in stands:
+    def _judge_reviews(self, review_ids: set[str], changes: Changes) -> None:
+        """Hidden negatives, by each review's standing version, whichever order that names."""
+        for version in standing([v for v in self._versions if v.review_id in review_ids]):
             old = self._of_review.pop(version.review_id, None)
             verdict = hidden_negative(version, self.book.at(self.shop_id, version.time))
             if verdict is not None:
-                moment = Moment.of_review(version, served, looked_at)
+                moment = Moment.of_review(version, self._served(version.order_id), self._looked_at(version.order_id))
                 self._of_review[version.review_id] = self._raise(moment, verdict, changes)
             elif old is not None:
                 del self._verdicts[old]
@@ -304,8 +315,9 @@ class Derivation:
             if old_rounds.pop(record.round_id, None) != record:
                 changes.rounds.append(record)
         for gone in old_rounds.values():
-            key = (gone.round.opening.agent_id, self.days.day_start(gone.round.opening.time))
-            changes.rounds_gone.append(gone._replace(revision=len(self._threads.get(key, ()))))
+            opening = gone.round.opening
+            revision_of = self._revisions((opening.agent_id, self.days.day_start(opening.time)))
+            changes.rounds_gone.append(gone._replace(revision=revision_of.get((opening.source, opening.id), 0)))
         for flag_id, flag in self.flags.items():
             if before.flags.get(flag_id) != flag:
                 changes.flags.append(flag)
@@ -328,9 +340,8 @@ class Derivation:
         if flag.review_id is None:
             looked_at = self.facts_until(flag.occurred_at)
         else:
-            (order_id,) = flag.order_ids
-            until = max(version.time for version in self._versions if version.order_id == order_id)
-            looked_at = self._looked_at(order_id, until)
+            (version,) = standing([v for v in self._versions if v.review_id == flag.review_id])
+            looked_at = self._looked_at(version.order_id)
         return flag._replace(revision=looked_at + len(self._commands.get(flag.flag_id, [])))
 
 

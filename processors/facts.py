@@ -1,5 +1,7 @@
 """Facts: what the rules need of an event, small and immutable. A buyer's facts are a set keyed by (source, id)."""
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 from zlib import crc32
 
@@ -24,6 +26,8 @@ from schemas.events import (
 
 BUYER: Final = "buyer"
 EFFECTIVE_MODES: Final = frozenset({"human", "assisted"})
+MAX_HITS: Final = 20
+"""phrases kept per message and category: a text of nothing but forbidden words must not outgrow a Kafka record"""
 
 
 class Message(NamedTuple):
@@ -136,7 +140,7 @@ def fact_of(event: Event, rules: Rules) -> Fact | None:
     match event:
         case ChatMessageEvent(data=data):
             of_agent = data.sender == "agent"
-            hits = rules.phrases.find(data.text) if of_agent and data.text else ()
+            hits = _some(rules.phrases.find(data.text)) if of_agent and data.text else ()
             mode = (data.reply_mode or "human") if of_agent else BUYER
             digest = crc32(f"{data.content_type or 'text'}\n{data.text}".encode())
             order_id, intent = data.order_id or None, data.intent or None
@@ -167,6 +171,18 @@ def fact_of(event: Event, rules: Rules) -> Fact | None:
             return _command(event)
 
 
+def _some(hits: tuple[Hit, ...]) -> tuple[Hit, ...]:
+    if len(hits) <= MAX_HITS:
+        return hits
+    kept: Counter[str] = Counter()
+    first: list[Hit] = []
+    for hit in hits:
+        kept[hit.category] += 1
+        if kept[hit.category] <= MAX_HITS:
+            first.append(hit)
+    return tuple(first)
+
+
 def _command(event: Event) -> Command | None:
     data = event.data
     target = getattr(data, "flag_id", None) or getattr(data, "task_id", None)
@@ -190,7 +206,7 @@ def same_content(one: Fact, other: Fact) -> bool:
 
 
 def counts_before(one: Fact, other: Fact) -> bool:
-    """Of two contents under one (source, id) the smaller by (time, content) counts, whichever came first."""
+    """Of two contents under one (source, id) the smaller by (time, content) counts in a replay, which knows no arrival."""
     return (one.time, orjson.dumps(_content(one))) < (other.time, orjson.dumps(_content(other)))
 
 
@@ -203,15 +219,15 @@ def _content(fact: Fact) -> list[Any]:
     return [_TAGS[type(fact)], *bare]
 
 
-def encode(facts: list[Fact]) -> bytes:
+def encode(facts: Iterable[Fact]) -> bytes:
     """Facts -> JSON bytes, for the state topic."""
     return orjson.dumps([[_TAGS[type(fact)], *fact] for fact in facts], default=tuple)  # hits are named tuples
 
 
-def decode(raw: bytes) -> list[Fact]:
-    """What `encode` made -> facts."""
+def decode(encoded: Iterable[list[Any]]) -> list[Fact]:
+    """What `encode` made, parsed as JSON -> facts."""
     facts: list[Fact] = []
-    for tag, *fields in orjson.loads(raw):
+    for tag, *fields in encoded:
         if tag == "m":
             fields[-1] = tuple(Hit(*hit) for hit in fields[-1])
         facts.append(_BY_TAG[tag](*fields))

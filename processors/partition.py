@@ -9,25 +9,29 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from processors.buyer import Buyer, Outcome
+from processors.admission import admit
+from processors.buyer import GONE, Buyer, Outcome
 from processors.calendar import HOUR_MS, calendar
 from processors.changes import Changes
 from processors.facts import Fact, fact_of
 from processors.leaderboard import BoardKey, BoardSums
 from processors.records import flag_record, leaderboard_partial, round_record, task_record, window_partial
 from processors.ruleset import RulesetBook
-from processors.state import GONE, decode_key, decode_value, encode_facts, encode_gone, encode_key, shard_of
+from processors.state import decode_key, decode_value, encode_facts, encode_gone, encode_key
 from processors.windows import WindowKey, WindowSums
-from schemas.events import Event, InvalidEventError, parse_event
+from schemas.events import Event, InvalidEventError
 from schemas.rejections import rejection
-from schemas.topics import CALL_TASKS, FLAGS, LEADERBOARD, ROUNDS, TOPIC_OF_TYPE, WINDOWS
+from schemas.topics import CALL_TASKS, FLAGS, LEADERBOARD, ROUNDS, WINDOWS
+from schemas.types import DAY_MS
 
-FUTURE_TOLERANCE_MS: Final = HOUR_MS
-"""A live event's time may be this far ahead of the clock of whoever produced it (contract §1)."""
+PRUNE_MARGIN_MS: Final = 2 * DAY_MS
+"""kept beyond the horizon: what a fact just inside it bears on (its day, its session, the day before an order)"""
+_FINISHED: Final = frozenset({"revisited", "withdrawn"})
 
 
 class Incoming(NamedTuple):
-    """One Kafka record. `topic`: the name without any prefix; `timestamp_ms`: the record's own, None when unknown."""
+    """One Kafka record. `topic`: the name without any prefix; `timestamp_ms`: when it was written, as far as that can be
+    trusted (never later than the reader's clock), None where there is no clock."""
 
     topic: str
     partition: int
@@ -63,7 +67,6 @@ class Partition:
         self.facts = 0
         self._newest = -(2**62)
         self._touched: dict[tuple[str, str], None] = {}
-        self._dirty: dict[tuple[tuple[str, str], str], None] = {}
         self._foreign: dict[tuple[tuple[str, str], str], list[bytes]] = {}
         self._rejected: list[bytes] = []
         self._pruned_to = self._newest
@@ -82,16 +85,15 @@ class Partition:
             facts, gone_flags, gone_rounds = decode_value(value)
             buyer = self._buyer(shop_id, buyer_id)
             for fact in facts:
-                self._add(buyer, fact)
-            buyer.gone_flags.update({flag.flag_id: flag for flag in gone_flags})
-            buyer.gone_rounds.update({round_.round_id: round_ for round_ in gone_rounds})
+                self._add(buyer, fact, shard)
+            buyer.recall(gone_flags, gone_rounds)
             if writer != self.writer:
                 self._foreign.setdefault(((shop_id, buyer_id), shard), []).append(key)
         for buyer in self.buyers_by_id.values():
-            buyer.resend = False  # two writers' copies of a fact are no redelivery
             self._apply(buyer.settle())
+            buyer.dirty_shards.clear()
+            buyer.unsure = True
         self._touched.clear()
-        self._dirty.clear()
 
     def apply(self, records: Sequence[Incoming]) -> None:
         """Decodes records and adds their facts; those that are no facts are kept for the next flush as rejected."""
@@ -113,28 +115,35 @@ class Partition:
                 )
 
     def _take(self, record: Incoming) -> None:
-        event = parse_event(record.value)
-        if TOPIC_OF_TYPE[event.type] != record.topic:
-            raise InvalidEventError("wrong_topic", f"type: {event.type} belongs on {TOPIC_OF_TYPE[event.type]}")
-        data: Any = event.data
-        key = f"{data.shop_id}|{data.buyer_id}".encode()
-        if record.key != key:
-            raise InvalidEventError("wrong_key", f"key: must be {key.decode()!r} so that a buyer's facts meet")
-        stamp = record.timestamp_ms
-        if stamp is not None and stamp > 0 and event.time > stamp + FUTURE_TOLERANCE_MS:
-            raise InvalidEventError("future", "time: more than an hour ahead of the clock")
-        if event.time < self._newest - self.horizon_ms:
+        event = admit(record.topic, record.key, record.value, record.timestamp_ms)
+        if event.time < self._newest - self.horizon_ms and not self._knows(event):
             raise InvalidEventError("late", "time: beyond the horizon; a replay settles it")
-        if self.add_event(event) in ("conflict", "replaced"):
+        if self.add_event(event) == "conflict":
             raise InvalidEventError("conflict", "id: another event with this source and id differs")
+
+    def _knows(self, event: Event) -> bool:
+        data: Any = event.data
+        buyer = self.buyers_by_id.get((data.shop_id, data.buyer_id))
+        return buyer is not None and (event.source, event.id) in buyer.facts
 
     def add_event(self, event: Event) -> Outcome:
         """Adds the fact of a buyer's event. Reference events belong to no buyer: ValueError."""
         data: Any = event.data
+        return self._add(self._buyer(data.shop_id, data.buyer_id), self.fact(event))
+
+    def replace_event(self, event: Event) -> None:
+        """Puts the event in the place of the one with its (source, id). For a replay, which settles conflicts at its end."""
+        data: Any = event.data
+        self.buyers_by_id[data.shop_id, data.buyer_id].replace(self.fact(event))
+        self._touched[data.shop_id, data.buyer_id] = None
+
+    def fact(self, event: Event) -> Fact:
+        """The fact of a buyer's event, under the ruleset in force at its time. ValueError for a reference event."""
+        data: Any = event.data
         fact = fact_of(event, self.book.at(data.shop_id, event.time))
         if fact is None:
             raise ValueError(f"{event.type} is no buyer's event")
-        return self._add(self._buyer(data.shop_id, data.buyer_id), fact)
+        return fact
 
     def _buyer(self, shop_id: str, buyer_id: str) -> Buyer:
         buyer = self.buyers_by_id.get((shop_id, buyer_id))
@@ -142,21 +151,13 @@ class Partition:
             buyer = self.buyers_by_id[shop_id, buyer_id] = Buyer(shop_id, buyer_id, self.book)
         return buyer
 
-    def _add(self, buyer: Buyer, fact: Fact) -> Outcome:
-        identity = (buyer.shop_id, buyer.buyer_id)
-        replaced = buyer.facts.get((fact.source, fact.id))
-        outcome = buyer.add(fact)
-        if outcome == "conflict":
-            return outcome
-        self._touched[identity] = None
-        if outcome == "duplicate":
-            return outcome
-        self._newest = max(self._newest, fact.time)
-        self._dirty[identity, shard_of(fact)] = None
+    def _add(self, buyer: Buyer, fact: Fact, shard: str | None = None) -> Outcome:
+        outcome = buyer.add(fact, shard)
+        if outcome != "conflict":
+            self._touched[buyer.shop_id, buyer.buyer_id] = None
         if outcome == "new":
+            self._newest = max(self._newest, fact.time)
             self.facts += 1
-        elif replaced is not None:
-            self._dirty[identity, shard_of(replaced)] = None
         return outcome
 
     # ---- results out -------------------------------------------------------------------------------------------
@@ -169,6 +170,7 @@ class Partition:
 
     def flush(self) -> Flush:
         """What changed since the last flush; empty lists when nothing did."""
+        state: list[tuple[bytes, bytes | None]] = []
         outputs: list[tuple[str, bytes, bytes]] = []
         windows: dict[WindowKey, None] = {}
         boards: dict[BoardKey, None] = {}
@@ -178,20 +180,14 @@ class Partition:
             self._apply(changes)
             windows.update(dict.fromkeys(key for key, _, _ in changes.windows))
             boards.update(dict.fromkeys(key for key, _, _ in changes.boards))
-            if changes.flags or changes.flags_gone or changes.rounds_gone:
-                self._dirty_gone(identity, buyer)
+            state += self._state_records(identity, buyer)
             outputs += _buyer_records(buyer, changes)
         self._touched.clear()
         outputs += self._window_records(windows)
         outputs += self._board_records(boards)
-        state = self._state_records()
         state += self._prune()
         rejected, self._rejected = self._rejected, []
         return Flush(state, outputs, rejected)
-
-    def _dirty_gone(self, identity: tuple[str, str], buyer: Buyer) -> None:
-        if buyer.gone_flags or buyer.gone_rounds or (identity, GONE) in self._foreign:
-            self._dirty[identity, GONE] = None
 
     def _apply(self, changes: Changes) -> None:
         for key, before, after in changes.windows:
@@ -214,7 +210,7 @@ class Partition:
     def _window_records(self, keys: Iterable[WindowKey]) -> list[tuple[str, bytes, bytes]]:
         records = []
         for key in keys:
-            if key.start < self._newest - self.horizon_ms:
+            if key.start < self._forgotten_before:
                 continue  # some of its facts may be pruned: what was written when they were here stands
             rules = self.book.at(key.shop_id, key.start)
             day_ends_at = calendar(rules.timezone).day_end(key.start)
@@ -226,7 +222,7 @@ class Partition:
     def _board_records(self, keys: Iterable[BoardKey]) -> list[tuple[str, bytes, bytes]]:
         records = []
         for key in keys:
-            if key.hour_start < self._newest - self.horizon_ms:
+            if key.hour_start < self._forgotten_before:
                 continue
             rules = self.book.at(key.shop_id, key.hour_start)
             value = leaderboard_partial(key, self.boards[key], self.number, rules)
@@ -234,34 +230,37 @@ class Partition:
             records.append((LEADERBOARD, name.encode(), orjson.dumps(value)))
         return records
 
-    def _state_records(self) -> list[tuple[bytes, bytes | None]]:
-        dirty, self._dirty = self._dirty, {}
-        by_buyer: dict[tuple[str, str], set[str]] = {}
-        for identity, shard in dirty:
-            by_buyer.setdefault(identity, set()).add(shard)
+    def _state_records(self, identity: tuple[str, str], buyer: Buyer) -> list[tuple[bytes, bytes | None]]:
+        """The buyer's changed shards. What is gone comes first: facts without it would leave a record nobody clears."""
+        dirty, buyer.dirty_shards = buyer.dirty_shards, set()
         records: list[tuple[bytes, bytes | None]] = []
-        for identity, shards in by_buyer.items():
-            buyer = self.buyers_by_id[identity]
-            values = encode_facts(buyer.facts.values(), shards)
-            if GONE in shards:
-                values[GONE] = encode_gone(buyer.gone_flags.values(), buyer.gone_rounds.values())
-            for shard, value in values.items():
-                records.append((encode_key(*identity, shard, self.writer), value))
-                # what other writers left is in the value above
-                records += [(key, None) for key in self._foreign.pop((identity, shard), ())]
+        for shard in sorted(dirty, key=lambda shard: (shard != GONE, shard)):
+            if shard == GONE:
+                value = encode_gone(buyer.gone_flags.values(), buyer.gone_rounds.values())
+            else:
+                value = encode_facts(buyer.shards[shard])
+            records.append((encode_key(*identity, shard, self.writer), value))
+            # what other writers left is in the value above
+            records += [(key, None) for key in self._foreign.pop((identity, shard), ())]
         return records
 
+    @property
+    def _forgotten_before(self) -> int:
+        return self._newest - self.horizon_ms - PRUNE_MARGIN_MS
+
     def _prune(self) -> list[tuple[bytes, bytes | None]]:
-        """Forgets buyers with no fact inside the horizon, and sums of windows before it; about once an hour of event time."""
+        """Forgets buyers whose last fact is well beyond the horizon, but for those with a call task under way, and the sums
+        of windows before; about once an hour of event time."""
         if self._newest < self._pruned_to + HOUR_MS:
             return []
         self._pruned_to = self._newest
-        cutoff = self._newest - self.horizon_ms
+        cutoff = self._forgotten_before
         records: list[tuple[bytes, bytes | None]] = []
         for identity, buyer in list(self.buyers_by_id.items()):
-            if buyer.newest >= cutoff:
+            under_way = any(record.task.status not in _FINISHED for record in buyer.derived.tasks.values())
+            if buyer.newest >= cutoff or under_way:
                 continue
-            for shard in {*map(shard_of, buyer.facts.values()), GONE}:
+            for shard in [*buyer.shards, GONE]:
                 records.append((encode_key(*identity, shard, self.writer), None))
                 records += [(key, None) for key in self._foreign.pop((identity, shard), ())]
             self.facts -= len(buyer.facts)

@@ -20,20 +20,15 @@ class Reference:
         known = self._events.get(key)
         if known == event:
             return "duplicate"
-        if known is not None and _order(known) < _order(event):
-            return "conflict"
-        self._events[key] = event
-        self._agents = self._sales = None
-        return "new" if known is None else "replaced"
+        if known is None or _order(event) < _order(known):
+            self._events[key] = event
+            self._agents = self._sales = None
+        return "new" if known is None else "conflict"
 
     @property
     def newest(self) -> int:
         """Time of the newest event, ms; far in the past when there is none."""
         return max((event.time for event in self._events.values()), default=-(2**62))
-
-    def counts(self, event: ReferenceEvent) -> bool:
-        """Whether the event's content is the one that counts under its (source, id)."""
-        return self._events.get((event.data.shop_id, event.source, event.id)) == event
 
     def agent(self, shop_id: str, agent_id: str) -> AgentUpserted | None:
         """The agent as last upserted."""

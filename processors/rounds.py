@@ -1,7 +1,7 @@
 """Rounds (对话轮次): contract §2, "Round"."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from processors.facts import BUYER, Message
 
@@ -36,6 +36,29 @@ def rounds_of(thread: Sequence[Message]) -> list[Round]:
     if opening is not None:
         rounds.append(Round(opening, None))
     return rounds
+
+
+LONGEST_WAIT_MS: Final = 100_000_000
+"""longer than any local day"""
+
+
+def revisions(messages: Sequence[Message]) -> list[int]:
+    """For each buyer message how much is known that bears on it; 0 for the others.
+
+    What a buyer message comes to (opening a round or not, its reply) depends on the messages before it and on the first
+    effective reply after it. So: the number of messages before it, and the more the sooner that reply came. It only grows
+    with the set of facts, and grows whenever the outcome can change; later messages of a long thread leave it alone.
+    """
+    result = [0] * len(messages)
+    reply_at: int | None = None
+    for index in range(len(messages) - 1, -1, -1):
+        message = messages[index]
+        if message.mode == BUYER:
+            soon = 0 if reply_at is None else max(LONGEST_WAIT_MS - (reply_at - message.time), 1)
+            result[index] = 1 + index + soon
+        elif message.effective:
+            reply_at = message.time
+    return result
 
 
 def third_slow(rounds: Sequence[Round], slow_after_ms: int, slow_count: int) -> list[Round]:

@@ -1,25 +1,16 @@
-"""How facts are written to the state topic: one record per buyer, shard and writer (contract: internal).
+"""How facts are written to the state topic: one record per buyer, shard and writer (internal).
 
-A shard is one UTC day of facts, so that a busy buyer's past is not written again with every new fact; the shard `gone`
-holds the records that were derived once and are no more.
+A shard holds some facts of one UTC day, so that a busy buyer's past is not written again with every new fact; the shard
+`gone` holds the records that were derived once and are no more.
 """
 
-from collections.abc import Collection, Iterable
-from typing import Final
+from collections.abc import Iterable, Sequence
 
 import orjson
 
 from processors.changes import FlagRecord, RoundRecord
 from processors.facts import Fact, Message, decode, encode
 from processors.rounds import Round
-from schemas.types import DAY_MS
-
-GONE: Final = "gone"
-
-
-def shard_of(fact: Fact) -> str:
-    """The shard a fact belongs to: its UTC day, counted from 1970-01-01."""
-    return str(fact.time // DAY_MS)
 
 
 def encode_key(shop_id: str, buyer_id: str, shard: str, writer: bytes) -> bytes:
@@ -34,14 +25,9 @@ def decode_key(key: bytes) -> tuple[str, str, str, bytes]:
     return shop_id, buyer_id, shard.decode(), writer
 
 
-def encode_facts(facts: Iterable[Fact], shards: Collection[str]) -> dict[str, bytes | None]:
-    """The values of those shards out of all of a buyer's facts; None for one that holds no fact any more."""
-    parts: dict[str, list[Fact]] = {shard: [] for shard in shards if shard != GONE}
-    for fact in facts:
-        part = parts.get(shard_of(fact))
-        if part is not None:
-            part.append(fact)
-    return {shard: b'{"facts":%s}' % encode(part) if part else None for shard, part in parts.items()}
+def encode_facts(facts: Sequence[Fact]) -> bytes:
+    """The value of a shard of facts."""
+    return b'{"facts":%s}' % encode(facts)
 
 
 def encode_gone(flags: Iterable[FlagRecord], rounds: Iterable[RoundRecord]) -> bytes:
@@ -55,7 +41,7 @@ def encode_gone(flags: Iterable[FlagRecord], rounds: Iterable[RoundRecord]) -> b
 def decode_value(value: bytes) -> tuple[list[Fact], list[FlagRecord], list[RoundRecord]]:
     """What one state record holds: facts, gone flags, gone rounds."""
     raw = orjson.loads(value)
-    facts = decode(orjson.dumps(raw["facts"])) if "facts" in raw else []
+    facts = decode(raw.get("facts", ()))
     flags = [FlagRecord(*fields) for fields in raw.get("flags", ())]
     rounds = [RoundRecord(id_, _round(messages), *rest) for id_, messages, *rest in raw.get("rounds", ())]
     return facts, flags, rounds
@@ -66,5 +52,5 @@ def _messages(round_: Round) -> list[Fact]:
 
 
 def _round(encoded: str) -> Round:
-    messages = [fact for fact in decode(encoded.encode()) if isinstance(fact, Message)]
+    messages = [fact for fact in decode(orjson.loads(encoded)) if isinstance(fact, Message)]
     return Round(messages[0], messages[1] if len(messages) > 1 else None)

@@ -1,8 +1,9 @@
 """Response windows (contract §2): what each buyer adds to them, and the sums.
 
 A window's partial sum is the sum of its buyers' shares, so a changed buyer costs one subtraction and one addition.
-`revision` counts the chat messages that a share depends on: all of the thread's day for rounds, all of the session for
-first responses. It grows with every such message, so what was computed from more facts always replaces the rest.
+`revision` sums processors.rounds.revisions over the buyer messages in the window, by thread for the rounds and by session
+for the first responses: it grows whenever the window can change, so what was computed from more facts always replaces the
+rest.
 """
 
 from collections import defaultdict
@@ -11,7 +12,7 @@ from typing import Final, Literal, NamedTuple
 
 from processors.calendar import HOUR_MS, Calendar
 from processors.facts import BUYER, Message
-from processors.rounds import Round
+from processors.rounds import Round, revisions
 from processors.ruleset import Rules, within
 from processors.sessions import first_response
 from schemas.types import DAY_MS
@@ -116,23 +117,25 @@ def thread_shares(
 ) -> Shares:
     """What one (buyer, agent, local day) adds to the agent's windows. `thread`: all its messages, ordered."""
     shares: Shares = defaultdict(WindowSums)
-    revision = len(thread)
     if not rounds:
         return shares  # no buyer message either
     slots: dict[tuple[int, bool], list[WindowSums]] = {}
-    for message in thread:
+    # the reply rate knows no hours: whoever wrote that day counts in both definitions' days
+    day = days.day_start(thread[0].time)
+    both = [shares[WindowKey(shop_id, agent_id, day, DAY_MS, definition)] for definition in ("all", "platform")]
+    replied = any(message.effective for message in thread)
+    for share in both:
+        share.buyers_wrote = 1
+        share.buyers_replied = int(replied)
+    for message, revision in zip(thread, revisions(thread), strict=True):
         if message.mode == BUYER:
             slot = _slot(message.time, rules, days)
             if slot not in slots:
                 slots[slot] = [shares[key] for key in _keys(shop_id, agent_id, message.time, slot[1], days)]
-    replied = any(message.effective for message in thread)
-    # the reply rate knows no hours: whoever wrote that day counts in both definitions' days
-    shares[WindowKey(shop_id, agent_id, days.day_start(thread[0].time), DAY_MS, "platform")]
-    for key, share in shares.items():
-        share.revision = revision
-        if key.size_ms == DAY_MS:
-            share.buyers_wrote = 1
-            share.buyers_replied = int(replied)
+            for share in slots[slot]:
+                share.revision += revision
+            if not slot[1]:
+                both[1].revision += revision
     for round_ in rounds:
         response = round_.response_ms
         for share in slots[_slot(round_.opening.time, rules, days)]:
@@ -154,18 +157,15 @@ def session_shares(shop_id: str, session: Sequence[Message], rules: Rules, days:
     first response theirs, or take it from them.
     """
     shares: Shares = defaultdict(WindowSums)
-    agents = {message.agent_id for message in session if message.effective}
-    if not agents:
-        return shares
-    starts = {
-        (days.window_start(message.time, size), size)
-        for message in session
-        if message.mode == BUYER
-        for size in SIZES_MS
-    }
-    for agent_id in agents:
-        for start, size in starts:
-            shares[WindowKey(shop_id, agent_id, start, size, "all")].revision = len(session)
+    agents: set[str] = set()  # with an effective message after the one looked at
+    for message, revision in zip(reversed(session), reversed(revisions(session)), strict=True):
+        if message.effective:
+            agents.add(message.agent_id)
+        elif message.mode == BUYER and agents:
+            for size in SIZES_MS:
+                start = days.window_start(message.time, size)
+                for agent_id in agents:
+                    shares[WindowKey(shop_id, agent_id, start, size, "all")].revision += revision
     first = first_response(session)
     if first is not None:
         for size in SIZES_MS:

@@ -6,17 +6,17 @@ and repetition of the input lines.
 
 import gc
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeGuard
 
 import orjson
 
-from processors.facts import fact_of, same_content
+from processors.facts import counts_before, same_content
 from processors.partition import Partition
-from processors.reference import Reference
+from processors.reference import Reference, ReferenceEvent
 from processors.results import Results, results
 from processors.ruleset import RulesetBook
 from replay.files import InputFile, Line, input_files, read_file
@@ -30,6 +30,7 @@ from schemas.events import (
 from schemas.outputs import RULES
 from schemas.rejections import rejection
 
+_CONFLICT: Final = "id: another event with this source and id differs, and counts by its smaller time or content"
 EVERYTHING: Final = 2**62
 """A horizon that no event is beyond: a replay settles late facts too."""
 
@@ -65,7 +66,7 @@ class MemoryReplay:
         except InvalidEventError as error:
             self._reject(line, error)
             return
-        if isinstance(event, AgentUpsertedEvent | SaleEventScheduledEvent):
+        if _is_reference(event):
             outcome = self._reference.add(event)
         else:
             outcome = self._partition.add_event(event)
@@ -97,23 +98,32 @@ class MemoryReplay:
         return Outcome(rows, self._rejected, summary)
 
     def _settle_disputes(self, lines: Iterator[Line]) -> None:
-        """Rejects every line whose (source, id) has several contents and whose content is not the one that counts."""
+        """Of several contents under one (source, id) the smallest by (time, content) counts; the others are rejected."""
+        contents: dict[Identity, list[tuple[Line, Event]]] = defaultdict(list)
         for line in lines:
             try:
                 event = parse_event(line.raw)
             except InvalidEventError:
                 continue
-            if _identity(event) in self._disputed and not self._counts(event):
-                error = "id: another event with this source and id differs, and counts by its smaller time or content"
-                self._reject(line, InvalidEventError("conflict", error))
+            if _identity(event) in self._disputed:
+                contents[_identity(event)].append((line, event))
+        for copies in contents.values():
+            winner = copies[0][1]
+            for _, event in copies:
+                if self._before(event, winner):
+                    winner = event
+            if not _is_reference(winner):
+                self._partition.replace_event(winner)
+            for line, event in copies:
+                if self._before(winner, event) or self._before(event, winner):
+                    self._reject(line, InvalidEventError("conflict", _CONFLICT))
 
-    def _counts(self, event: Event) -> bool:
-        if isinstance(event, AgentUpsertedEvent | SaleEventScheduledEvent):
-            return self._reference.counts(event)
-        data: Any = event.data
-        fact = fact_of(event, self._book.at(data.shop_id, event.time))
-        buyer = self._partition.buyers_by_id[data.shop_id, data.buyer_id]
-        return fact is not None and same_content(buyer.facts[event.source, event.id], fact)
+    def _before(self, event: Event, other: Event) -> bool:
+        """Whether the event's content is smaller than the other's, which has the same (source, id)."""
+        if _is_reference(event) or _is_reference(other):
+            return (event.time, event.model_dump_json()) < (other.time, other.model_dump_json())
+        one, two = (self._partition.fact(each) for each in (event, other))
+        return not same_content(one, two) and counts_before(one, two)
 
     def _reject(self, line: Line, error: InvalidEventError) -> None:
         self._rejected.append(rejection(error.reason, error.error, line.raw, file=line.file, line=line.number))
@@ -137,9 +147,9 @@ def replay(source: Path, out: Path, book: RulesetBook, on_bytes: Callable[[int],
 
 
 def _inputs(source: Path, out: Path) -> list[InputFile]:
-    """The input files; results of an earlier run below the same directory are none."""
-    own = out.resolve()
-    return [file for file in input_files(source) if own not in file.path.resolve().parents]
+    """The input files; the results of an earlier run in `out` are none, also where it lies below `source`."""
+    own = {out.resolve() / f"{name}.jsonl" for name in (*Results._fields, "rejected")}
+    return [file for file in input_files(source) if file.path.resolve() not in own]
 
 
 def _lines(files: list[InputFile], on_bytes: Callable[[int], None] | None) -> Iterator[Line]:
@@ -150,6 +160,10 @@ def _lines(files: list[InputFile], on_bytes: Callable[[int], None] | None) -> It
 def _identity(event: Event) -> Identity:
     data: Any = event.data
     return data.shop_id, getattr(data, "buyer_id", ""), event.source, event.id
+
+
+def _is_reference(event: Event) -> TypeGuard[ReferenceEvent]:
+    return isinstance(event, AgentUpsertedEvent | SaleEventScheduledEvent)
 
 
 def _write(out: Path, outcome: Outcome, summary: dict[str, Any]) -> None:

@@ -63,7 +63,11 @@ class Settings(BaseSettings):
     web_host: str = Field("127.0.0.1", description="web: address to bind; loopback unless told otherwise")
     web_port: int = Field(8080, ge=0, le=65535, description="web: port; 0 takes a free one")
     future_tolerance_seconds: int = Field(
-        3600, ge=0, description="live ingest rejects events further ahead of the clock"
+        3600,
+        ge=0,
+        le=3600,
+        description="live ingest and web reject events further ahead of the clock; at most an hour, since worker and sink "
+        "reject what is beyond that",
     )
 
     metrics_host: str = Field("127.0.0.1", description="worker and sink: address their Prometheus ports bind to")

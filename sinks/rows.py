@@ -8,22 +8,19 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from processors.partition import FUTURE_TOLERANCE_MS
-from schemas.events import AgentUpsertedEvent, Event, InvalidEventError, SaleEventScheduledEvent, parse_event
+from processors.admission import admit
+from schemas.events import AgentUpsertedEvent, InvalidEventError, SaleEventScheduledEvent
 from schemas.rejections import rejection
 from schemas.topics import (
-    BY_NAME,
     CALL_TASKS,
     FLAGS,
     LEADERBOARD,
     REFERENCE,
     REJECTED,
     ROUNDS,
-    TOPIC_OF_TYPE,
     WINDOWS,
 )
 from schemas.types import parse_time
-from sinks.kafka import event_key
 
 
 class Record(NamedTuple):
@@ -154,8 +151,7 @@ def _rejected(record: Record, reason: str, error: str) -> Row:
 
 def _event_rows(record: Record) -> list[Row]:
     try:
-        event = parse_event(record.value)
-        _check(record, event)
+        event = admit(record.topic, record.key, record.value, record.timestamp_ms if record.timestamp_ms > 0 else None)
     except InvalidEventError as error:
         # the worker dead-letters what it reads; the reference topic is read here alone
         return [_rejected(record, error.reason, error.error)] if record.topic == REFERENCE else []
@@ -185,14 +181,3 @@ def _event_rows(record: Record) -> list[Row]:
             )
         )  # fmt: skip
     return rows
-
-
-def _check(record: Record, event: Event) -> None:
-    """The worker's checks that need the record alone (processors.partition), so that both accept the same events."""
-    home = TOPIC_OF_TYPE[event.type]
-    if home != record.topic:
-        raise InvalidEventError("wrong_topic", f"type: {event.type} belongs on {home}")
-    if BY_NAME[record.topic].kind != "reference" and record.key != event_key(event):
-        raise InvalidEventError("wrong_key", f"key: must be {event_key(event).decode()!r} so that a buyer's facts meet")
-    if record.timestamp_ms > 0 and event.time > record.timestamp_ms + FUTURE_TOLERANCE_MS:
-        raise InvalidEventError("future", "time: more than an hour ahead of the clock")

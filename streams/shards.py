@@ -10,7 +10,7 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import structlog
 
@@ -66,6 +66,12 @@ class _Snapshot(NamedTuple):
     flush: Flush
 
 
+def _written_at(record: Any, now_ms: int) -> int:
+    """When the record was written, ms: a producer whose clock is ahead must not move the horizon."""
+    stamp: int | None = record.timestamp
+    return now_ms if stamp is None or stamp <= 0 else min(stamp, now_ms)
+
+
 class Shards:
     """All shards of a worker. Used from the event loop only."""
 
@@ -111,9 +117,10 @@ class Shards:
         shard = self._shards[batch.tp.partition]
         topic = batch.tp.topic.removeprefix(self._prefix)
         partition = shard.number
+        now_ms = time.time_ns() // 1_000_000
         shard.core.apply(
             [
-                Incoming(topic, partition, record.offset, record.key, record.value or b"", record.timestamp)
+                Incoming(topic, partition, record.offset, record.key, record.value or b"", _written_at(record, now_ms))
                 for record in batch.records
             ]
         )

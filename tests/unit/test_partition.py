@@ -87,7 +87,7 @@ def test_buyers_without_facts_inside_the_horizon_are_forgotten_with_their_state(
     partition = fresh(horizon_days=2)
     partition.apply([record(message(1))])
     (key,) = [key for key, _ in partition.flush().state]
-    late = message(2, T0 + 3 * DAY_MS)
+    late = message(2, T0 + 5 * DAY_MS)
     late["data"]["buyer_id"] = "newer"
     partition.apply([record(late)])
     state = partition.flush().state
@@ -104,13 +104,123 @@ def test_only_the_changed_day_of_a_buyer_is_written_again() -> None:
     assert len(partition.flush().state) == 1
 
 
-def test_a_repeated_fact_sends_its_buyers_records_again() -> None:
+def test_after_a_restore_a_repeated_fact_sends_its_buyers_records_again_once() -> None:
     partition = fresh()
     partition.apply([record(message(1)), record(message(2, T0 + 1000, "不行", "agent"))])
-    first = partition.flush().outputs
-    assert partition.flush().outputs == []
-    partition.apply([record(message(2, T0 + 1000, "不行", "agent"))])
-    assert sorted(partition.flush().outputs) == sorted(first)
+    first = partition.flush()
+    again = record(message(2, T0 + 1000, "不行", "agent"))
+    partition.apply([again])
+    assert partition.flush().outputs == []  # it was sent, and who sent it is still here
+    successor = fresh()
+    successor.restore([(key, value) for key, value in first.state if value is not None])
+    successor.apply([again])
+    assert sorted(successor.flush().outputs) == sorted(first.outputs)
+    successor.apply([again])
+    assert successor.flush().outputs == []
+
+
+def test_a_known_fact_beyond_the_horizon_is_a_duplicate_and_not_late() -> None:
+    partition = fresh(horizon_days=2)
+    partition.apply([record(message(1)), record(message(2, T0 + 3 * DAY_MS)), record(message(1))])
+    assert rejected(partition) == []
+
+
+def test_of_two_contents_the_first_in_the_log_counts_live() -> None:
+    partition = fresh()
+    partition.apply([record(message(1, text="在吗")), record(message(1, T0 - 1, "先来"))])
+    assert [reason for reason, _ in rejected(partition)] == ["conflict"]
+    (buyer,) = partition.buyers_by_id.values()
+    assert [fact.time for fact in buyer.facts.values()] == [T0]
+
+
+def test_a_busy_day_is_written_in_shards_of_bounded_size() -> None:
+    partition = fresh()
+    for start in range(0, 2000, 50):
+        partition.apply([record(message(n, T0 + n)) for n in range(start, start + 50)])
+        state = partition.flush().state
+        assert len(state) <= 2
+        assert all(len(orjson.loads(value)["facts"]) <= 500 for _, value in state if value is not None)
+
+
+def test_a_long_thread_sends_only_what_changed() -> None:
+    partition = fresh()
+    for n in range(0, 600, 2):
+        partition.apply(
+            [record(message(n, T0 + n * 1000)), record(message(n + 1, T0 + n * 1000 + 500, "好的", "agent"))]
+        )
+        outputs = partition.flush().outputs
+    assert [topic for topic, _, _ in outputs].count("audit.rounds") == 1
+    assert len(outputs) < 15
+
+
+def test_a_text_of_nothing_but_forbidden_words_gives_a_small_flag() -> None:
+    partition = fresh()
+    partition.apply([record(message(1, T0, "不行," * 50_000, "agent"))])
+    flush = partition.flush()
+    assert max(len(value) for _, _, value in flush.outputs) < 5000
+    assert max(len(value or b"") for _, value in flush.state) < 5000
+
+
+def test_what_is_gone_is_written_before_the_facts_that_made_it_go() -> None:
+    partition = fresh()
+    partition.apply(
+        [record(message(1, T0)), record(message(2, T0 + 2000, "好", "agent")), record(message(3, T0 + 3000))]
+    )
+    partition.flush()
+    partition.apply([record(message(4, T0 - 1000)), record(message(5, T0 + 2500))])  # 3 opens no round any more
+    keys = [key.split(b"\0")[1] for key, _ in partition.flush().state]
+    assert keys[0] == b"gone"
+    assert len(keys) > 1
+
+
+def test_a_pruning_torn_by_a_crash_leaves_a_partition_that_runs() -> None:
+    partition = fresh(horizon_days=2)
+    partition.apply(
+        [record(message(1, T0)), record(message(2, T0 + 2000, "好", "agent")), record(message(3, T0 + 3000))]
+    )
+    partition.apply([record(message(4, T0 - 1000)), record(message(5, T0 + 2500))])
+    state = {key: value for key, value in partition.flush().state if value is not None}
+    facts_only = {key: value for key, value in state.items() if b"gone" in key}
+    successor = fresh(horizon_days=2)
+    successor.restore(facts_only.items())
+    late = message(9, T0 + 10 * DAY_MS)
+    late["data"]["buyer_id"] = "newer"
+    successor.apply([record(late)])
+    successor.flush()
+    assert successor.buyers == 1
+
+
+def test_a_buyer_with_a_call_under_way_is_not_forgotten() -> None:
+    partition = fresh(horizon_days=2)
+    review = message(1)
+    review |= {"type": "review.posted"}
+    review["data"] = {"shop_id": "s", "buyer_id": "b", "review_id": "v", "order_id": "o", "rating": 1, "text": "差"}
+    partition.apply([record(review)])
+    later = message(2, T0 + 20 * DAY_MS)
+    later["data"]["buyer_id"] = "newer"
+    partition.apply([record(later)])
+    partition.flush()
+    assert partition.buyers == 2
+
+
+def test_a_review_id_used_for_two_orders_is_judged_the_same_in_any_batches() -> None:
+    def review(number: int, review_id: str, order: str, text: str, rating: int) -> dict[str, Any]:
+        event = message(number, T0 + number)
+        event |= {"type": "review.posted"}
+        event["data"] = {"shop_id": "s", "buyer_id": "b", "review_id": review_id, "order_id": order}
+        event["data"] |= {"rating": rating, "text": text}
+        return event
+
+    bad = "质量太差了,很失望,再也不买了"
+    sale = [review(1, "v0", "o1", bad, 5), review(2, "v0", "o2", "很好", 5), review(3, "v1", "o1", "不错", 5)]
+    at_once, one_by_one = fresh(), fresh()
+    at_once.apply([record(event) for event in sale])
+    at_once.flush()
+    for event in sale:
+        one_by_one.apply([record(event)])
+        one_by_one.flush()
+    (whole,), (parts,) = at_once.buyers_by_id.values(), one_by_one.buyers_by_id.values()
+    assert whole.derived.flags == parts.derived.flags == {}
 
 
 def test_a_ruleset_change_is_judged_by_event_time() -> None:
