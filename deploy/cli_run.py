@@ -69,8 +69,8 @@ def web(
 
 
 def _run_part(name: str, run: Callable[[], int]) -> None:
-    if run():
-        raise CommandError(f"{name} failed (see its log)", exit_code=1)
+    if code := run():
+        raise CommandError(f"{name} failed (see its log)", exit_code=code)
 
 
 @app.command()

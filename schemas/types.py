@@ -49,6 +49,7 @@ def zone(name: str) -> ZoneInfo:
     return ZoneInfo(name)
 
 
+@lru_cache(maxsize=65_536)  # starts of windows, hours and days come again and again
 def format_time(ms: int, zone_name: str = "UTC") -> str:
     """Milliseconds since the epoch -> RFC 3339 with the zone's offset; milliseconds are written when they are not zero."""
     local = (_EPOCH + timedelta(milliseconds=ms)).astimezone(zone(zone_name))

@@ -6,28 +6,13 @@ from typing import Final
 import structlog
 
 from sinks import metrics
-from sinks.database import Database, DatabaseError
+from sinks.database import DATA_CODES, Database, DatabaseError
 from sinks.rows import COLUMNS, Record, Row, UndecodableError, quarantine_row, rows_of
 
 log = structlog.get_logger(__name__)
 
 MAX_POISON_ROWS: Final = 100
 """more bad rows than this in one batch mean that something else is wrong"""
-
-_SCHEMA_CODES: Final[frozenset[int]] = frozenset(
-    {
-        16,  # NO_SUCH_COLUMN_IN_TABLE
-        60,  # UNKNOWN_TABLE
-        81,  # UNKNOWN_DATABASE
-        164,  # READONLY
-        192,  # UNKNOWN_USER
-        193,  # WRONG_PASSWORD
-        291,  # DATABASE_ACCESS_DENIED
-        497,  # ACCESS_DENIED
-        516,  # AUTHENTICATION_FAILED
-    }
-)
-"""errors of the schema or the account: they would hit every row"""
 
 Position = tuple[str, int]
 """(topic without prefix, partition)"""
@@ -84,8 +69,8 @@ class Batch:
 def insert_batch(db: Database, batch: Batch) -> set[str]:
     """Insert table by table; returns the tables touched. May be called again after it raised: rows replace themselves.
 
-    A row that ClickHouse will not take goes to rejected with the reason `sink`. Raises DatabaseUnavailableError, and
-    DatabaseError when the schema or the account is wrong, or when too many rows are bad.
+    A row whose values ClickHouse will not take goes to rejected with the reason `sink`. Raises DatabaseUnavailableError,
+    and DatabaseError for every other refusal (schema, account, one we do not know) and when too many rows are bad.
     """
     touched = set()
     poison: list[tuple[Record, Row]] = []
@@ -106,12 +91,12 @@ def insert_batch(db: Database, batch: Batch) -> set[str]:
 
 
 def _insert(db: Database, table: str, rows: list[tuple[Record, Row]], poison: list[tuple[Record, Row]]) -> None:
-    """Insert; on the database's refusal halve until the bad row stands alone."""
+    """Insert; when the database refuses a value, halve until the bad row stands alone."""
     try:
         _insert_rows(db, table, [row for _, row in rows])
     except DatabaseError as error:
-        if error.code in _SCHEMA_CODES:
-            raise
+        if error.code not in DATA_CODES:
+            raise  # it would hit every row: nothing may be set aside or committed
         if len(rows) == 1:
             if len(poison) >= MAX_POISON_ROWS:
                 raise

@@ -21,7 +21,11 @@ _STACK_NOISE: Final = re.compile(r"\s*Stack trace:.*", re.S)
 TRANSIENT_CODES: Final[frozenset[int]] = frozenset(
     {
         3,  # UNEXPECTED_END_OF_FILE
+        75,  # CANNOT_WRITE_TO_FILE_DESCRIPTOR
+        159,  # TIMEOUT_EXCEEDED
+        173,  # CANNOT_ALLOCATE_MEMORY
         202,  # TOO_MANY_SIMULTANEOUS_QUERIES
+        203,  # NO_FREE_CONNECTION
         209,  # SOCKET_TIMEOUT
         210,  # NETWORK_ERROR
         225,  # NO_ZOOKEEPER
@@ -34,11 +38,46 @@ TRANSIENT_CODES: Final[frozenset[int]] = frozenset(
         285,  # TOO_FEW_LIVE_REPLICAS
         319,  # UNKNOWN_STATUS_OF_INSERT
         394,  # QUERY_WAS_CANCELLED
+        425,  # SYSTEM_ERROR
+        439,  # CANNOT_SCHEDULE_TASK
+        499,  # S3_ERROR
+        733,  # TABLE_IS_BEING_RESTARTED
         745,  # SERVER_OVERLOADED
         999,  # KEEPER_EXCEPTION
+        1000,  # POCO_EXCEPTION
+        1001,  # STD_EXCEPTION
     }
 )
 """error codes of ClickHouse that pass: the same statement may succeed later"""
+
+NO_SUCH_COLUMN: Final = 16
+TYPE_MISMATCH: Final = 53
+DATA_CODES: Final[frozenset[int]] = frozenset(
+    {
+        6,  # CANNOT_PARSE_TEXT
+        25,  # CANNOT_PARSE_ESCAPE_SEQUENCE
+        26,  # CANNOT_PARSE_QUOTED_STRING
+        27,  # CANNOT_PARSE_INPUT_ASSERTION_FAILED
+        38,  # CANNOT_PARSE_DATE
+        41,  # CANNOT_PARSE_DATETIME
+        TYPE_MISMATCH,  # also a value that the driver cannot write as its column's type
+        69,  # ARGUMENT_OUT_OF_BOUND
+        70,  # CANNOT_CONVERT_TYPE
+        72,  # CANNOT_PARSE_NUMBER
+        117,  # INCORRECT_DATA
+        128,  # TOO_LARGE_ARRAY_SIZE
+        130,  # CANNOT_READ_ARRAY_FROM_TEXT
+        131,  # TOO_LARGE_STRING_SIZE
+        190,  # SIZES_OF_ARRAYS_DONT_MATCH
+        321,  # VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE
+        349,  # CANNOT_INSERT_NULL_IN_ORDINARY_COLUMN
+        407,  # DECIMAL_OVERFLOW
+        467,  # CANNOT_PARSE_BOOL
+        469,  # VIOLATED_CONSTRAINT
+        632,  # UNEXPECTED_DATA_AFTER_PARSED_VALUE
+    }
+)
+"""error codes that speak of a value: another row may go in"""
 
 
 class DatabaseError(Exception):
@@ -124,8 +163,8 @@ def one_line(message: str) -> str:
 
 
 def server_error(message: str, code: int | None) -> DatabaseError | DatabaseUnavailableError:
-    """The exception for an error code of ClickHouse."""
-    return (DatabaseUnavailableError if code in TRANSIENT_CODES else DatabaseError)(message, code)
+    """The exception for an error code of ClickHouse. Without a code it says nothing about the statement, so: to be retried."""
+    return (DatabaseUnavailableError if code is None or code in TRANSIENT_CODES else DatabaseError)(message, code)
 
 
 def identifier(name: str) -> str:

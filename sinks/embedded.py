@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from sinks.database import (
+    NO_SUCH_COLUMN,
     Columns,
     DatabaseError,
     DatabaseUnavailableError,
@@ -23,7 +24,7 @@ from sinks.database import (
     row_count,
     server_error,
 )
-from sinks.guard import CANONICAL_SQL, FORMATS_SQL, limit_settings, reading_statement
+from sinks.guard import GuardedReads, ReadingStatement
 from sinks.native import as_rows, read_blocks, scratch_file, write_block
 from sinks.parameters import for_engine
 
@@ -36,7 +37,7 @@ class DatabaseLockedError(DatabaseError):
     """Another process owns the directory."""
 
 
-class EmbeddedDatabase:
+class EmbeddedDatabase(GuardedReads):
     """chDB in `data_dir`/chdb. Raises DatabaseLockedError when another process (or this one, twice) has it open."""
 
     def __init__(self, data_dir: Path, name: str) -> None:
@@ -46,7 +47,6 @@ class EmbeddedDatabase:
         self._lock_file = _lock(data_dir / "chdb.lock")
         self._local = threading.local()
         self._sessions: list[Any] = []
-        self._formats: frozenset[str] | None = None
         self._closed = False
         self._guard = threading.Lock()
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="chdb")
@@ -75,37 +75,21 @@ class EmbeddedDatabase:
             self._run(lambda: self._insert(table, columns))
         return rows
 
-    def query_format(
-        self,
-        sql: str,
-        fmt: str,
-        *,
-        max_seconds: float,
-        max_rows: int,
-        max_memory_bytes: int,
-        params: Parameters | None = None,
-    ) -> bytes:
-        if self._formats is None:
-            self._formats = frozenset(row["name"] for row in self.query(FORMATS_SQL))
-        formats, bound = self._formats, for_engine(params)
-        canonical = self.query(CANONICAL_SQL, {"sql": sql})[0]["sql"]
-        statement = reading_statement(canonical, fmt, formats)
-        limits = limit_settings(max_seconds, max_rows, max_memory_bytes)
+    def _read(self, statement: ReadingStatement, params: Parameters | None) -> bytes:
+        bound = for_engine(params)
 
         def work() -> bytes:
             # readonly cannot be taken back, so the session is thrown away
             session = self._open_session()
+            limits = ", ".join(f"{key} = '{value}'" for key, value in statement.limits.items())
             try:
                 _query(session, f"USE {identifier(self.name)}", "Null", {})
-                _query(session, "SET " + ", ".join(f"{key} = '{value}'" for key, value in limits.items()), "Null", {})
+                _query(session, f"SET {limits}", "Null", {})
                 return _query(session, statement.sql, statement.fmt, bound)
             finally:
                 session.close()
 
-        try:
-            return self._run(work)
-        except DatabaseUnavailableError as error:  # here the memory limit is the user's own
-            raise DatabaseError(str(error), error.code) from error
+        return self._run(work)
 
     def ping(self) -> None:
         self._run(lambda: _query(self._session(), "SELECT 1", "Null", {}))
@@ -159,7 +143,7 @@ class EmbeddedDatabase:
         described = _query(session, f"DESCRIBE TABLE {target}", "JSONCompactEachRow", {}).splitlines()
         known = {row[0]: row[1] for row in map(json.loads, described)}
         if missing := [name for name in columns if name not in known]:
-            raise DatabaseError(f"table {table} has no column {', '.join(missing)}")
+            raise DatabaseError(f"table {table} has no column {', '.join(missing)}", NO_SUCH_COLUMN)
         with scratch_file() as (fd, path):
             # inline Native data ends at an empty line, and send_insert reports rows it did not write: a file does neither
             write_block(fd, [(name, known[name]) for name in columns], list(columns.values()))

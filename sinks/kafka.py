@@ -101,7 +101,7 @@ def create_topics(settings: Settings) -> dict[str, str]:
         missing = [name for name in wanted if name not in set(admin.list_topics())]
         if missing:
             answer = admin.create_topics(
-                {name: _options(settings, wanted[name]) for name in missing}, raise_errors=False
+                {name: topic_options(settings, wanted[name]) for name in missing}, raise_errors=False
             )
             for topic in answer["topics"]:
                 error = for_code(topic["error_code"])
@@ -123,8 +123,20 @@ def create_topics(settings: Settings) -> dict[str, str]:
         admin.close()
 
 
-def _options(settings: Settings, topic: Topic) -> dict[str, Any]:
-    configs = {"cleanup.policy": "compact" if topic.compacted else "delete"}
+def topic_options(settings: Settings, topic: Topic) -> dict[str, Any]:
+    """What the topic is created with: partitions, replicas, configuration."""
+    # the events' times are inside; a record's own is when it was sent
+    configs = {"cleanup.policy": "compact" if topic.compacted else "delete", "message.timestamp.type": "CreateTime"}
+    if settings.replication_factor >= 3:
+        configs["min.insync.replicas"] = "2"  # without it acks=all is content with the leader alone
+    if topic.compacted:
+        # small segments and an early cleaner keep a restart short; a worker's local copy of the state is trusted while
+        # tombstones last
+        configs |= {
+            "segment.bytes": str(64 << 20),
+            "min.cleanable.dirty.ratio": "0.1",
+            "delete.retention.ms": str(_DAY_MS),
+        }
     if topic.retention_days is not None:
         configs["retention.ms"] = str(-1 if topic.retention_days < 0 else topic.retention_days * _DAY_MS)
     if topic.max_message_bytes is not None:

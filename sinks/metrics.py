@@ -8,7 +8,7 @@ RECORDS: Final = Counter("zhengdian_sink_records", "Records read from Kafka", ["
 ROWS: Final = Counter(
     "zhengdian_sink_rows", "Rows inserted into ClickHouse; a redelivered record counts again", ["table"]
 )
-BATCHES: Final = Counter("zhengdian_sink_batches", "Batches inserted and committed")
+BATCHES: Final = Counter("zhengdian_sink_batches", "Batches inserted")
 INSERT_SECONDS: Final = Histogram(
     "zhengdian_sink_insert_seconds", "Time to insert a batch", buckets=(0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30)
 )
@@ -17,7 +17,7 @@ LAG_SECONDS: Final = Gauge(
 )
 RETRIES: Final = Counter("zhengdian_sink_retries", "Inserts that were tried again because ClickHouse was not available")
 QUARANTINED: Final = Counter(
-    "zhengdian_sink_quarantined", "Records that ClickHouse would not take, kept in rejected", ["topic"]
+    "zhengdian_sink_quarantined", "Records whose values ClickHouse would not take, kept in rejected", ["topic"]
 )
 COMMIT_FAILURES: Final = Counter("zhengdian_sink_commit_failures", "Commits that Kafka refused; the records come again")
 REBALANCES: Final = Counter("zhengdian_sink_rebalances", "Times that partitions were taken from this sink")

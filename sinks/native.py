@@ -20,7 +20,7 @@ from clickhouse_driver.reader import read_binary_str
 from clickhouse_driver.streams.native import BlockOutputStream
 from clickhouse_driver.varint import read_varint
 
-from sinks.database import DatabaseError
+from sinks.database import TYPE_MISMATCH, DatabaseError
 
 Types = Sequence[tuple[str, str]]
 """(column name, ClickHouse type) of each column"""
@@ -85,7 +85,7 @@ def write_block(fd: int, types: Types, columns: Sequence[Sequence[Any]], context
         except OSError:
             raise
         except Exception as error:  # the driver raises whatever struct, Decimal or a missing attribute raise
-            raise DatabaseError(f"a value does not fit its column: {error}") from error
+            raise DatabaseError(f"a value does not fit its column: {error}", TYPE_MISMATCH) from error
 
 
 def _write_all(fd: int, data: bytes) -> None:

@@ -13,6 +13,7 @@ from clickhouse_driver import Client, errors
 from clickhouse_driver.util.helpers import parse_url
 
 from sinks.database import (
+    TYPE_MISMATCH,
     Columns,
     DatabaseError,
     DatabaseUnavailableError,
@@ -22,7 +23,7 @@ from sinks.database import (
     server_error,
 )
 from sinks.formatting import Formatter
-from sinks.guard import CANONICAL_SQL, FORMATS_SQL, limit_settings, reading_statement
+from sinks.guard import GuardedReads, ReadingStatement
 from sinks.native import as_rows
 from sinks.parameters import for_driver
 
@@ -44,7 +45,7 @@ _UNAVAILABLE: Final = (
 _INSERT_SETTINGS: Final = {"async_insert": 0, "max_partitions_per_insert_block": 0}
 
 
-class ServerDatabase:
+class ServerDatabase(GuardedReads):
     """A database of a ClickHouse server; `url` as in Settings.clickhouse_url, its path wins over `name`."""
 
     def __init__(self, url: str, name: str) -> None:
@@ -73,7 +74,6 @@ class ServerDatabase:
         self._idle: list[Any] = []
         self._guard = threading.Lock()
         self._closed = False
-        self._formats: frozenset[str] | None = None
         self._formatter: Formatter | None = None
 
     def create(self) -> None:
@@ -105,34 +105,16 @@ class ServerDatabase:
             raise DatabaseUnavailableError(f"the server took {sent} of {rows} rows for {table}")
         return rows
 
-    def query_format(
-        self,
-        sql: str,
-        fmt: str,
-        *,
-        max_seconds: float,
-        max_rows: int,
-        max_memory_bytes: int,
-        params: Parameters | None = None,
-    ) -> bytes:
-        if self._formats is None:
-            self._formats = frozenset(row["name"] for row in self.query(FORMATS_SQL))
-        canonical = self.query(CANONICAL_SQL, {"sql": sql})[0]["sql"]
-        statement = reading_statement(canonical, fmt, self._formats)
-        limits, bound = limit_settings(max_seconds, max_rows, max_memory_bytes), for_driver(params)
+    def _read(self, statement: ReadingStatement, params: Parameters | None) -> bytes:
+        bound = for_driver(params)
 
         def work(client: Any) -> tuple[Any, Any, str]:
             columns, types = client.execute(
-                statement.sql, bound, with_column_types=True, columnar=True, settings=limits
+                statement.sql, bound, with_column_types=True, columnar=True, settings=statement.limits
             )
             return columns, types, client.connection.server_info.get_timezone()
 
-        try:
-            columns, types, zone = self._with_client(work)
-        except DatabaseUnavailableError as error:
-            if error.code is None:
-                raise
-            raise DatabaseError(str(error), error.code) from error  # the memory limit is the user's own
+        columns, types, zone = self._with_client(work)
         with self._guard:
             if self._formatter is None:
                 self._formatter = Formatter()
@@ -196,6 +178,6 @@ class ServerDatabase:
         except _UNAVAILABLE as error:
             raise DatabaseUnavailableError(f"ClickHouse at {self._host}: {error or type(error).__name__}") from error
         except errors.Error as error:
-            raise DatabaseError(str(error), error.code) from error
+            raise server_error(str(error), error.code) from error
         except Exception as error:  # the driver raises whatever struct, Decimal or a missing attribute raise
-            raise DatabaseError(f"a value does not fit its column: {error}") from error
+            raise DatabaseError(f"a value does not fit its column: {error}", TYPE_MISMATCH) from error

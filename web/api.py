@@ -3,7 +3,7 @@
 import base64
 import binascii
 from collections.abc import AsyncIterator
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import orjson
 from fastapi import APIRouter, HTTPException, Query, Request, Response
@@ -28,6 +28,7 @@ from web.models import (
     Sql,
 )
 from web.parts import HOUR_MS, Parts, read_instant
+from web.shared import Shared
 
 HEARTBEAT_SECONDS: Final = 15
 TRANSCRIPT_ROWS: Final = 1000
@@ -81,6 +82,7 @@ def _task_out(parts: Parts, row: dict[str, Any]) -> CallTaskOut:
 def router(parts: Parts) -> APIRouter:
     """The routes under /api/v1 that read."""
     routes = APIRouter(prefix="/api/v1", tags=["read"], responses={503: {"model": Problem}})
+    frames: Shared[Frame] = Shared(parts, lambda hour, shop_id: read_frame(parts, hour, shop_id))
 
     @routes.get("/leaderboard", summary="The hourly leaderboard")
     async def get_leaderboard(shop_id: ShopId = None, hour: Hour = None) -> Leaderboard:
@@ -96,7 +98,7 @@ def router(parts: Parts) -> APIRouter:
     )
     async def stream_leaderboard(request: Request, shop_id: ShopId = None, hour: Hour = None) -> EventSourceResponse:
         at = instant_or_422(hour)
-        return EventSourceResponse(_events(parts, request, shop_id, at), ping=HEARTBEAT_SECONDS)
+        return EventSourceResponse(_events(parts, frames, request, shop_id, at), ping=HEARTBEAT_SECONDS)
 
     @routes.get("/flags", summary="Flags, newest first")
     async def get_flags(
@@ -184,20 +186,33 @@ def router(parts: Parts) -> APIRouter:
     return routes
 
 
+class Frame(NamedTuple):
+    """A leaderboard as the stream sends it; `content` is what a change is told by."""
+
+    content: dict[str, Any]
+    generated_at: str
+    data: str
+
+
+def read_frame(parts: Parts, hour: int | None, shop_id: str | None) -> Frame:
+    """The leaderboard of that hour, or of the one that it is now."""
+    board = leaderboard(parts, parts.now_ms() if hour is None else hour, shop_id)
+    return Frame(board.model_dump(exclude={"generated_at"}), board.generated_at, board.model_dump_json())
+
+
 async def _events(
-    parts: Parts, request: Request, shop_id: str | None, hour: int | None
+    parts: Parts, frames: Shared[Frame], request: Request, shop_id: str | None, hour: int | None
 ) -> AsyncIterator[ServerSentEvent]:
     """`leaderboard` events, each when something in it has changed; `unavailable` while the database is down."""
     sent: object = None
-    version = -1
     with metrics.VIEWERS.labels("stream").track_inprogress():
         while not await request.is_disconnected():
             now = parts.now_ms()
             version = parts.live.version
             try:
-                board = await parts.call(leaderboard, parts, now if hour is None else hour, shop_id)
-                content: object = board.model_dump(exclude={"generated_at"})
-                event = ServerSentEvent(event="leaderboard", id=board.generated_at, data=board.model_dump_json())
+                frame = await frames.get(hour, shop_id, version)
+                content: object = frame.content
+                event = ServerSentEvent(event="leaderboard", id=frame.generated_at, data=frame.data)
             except (DatabaseError, DatabaseUnavailableError):
                 content = "unavailable"
                 event = ServerSentEvent(event="unavailable", data='{"detail":"the database cannot be reached"}')

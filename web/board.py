@@ -3,47 +3,23 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
-from schemas.types import format_amount, parse_amount, parse_time, zone
+from processors.calendar import calendar
+from processors.leaderboard import BoardSums
+from schemas.types import format_amount, parse_amount, parse_time
 from sinks.read_model import ReadModel
 from web.models import AgentRow, Leaderboard, SaleEvent, ShopBoard, Sums, TeamRow
 from web.parts import HOUR_MS, Parts
 
 Row = Mapping[str, Any]
 
-SUMMED: Final = (
-    "orders_placed",
-    "orders_paid",
-    "paid_amount",
-    "items_paid",
-    "refunded_amount",
-    "buyers_served",
-    "buyers_paid",
-)
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def hour_start(ms: int, zone_name: str) -> int:
-    """Start of the local hour that holds `ms`."""
-    local = (_EPOCH + timedelta(milliseconds=ms)).astimezone(zone(zone_name))
-    return ms - (local.minute * 60 + local.second) * 1000 - local.microsecond // 1000
-
-
-def day_bounds(ms: int, zone_name: str) -> tuple[int, int]:
-    """[start, end) of the local day that holds `ms`, in milliseconds; 23 or 25 hours where clocks change."""
-    local = (_EPOCH + timedelta(milliseconds=ms)).astimezone(zone(zone_name))
-    start = local.replace(hour=0, minute=0, second=0, microsecond=0)
-    end = start + timedelta(days=1)
-    return tuple(int(edge.timestamp()) * 1000 for edge in (start, end))  # type: ignore[return-value]
-
 
 def add_up(rows: Iterable[Row]) -> dict[str, int]:
     """The summed figures of several rows, amounts in fen."""
-    total = dict.fromkeys(SUMMED, 0)
+    total = dict.fromkeys(BoardSums.FIGURES, 0)
     for row in rows:
-        for key in SUMMED:
+        for key in BoardSums.FIGURES:
             total[key] += row[key]
     return total
 
@@ -108,7 +84,7 @@ def read_shops(read: ReadModel, at_ms: int, shop_id: str | None, zone_of: Any) -
     sales = read.sale_events(at_ms - HOUR_MS, at_ms + HOUR_MS)
     shops = []
     for shop, rows in sorted(by_shop.items()):
-        start = hour_start(at_ms, zone_of(shop))
+        start = calendar(zone_of(shop)).hour_start(at_ms)
         sale = next(
             (
                 event
@@ -130,7 +106,7 @@ def _sums(row: Row) -> dict[str, Any]:
     more = derived(row)
     average = more["average_order"]
     return {
-        **{key: row[key] for key in SUMMED},
+        **{key: row[key] for key in BoardSums.FIGURES},
         **more,
         "paid_amount": format_amount(row["paid_amount"]),
         "refunded_amount": format_amount(row["refunded_amount"]),
@@ -171,7 +147,7 @@ def leaderboard(parts: Parts, at_ms: int, shop_id: str | None) -> Leaderboard:
     shops = [_shop_board(parts, shop) for shop in read_shops(parts.read, at_ms, shop_id, parts.book.timezone)]
     zone_of = shop_id or (shops[0].shop_id if shops else "")
     board = Leaderboard(
-        hour_start=parts.time(hour_start(at_ms, parts.book.timezone(zone_of)), zone_of) or "",
+        hour_start=parts.time(calendar(parts.book.timezone(zone_of)).hour_start(at_ms), zone_of) or "",
         generated_at=parts.time(parts.now_ms(), zone_of) or "",
         shops=shops,
     )

@@ -47,6 +47,11 @@ STEPS: Final[Mapping[str, Step]] = {
     "task.revisit": Step("call_task.revisited", "task_id", ("resolved",), "revisited", anyone=True),
 }
 
+_PLACE: Final[Mapping[str, int]] = {
+    "open": 0, "claimed": 1, "called": 2, "upheld": 3, "dismissed": 3, "resolved": 3, "revisited": 4, "withdrawn": 5,
+}  # fmt: skip
+"""how far a flag or task has come: a command is in a row that has come as far, or that somebody else holds"""
+
 
 @dataclass(frozen=True, slots=True)
 class _Pending:
@@ -54,7 +59,6 @@ class _Pending:
 
     status: str
     actor: str
-    revision: int
     at_ms: int
 
 
@@ -83,7 +87,7 @@ class Commander:
             event_id = await self._publish(step, target_id, row, body)
             now = self._parts.now_ms()
             holder = holder if step.anyone else body.actor
-            self._pending[target_id] = _Pending(result, holder, row["revision"], now)
+            self._pending[target_id] = _Pending(result, holder, now)
             metrics.COMMANDS.labels(step.type).inc()
             return Commanded(status=result, event_id=event_id)
 
@@ -98,10 +102,13 @@ class Commander:
         now = self._parts.now_ms()
         self._pending = {key: one for key, one in self._pending.items() if now - one.at_ms < PENDING_MS}
         pending = self._pending.get(target_id)
-        # a higher revision is computed from more facts, so the command (or a newer one) is in it
-        if pending is not None and row["revision"] <= pending.revision:
-            return row, pending.status, pending.actor
-        return row, status, holder
+        if pending is None:
+            return row, status, holder
+        # the row's revision says nothing: it grows with facts of others, too
+        if _PLACE[status] >= _PLACE[pending.status] or holder not in ("", pending.actor):
+            del self._pending[target_id]
+            return row, status, holder
+        return row, pending.status, pending.actor
 
     async def _publish(self, step: Step, target_id: str, row: Mapping[str, Any], body: Body) -> str:
         parts = self._parts

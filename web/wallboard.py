@@ -1,23 +1,21 @@
 """The wallboard's data: one dict that `static/wall.js` draws. No buyer is named on the wall."""
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any, Final
 
 import structlog
 
+from processors.calendar import calendar
 from schemas.outputs import RULES
 from sinks.database import DatabaseError, DatabaseUnavailableError
-from web import metrics
-from web.board import Shop, add_up, day_bounds, derived, hour_start, read_shops
+from web.board import Shop, add_up, derived, read_shops
 from web.parts import HOUR_MS, Parts
+from web.shared import Shared
 
 log = structlog.get_logger(__name__)
 
 Board = dict[str, Any]
-KEPT_BOARDS: Final = 32
-KEPT_MS: Final = 4_000
 DAY_MS: Final = 86_400_000
 WAITING_MANY: Final = 100
 """Fewer events without a result are no sign of a worker that stands still."""
@@ -75,8 +73,8 @@ def _day_totals(rows: Iterable[dict[str, Any]], at_ms: int, zone_of: Any) -> dic
     """shop -> paid_fen and orders_paid of its local day that holds `at_ms`."""
     totals: defaultdict[str, dict[str, int]] = defaultdict(lambda: {"paid_fen": 0, "orders_paid": 0})
     for row in rows:
-        start, end = day_bounds(at_ms, zone_of(row["shop_id"]))
-        if start <= row["hour_start"] < end:
+        days = calendar(zone_of(row["shop_id"]))
+        if days.day_start(at_ms) <= row["hour_start"] < days.day_end(at_ms):
             totals[row["shop_id"]]["paid_fen"] += row["paid_amount"]
             totals[row["shop_id"]]["orders_paid"] += row["orders_paid"]
     return totals
@@ -86,13 +84,13 @@ def _flag_counts(buckets: Iterable[dict[str, Any]], at_ms: int, zone_of: Any) ->
     """By rule, in the contract's order: how many in the hour and in the day that hold `at_ms`."""
     counts: dict[str, dict[str, Any]] = {}
     for row in buckets:
-        day_start, day_end = day_bounds(at_ms, zone_of(row["shop_id"]))
-        if not day_start <= row["bucket"] < day_end:
+        days = calendar(zone_of(row["shop_id"]))
+        if not days.day_start(at_ms) <= row["bucket"] < days.day_end(at_ms):
             continue
         one = counts.setdefault(row["rule"], {"rule": row["rule"], "severity": "notice", "hour": 0, "day": 0})
         if row["severity"] == "violation":
             one["severity"] = "violation"
-        start = hour_start(at_ms, zone_of(row["shop_id"]))
+        start = days.hour_start(at_ms)
         one["day"] += row["count"]
         one["hour"] += row["count"] if start <= row["bucket"] < start + HOUR_MS else 0
     order = {rule: place for place, rule in enumerate(RULES)}
@@ -105,7 +103,7 @@ def read_board(parts: Parts, hour_ms: int | None, shop_id: str | None) -> Board:
     now = parts.now_ms()
     at, mode = (now, "live") if hour_ms is None else (hour_ms, "past")
     zone_name = zone_of(shop_id or "")
-    if hour_ms is not None and hour_start(hour_ms, zone_name) == hour_start(now, zone_name):
+    if hour_ms is not None and calendar(zone_name).hour_start(hour_ms) == calendar(zone_name).hour_start(now):
         mode = "live"
     shops = read_shops(read, at, shop_id, zone_of)
     if not shops and hour_ms is None:
@@ -115,7 +113,7 @@ def read_board(parts: Parts, hour_ms: int | None, shop_id: str | None) -> Board:
             shops = read_shops(read, at, shop_id, zone_of)
     if shops:
         zone_name = zone_of(shops[0].shop_id)
-    start = hour_start(at, zone_name)
+    start = calendar(zone_name).hour_start(at)
     waiting = read.waiting_events(now)
     before = read.ranks(at - HOUR_MS, shop_id)
     days = _day_totals(read.hour_totals(at - DAY_MS - HOUR_MS, at + DAY_MS + HOUR_MS, shop_id), at, zone_of)
@@ -136,38 +134,19 @@ def read_board(parts: Parts, hour_ms: int | None, shop_id: str | None) -> Board:
 
 
 class Boards:
-    """The boards that are being looked at, each read once for all its viewers, and kept for when the database is down."""
+    """The wall's boards; the last one that was read stands in while the database is down."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._boards: dict[tuple[int | None, str | None], tuple[int, Board]] = {}
-        self._lock = asyncio.Lock()
+        self._shared: Shared[Board] = Shared(parts, lambda hour_ms, shop_id: read_board(parts, hour_ms, shop_id))
 
     async def get(self, hour_ms: int | None, shop_id: str | None, version: int) -> Board:
         """The board as of `version` or newer. Never raises for a database that is down: the board says so."""
-        key = (hour_ms, shop_id)
-        async with self._lock:
-            kept = self._boards.get(key)
-            if kept is not None and kept[0] >= version and self._fresh(kept[1]):
-                return kept[1]
-            current = self._parts.live.version
-            try:
-                with metrics.BOARD_SECONDS.time():
-                    board = await self._parts.call(read_board, self._parts, hour_ms, shop_id)
-            except (DatabaseError, DatabaseUnavailableError) as error:
-                log.warning("board_not_read", error=str(error))
-                return self._down(kept[1] if kept else None)
-            self._boards.pop(key, None)
-            self._boards[key] = (current, board)
-            while len(self._boards) > KEPT_BOARDS:
-                self._boards.pop(next(iter(self._boards)))
-            return board
-
-    def _fresh(self, board: Board) -> bool:
-        """For a few seconds (tasks fall overdue by the clock alone), and no longer than the clock's hour."""
-        now = self._parts.now_ms()
-        same_hour: bool = now // HOUR_MS == board["now_ms"] // HOUR_MS
-        return same_hour and now - board["now_ms"] < KEPT_MS
+        try:
+            return await self._shared.get(hour_ms, shop_id, version)
+        except (DatabaseError, DatabaseUnavailableError) as error:
+            log.warning("board_not_read", error=str(error))
+            return self._down(self._shared.last(hour_ms, shop_id))
 
     def _down(self, last: Board | None) -> Board:
         if last is not None and last["status"] == "ok":

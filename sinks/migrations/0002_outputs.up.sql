@@ -1,4 +1,6 @@
 -- What comes out. A higher revision replaces a lower one with the same key; equal revisions fall to the later insert.
+-- So a sort key is the topic's key and what that key fixes: a moment that can change under it (a review flag's
+-- occurred_at, a task's raised_at) must stand neither there nor in the partition, or two rows stand for one record.
 
 CREATE TABLE IF NOT EXISTS flags_raw
 (
@@ -18,13 +20,12 @@ CREATE TABLE IF NOT EXISTS flags_raw
     qc_actor LowCardinality(String) COMMENT 'who claimed or judged it; empty: nobody',
     qc_reason String COMMENT 'reason of the verdict' CODEC(ZSTD(1)),
     qc_score Nullable(Float64) COMMENT 'rubric score, 0 to 100',
-    revision UInt64 COMMENT 'number of facts the record is computed from; higher replaces lower',
+    revision UInt64 COMMENT 'grows with the facts that the record is computed from; higher replaces lower',
     ruleset LowCardinality(String) COMMENT 'name@version of the ruleset',
     written_at DateTime64(3, 'Asia/Shanghai') DEFAULT now64(3) COMMENT 'when the sink wrote the row' CODEC(Delta(8), ZSTD(1))
 )
 ENGINE = ReplacingMergeTree(revision)
-PARTITION BY toYYYYMM(occurred_at)
-ORDER BY (shop_id, occurred_at, flag_id)
+ORDER BY (shop_id, flag_id)
 TTL toDateTime(written_at) + INTERVAL 800 DAY
 COMMENT 'flags with all their revisions; the view flags has the latest of each';
 
@@ -49,7 +50,7 @@ CREATE TABLE IF NOT EXISTS call_tasks_raw
     call_again_at Nullable(DateTime64(3, 'Asia/Shanghai')) COMMENT 'when to call again, if agreed',
     outcome String COMMENT 'outcome, such as exchange, refund or wait' CODEC(ZSTD(1)),
     revisit_due_at Nullable(DateTime64(3, 'Asia/Shanghai')) COMMENT 'when the revisit call is due: three days after it was resolved',
-    revision UInt64 COMMENT 'number of facts the record is computed from; higher replaces lower',
+    revision UInt64 COMMENT 'grows with the facts that the record is computed from; higher replaces lower',
     ruleset LowCardinality(String) COMMENT 'name@version of the ruleset',
     written_at DateTime64(3, 'Asia/Shanghai') DEFAULT now64(3) COMMENT 'when the sink wrote the row' CODEC(Delta(8), ZSTD(1))
 )
@@ -72,7 +73,7 @@ CREATE TABLE IF NOT EXISTS rounds_raw
     in_platform_hours Bool COMMENT 'opened in 08:00 <= t < 23:00, as the platform counts',
     day_ends_at DateTime64(3, 'Asia/Shanghai') COMMENT 'local midnight at which an open round ends unanswered' CODEC(ZSTD(1)),
     status LowCardinality(String) COMMENT 'answered, open, or void where a late fact showed that there is no such round',
-    revision UInt64 COMMENT 'number of facts the record is computed from; higher replaces lower',
+    revision UInt64 COMMENT 'grows with the facts that the record is computed from; higher replaces lower',
     ruleset LowCardinality(String) COMMENT 'name@version of the ruleset',
     written_at DateTime64(3, 'Asia/Shanghai') DEFAULT now64(3) COMMENT 'when the sink wrote the row' CODEC(Delta(8), ZSTD(1))
 )
@@ -101,8 +102,8 @@ CREATE TABLE IF NOT EXISTS window_partials
     first_within_10s UInt64 COMMENT 'of these, within 10 s',
     buyers_wrote UInt64 COMMENT 'distinct buyers who wrote, meant in day windows only',
     buyers_replied UInt64 COMMENT 'distinct buyers who got an effective reply, meant in day windows only',
-    histogram Map(UInt32, UInt64) COMMENT 'capped response in ms, rounded to 8 significant bits -> answered rounds' CODEC(ZSTD(1)),
-    revision UInt64 COMMENT 'number of facts the record is computed from; higher replaces lower',
+    histogram Map(UInt32, UInt64) COMMENT 'capped response in ms, rounded to three significant digits (error <= 0.5 %, whole seconds exact) -> answered rounds' CODEC(ZSTD(1)),
+    revision UInt64 COMMENT 'grows with the facts that the record is computed from; higher replaces lower',
     ruleset LowCardinality(String) COMMENT 'name@version of the ruleset',
     written_at DateTime64(3, 'Asia/Shanghai') DEFAULT now64(3) COMMENT 'when the sink wrote the row' CODEC(Delta(8), ZSTD(1))
 )
@@ -125,7 +126,7 @@ CREATE TABLE IF NOT EXISTS leaderboard_partials
     refunded_amount Decimal(18, 2) COMMENT 'sum of refunds in CNY, in the refund''s hour',
     buyers_served UInt64 COMMENT 'distinct buyers sent at least one effective message',
     buyers_paid UInt64 COMMENT 'distinct buyers who paid',
-    revision UInt64 COMMENT 'number of facts the record is computed from; higher replaces lower',
+    revision UInt64 COMMENT 'grows with the facts that the record is computed from; higher replaces lower',
     ruleset LowCardinality(String) COMMENT 'name@version of the ruleset',
     written_at DateTime64(3, 'Asia/Shanghai') DEFAULT now64(3) COMMENT 'when the sink wrote the row' CODEC(Delta(8), ZSTD(1))
 )

@@ -19,7 +19,7 @@ CREATE OR REPLACE VIEW flags
     qc_actor String COMMENT 'who claimed or judged it; empty: nobody',
     qc_reason String COMMENT 'reason of the verdict',
     qc_score Nullable(Float64) COMMENT 'rubric score, 0 to 100',
-    revision UInt64 COMMENT 'number of facts the record is computed from; higher replaces lower',
+    revision UInt64 COMMENT 'grows with the facts that the record is computed from; higher replaces lower',
     ruleset LowCardinality(String) COMMENT 'name@version of the ruleset'
 )
 AS SELECT
@@ -54,7 +54,7 @@ CREATE OR REPLACE VIEW call_tasks
     call_again_at Nullable(DateTime64(3, 'Asia/Shanghai')) COMMENT 'when to call again, if agreed',
     outcome String COMMENT 'outcome, such as exchange, refund or wait',
     revisit_due_at Nullable(DateTime64(3, 'Asia/Shanghai')) COMMENT 'when the revisit call is due: three days after it was resolved',
-    revision UInt64 COMMENT 'number of facts the record is computed from; higher replaces lower',
+    revision UInt64 COMMENT 'grows with the facts that the record is computed from; higher replaces lower',
     ruleset LowCardinality(String) COMMENT 'name@version of the ruleset'
 )
 AS SELECT
@@ -77,7 +77,7 @@ CREATE OR REPLACE VIEW response_rounds
     in_platform_hours Bool COMMENT 'opened in 08:00 <= t < 23:00, as the platform counts',
     day_ends_at DateTime64(3, 'Asia/Shanghai') COMMENT 'local midnight at which an open round ends unanswered',
     status LowCardinality(String) COMMENT 'answered; pending while it is open and its day lasts, by the server''s clock; unanswered afterwards',
-    revision UInt64 COMMENT 'number of facts the record is computed from; higher replaces lower',
+    revision UInt64 COMMENT 'grows with the facts that the record is computed from; higher replaces lower',
     ruleset LowCardinality(String) COMMENT 'name@version of the ruleset'
 )
 AS SELECT
@@ -102,7 +102,7 @@ CREATE OR REPLACE VIEW response_windows
     response_ms_sum UInt64 COMMENT 'response of the answered rounds in ms, each capped at 600 000, summed',
     avg_response_ms Nullable(Float64) COMMENT 'all: sum / answered; platform: (sum + cap x unanswered) / (answered + unanswered); ms',
     rate_3min Nullable(Float64) COMMENT 'answered_within_3min / (answered + unanswered), 0 to 1',
-    p50_ms Nullable(UInt32) COMMENT 'median response in ms, nearest rank, error <= 0.4 %; platform: unanswered rounds count as the cap',
+    p50_ms Nullable(UInt32) COMMENT 'median response in ms, nearest rank, error <= 0.5 %; platform: unanswered rounds count as the cap',
     p90_ms Nullable(UInt32) COMMENT '90th percentile of the response in ms, like p50_ms',
     p99_ms Nullable(UInt32) COMMENT '99th percentile of the response in ms, like p50_ms',
     first_responses UInt64 COMMENT 'first responses of sessions, in the all rows',

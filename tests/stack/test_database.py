@@ -5,6 +5,7 @@ The socket ends at tests/fixtures/native_server.py, and also at a real server wh
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -19,6 +20,7 @@ import pytest
 from schemas.settings import Settings
 from sinks.database import Database, DatabaseError, DatabaseUnavailableError, open_database
 from sinks.embedded import DatabaseLockedError
+from sinks.guard import engine_of
 
 pytestmark = pytest.mark.stack
 REAL = os.environ.get("ZHENGDIAN_TEST_CLICKHOUSE_URL")
@@ -269,6 +271,8 @@ def test_formats(db: Database, table: str) -> None:
         "SELECT 1 UNION ALL (SELECT 2) INTO OUTFILE '{out}'", "EXPLAIN SELECT 1 INTO OUTFILE '{out}'", "SELECT * FROM Python(open)",
         "SELECT 1; SELECT 2", "SELECT 1; DROP TABLE t", "", "-- nothing", "WITH 1 AS x INSERT INTO t SELECT x", "SELECT 1 PARALLEL WITH SELECT 2",
         "SELECT * FROM executable('id', 'LineAsString', 'a String')", "GRANT ALL ON *.* TO default", "SELECT ')' ) INTO OUTFILE '{out}' --",
+        "SELECT * FROM default.`/etc/hostname`", "DESCRIBE TABLE `default`.`/etc/hostname`", "SELECT '1' IN default . \"/etc/hostname\"",
+        "SELECT * FROM merge('default', '.*')",
     ],
 )  # fmt: skip
 def test_users_statements_cannot_write_or_reach_out(db: Database, table: str, tmp_path: Path, sql: str) -> None:
@@ -278,6 +282,59 @@ def test_users_statements_cannot_write_or_reach_out(db: Database, table: str, tm
     assert not out.exists()
     assert db.query("SELECT count() AS n FROM t") == [{"n": 0}]
     db.insert(table, {"id": [1]})  # the limits do not stick
+
+
+REACHING_OUT = [
+    "url({there}, 'LineAsString')", "URL({there})", "`url`({there})", "url /* x */ ({there})", "url({there}, headers('a' = 'b'))", "s3({there})",
+    "s3Cluster('c', {there})", "gcs({there})", "oss({there})", "hdfs({there})", "azureBlobStorage({there}, 'c', 'b')", "remote('127.0.0.1:{port}', system.one)",
+    "remoteSecure('127.0.0.1:{port}', system.one)", "cluster('c', system.one)", "mysql('127.0.0.1:{port}', 'd', 't', 'u', 'p')",
+    "postgresql('127.0.0.1:{port}', 'd', 't', 'u', 'p')", "mongodb('127.0.0.1:{port}', 'd', 't', 'u', 'p', 'a Int8')",
+    "redis('127.0.0.1:{port}', 'k', 'k String')", "odbc('DSN=x', 'd', 't')", "jdbc('DSN=x', 't')", "sqlite('/tmp/x', 't')", "deltaLake({there})",
+    "iceberg({there})", "hudi({there})", "icebergLocal('/tmp')", "input('a Int8')", "executable('id', 'TSV', 'a String')", "dictionary('d')",
+    "loop(url({there}))", "view(SELECT * FROM url({there}))", "viewIfPermitted(SELECT 1 ELSE url({there}))", "eval('SELECT 1')", "filesystem('/')",
+]  # fmt: skip
+
+
+def test_users_statements_connect_to_nobody(db: Database) -> None:
+    """DESCRIBE opens a table function under readonly too, so none that reaches out may stand anywhere."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0)
+        port = listener.getsockname()[1]
+        for function in REACHING_OUT:
+            call = function.replace("{there}", f"'http://127.0.0.1:{port}/x.csv'").replace("{port}", str(port))
+            for sql in (
+                f"DESCRIBE TABLE {call}",
+                f"SELECT * FROM {call}",
+                f"EXPLAIN SELECT 1 FROM numbers(1) AS `a b`, {call} AS `(`",
+                f"WITH x AS (SELECT * FROM {call}) SELECT 1",
+                f"SELECT 1 FROM numbers(2) AS n LEFT JOIN {call} AS r ON 1",
+                f"SELECT 1 IN (SELECT * FROM {call})",
+            ):
+                with pytest.raises(DatabaseError, match=r"not allowed|Syntax error"):
+                    db.query_format(sql, "TSV", **LIMITS)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+
+
+@pytest.mark.parametrize(
+    ("sql", "answer"),
+    [
+        ("SELECT sum(number) FROM numbers(4)", b"6\n"),
+        ("SELECT format('{}!', 'a'), 'url(x) default.x'", b"a!\turl(x) default.x\n"),
+        ("SELECT * FROM values('a Int8', 7)", b"7\n"),
+        ("SELECT * FROM view(SELECT 3)", b"3\n"),
+        ("SELECT merge, `url (` FROM (SELECT 1 AS merge, 2 AS `url (`)", b"1\t2\n"),
+        ("SELECT url FROM (SELECT 'x' AS url) WHERE url IN ('x')", b"x\n"),
+    ],
+)
+def test_users_statements_may_use_what_stays_inside(db: Database, sql: str, answer: bytes) -> None:
+    assert db.query_format(sql, "TSV", **LIMITS) == answer
+
+
+def test_no_reading_statements_where_tables_are_files() -> None:
+    """chDB's own `default` database takes a table's name for a path."""
+    with pytest.raises(DatabaseError, match="ZHENGDIAN_DATABASE"):
+        engine_of(lambda _: [{"name": "default", "here": 1}])
 
 
 def test_limits(db: Database) -> None:

@@ -23,6 +23,7 @@ from schemas.outputs import (
     ResponseWindow,
     ResponseWindowPartial,
 )  # fmt: skip
+from schemas.topics import BY_NAME, CALL_TASKS, FLAGS, LEADERBOARD, ROUNDS, WINDOWS
 from sinks import migrate
 from sinks.database import Database, DatabaseError
 from sinks.describe import markdown
@@ -219,6 +220,51 @@ def test_revisions(db: Database) -> None:
     assert db.query("SELECT qc_actor FROM flags") == [{"qc_actor": "last"}]
     db.command("OPTIMIZE TABLE flags_raw FINAL")
     assert db.query("SELECT qc_actor FROM flags") == [{"qc_actor": "last"}]
+
+
+def test_a_flag_whose_time_changes_stays_one_row(db: Database) -> None:
+    """A review's flag has the time of the version that stands, which a later version changes, over a month's end too."""
+    put(db, "flags_raw", FLAG | {"occurred_at": at("2026-11-30 23:59:00"), "revision": 1})
+    put(db, "flags_raw", FLAG | {"occurred_at": at("2026-12-01 00:01:00"), "revision": 2})
+    assert db.query("SELECT flag_id, revision FROM flags") == [{"flag_id": "f1", "revision": 2}]
+    since = "SELECT count() AS n FROM flags WHERE occurred_at < toDateTime64('2026-12-01 00:00:00', 3, 'Asia/Shanghai')"
+    assert db.query(since) == [{"n": 0}], "the replaced row must not show through a filter"
+    db.command("OPTIMIZE TABLE flags_raw FINAL")
+    assert db.query("SELECT revision FROM flags_raw") == [{"revision": 2}]
+
+
+def test_keys_hold_what_the_topic_s_key_fixes(db: Database) -> None:
+    """What ClickHouse takes for one record is what Kafka's key names; `fixed`: columns that the key determines."""
+    fixed = {
+        FLAGS: {"shop_id"},
+        CALL_TASKS: {"shop_id"},
+        ROUNDS: {"shop_id", "agent_id", "opened_at"},
+        WINDOWS: {"partition"},
+        LEADERBOARD: {"partition"},
+    }
+    tables = dict(
+        zip(
+            fixed, ("flags_raw", "call_tasks_raw", "rounds_raw", "window_partials", "leaderboard_partials"), strict=True
+        )
+    )
+    for topic, more in fixed.items():
+        (row,) = db.query(
+            "SELECT sorting_key, partition_key FROM system.tables WHERE database = currentDatabase() AND name = {t:String}",
+            {"t": tables[topic]},
+        )
+        named = set(re.findall(r"\{(\w+)\}", BY_NAME[topic].key))
+        assert set(row["sorting_key"].split(", ")) == named | more, topic
+        assert set(re.findall(r"\((\w+)\)", row["partition_key"])) <= named | more, topic
+
+
+def test_large_revisions_add_up(db: Database) -> None:
+    large = 10**13
+    put(db, "window_partials", *(window(rounds=1, partition=n, revision=large + n) for n in range(12)))
+    put(db, "leaderboard_partials", *(board("a", orders_paid=1, partition=n, revision=large + n) for n in range(12)))
+    put(db, "window_partials", window(rounds=5, partition=3, revision=large + 2))  # an older one
+    for view in ("response_windows", "leaderboard_hourly"):
+        assert db.query(f"SELECT revision FROM {view}") == [{"revision": 12 * large + 66}], view
+    assert db.query("SELECT rounds FROM response_windows") == [{"rounds": 12}]
 
 
 def test_rounds(db: Database) -> None:

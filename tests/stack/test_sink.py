@@ -33,7 +33,14 @@ from schemas.topics import (
 )
 from schemas.types import format_time, parse_time
 from sinks import migrate
-from sinks.database import Database, DatabaseError, DatabaseUnavailableError, open_database
+from sinks.database import (
+    TRANSIENT_CODES,
+    Database,
+    DatabaseError,
+    DatabaseUnavailableError,
+    open_database,
+    server_error,
+)
 from sinks.kafka import EventProducer, create_topics
 from sinks.rows import COLUMNS, Record, UndecodableError, rows_of
 from sinks.sink import Sink
@@ -321,7 +328,50 @@ def test_a_poison_row_does_not_block(settings: Settings, producer: EventProducer
     assert {(r["reason"], r["topic"], r["error"]) for r in rows} == {("sink", CHAT, "raw_events: cannot parse")}
 
 
-@pytest.mark.parametrize(("code", "messages"), [(60, ["poison"]), (6, ["poison"] * 150)])
+@pytest.mark.parametrize("code", [*sorted(TRANSIENT_CODES), None])
+def test_a_fault_that_passes_is_no_poison(code: int | None) -> None:
+    assert isinstance(server_error("x", code), DatabaseUnavailableError)
+
+
+@pytest.mark.parametrize("code", [159, 439, 1001, None])
+def test_a_fault_that_passes_is_waited_for(
+    settings: Settings, producer: EventProducer, db: Database, code: Any
+) -> None:
+    failures: list[int] = []
+
+    class Faulty(Refusing):
+        def insert(self, table: str, columns: Any) -> int:
+            if len(failures) < 3:
+                failures.append(1)
+                raise server_error("for a moment", code)
+            return self.db.insert(table, columns)
+
+    producer.publish([message(n) for n in range(20)], 10)
+    sink = Sink(settings, Faulty(db))  # type: ignore[arg-type]
+    sink.start()
+    until(lambda: count(db, "messages") == 20)
+    sink.stop()
+    assert (sink.exit_code, len(failures), count(db, "rejected")) == (0, 3, 0)
+
+
+def test_a_value_that_does_not_fit_is_poison(settings: Settings, producer: EventProducer, db: Database) -> None:
+    """What the driver cannot write is known by the code of a value, so the other rows go in."""
+    good = FLAG.model_dump(mode="json")
+    records: list[tuple[str, bytes | None, bytes]] = [
+        (FLAGS, b"k", orjson.dumps(good | {"flag_id": f"f{n}", "revision": -1 if n == 3 else 1})) for n in range(9)
+    ]
+    producer.publish(records, 10)
+    sink = Sink(settings, db)
+    sink.start()
+    until(lambda: count(db, "flags") == 8 and count(db, "rejected") == 1)
+    sink.stop()
+    assert sink.exit_code == 0
+
+
+# a schema, an account, one that nobody has thought of, too many bad rows
+@pytest.mark.parametrize(
+    ("code", "messages"), [(60, ["poison"]), (497, ["poison"]), (12345, ["poison", "fine"]), (6, ["poison"] * 150)]
+)
 def test_a_broken_schema_stops_it(
     settings: Settings, producer: EventProducer, db: Database, code: int, messages: list[str]
 ) -> None:

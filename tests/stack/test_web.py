@@ -20,9 +20,10 @@ from schemas.types import format_time, parse_time
 from sinks.database import Database, DatabaseUnavailableError, open_database
 from sinks.kafka import PublishError
 from sinks.migrate import up
-from web.api import _events
+from web.api import Frame, _events, read_frame
 from web.app import create_app
 from web.ingest import MAX_BODY_BYTES
+from web.shared import Shared
 from web.wallboard import read_board
 
 pytestmark = pytest.mark.stack
@@ -146,7 +147,8 @@ async def test_stream_sends_new_rows_within_a_second(app: FastAPI, db: Database)
             return False
 
     poll = asyncio.create_task(parts.live.run())
-    stream = _events(parts, Request(), "stream-shop", None)  # type: ignore[arg-type]
+    frames = Shared(parts, lambda hour, shop: read_frame(parts, hour, shop))
+    stream = _events(parts, frames, Request(), "stream-shop", None)  # type: ignore[arg-type]
     try:
         first = await anext(stream)
         assert json.loads(first.data)["rows"] == []
@@ -164,6 +166,49 @@ async def test_stream_sends_new_rows_within_a_second(app: FastAPI, db: Database)
     finally:
         await stream.aclose()  # type: ignore[attr-defined]
         poll.cancel()
+
+
+async def test_streams_share_their_reads(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = app.state.parts
+    reads: list[str | None] = []
+
+    def read(hour: int | None, shop: str | None) -> Frame:
+        reads.append(shop)
+        time.sleep(0.05)
+        return Frame({"read": len(reads)}, "", "")
+
+    class Request:
+        async def is_disconnected(self) -> bool:
+            return False
+
+    frames = Shared(parts, read)
+    streams = [_events(parts, frames, Request(), shop, None) for shop in ["s"] * 20 + ["t"]]  # type: ignore[arg-type]
+    try:
+        await asyncio.gather(*(anext(stream) for stream in streams))
+        assert sorted(map(str, reads)) == ["s", "t"]
+        parts.live.bump()
+        await asyncio.gather(*(anext(stream) for stream in streams[:20]))
+        assert reads.count("s") == 2
+    finally:
+        for stream in streams:
+            await stream.aclose()  # type: ignore[attr-defined]
+
+
+async def test_nobody_queues_behind_a_database_that_is_down(app: FastAPI) -> None:
+    tries: list[int] = []
+
+    def fail(hour: int | None, shop: str | None) -> None:
+        tries.append(1)
+        time.sleep(0.05)
+        raise DatabaseUnavailableError("away")
+
+    shared = Shared(app.state.parts, fail)
+    found = await asyncio.gather(*(shared.get(None, "s", 0) for _ in range(20)), return_exceptions=True)
+    assert {type(one) for one in found} == {DatabaseUnavailableError}
+    assert len(tries) == 1
+    with pytest.raises(DatabaseUnavailableError):
+        await shared.get(None, "s", 0)
+    assert len(tries) == 2, "who comes afterwards tries anew"
 
 
 # ---- flags, tasks, conversations -------------------------------------------------------------------------------------
@@ -258,6 +303,40 @@ def test_what_the_read_model_knows_wins_once_it_is_newer(web: TestClient, db: Da
     )
     answer = web.post("/api/v1/flags/f-2/claim", json={"actor": "qc-li"})
     assert (answer.status_code, answer.json()["detail"]) == (409, "qc-wang has it (claimed)")
+
+
+def test_a_claim_holds_while_others_facts_raise_the_revision(
+    web: TestClient, app: FastAPI, producer: Recorder, db: Database
+) -> None:
+    show = lambda **more: insert(db, "flags_raw", flag("f-4", "language.vague", "notice", "cmd", NOW, **more))  # noqa: E731
+    claim = lambda actor: web.post("/api/v1/flags/f-4/claim", json={"actor": actor})  # noqa: E731
+    show(revision=5)
+    assert claim("qc-li").status_code == 202
+    show(revision=6)  # a message that came late: the claim is not in it
+    assert claim("qc-wang").status_code == 409
+    assert claim("qc-li").json() == {"status": "claimed", "event_id": None}
+    show(revision=7, qc_status="claimed", qc_actor="qc-li")
+    assert claim("qc-wang").json()["detail"] == "qc-li has it (claimed)"
+    # the worker has it, so from now on the read model alone counts
+    show(revision=8, qc_status="open", qc_actor="")
+    assert claim("qc-wang").status_code == 202
+    # a claim that the worker never took is forgotten after a while
+    app.state.parts.clock_ns = lambda: (NOW + 61_000) * 1_000_000
+    assert claim("qc-li").status_code == 202
+    assert [event["data"]["actor"] for event in producer.events()] == ["qc-li", "qc-wang", "qc-li"]
+
+
+def test_a_resolved_task_stays_so_while_its_rows_lag(web: TestClient, db: Database) -> None:
+    show = lambda **more: insert(db, "call_tasks_raw", task("t-2", "cmd", NOW + HOUR, **more))  # noqa: E731
+    step = lambda name, actor: web.post(f"/api/v1/call-tasks/t-2/{name}", json={"actor": actor})  # noqa: E731
+    show(revision=1)
+    assert step("claim", "kf-zhao").status_code == 202
+    assert step("resolve", "kf-zhao").status_code == 202
+    show(revision=3, status="claimed", claimed_by="kf-zhao")  # the first of the two
+    assert step("call", "kf-zhao").json()["detail"].startswith("it is resolved")
+    # the worker saw another one's earlier claim: what the row says is the later word
+    show(revision=4, status="claimed", claimed_by="kf-qian")
+    assert step("call", "kf-zhao").json()["detail"] == "kf-qian has it (claimed)"
 
 
 def test_a_call_from_claim_to_revisit(web: TestClient, producer: Recorder, db: Database) -> None:
@@ -398,6 +477,8 @@ def test_sql_reads_in_any_format(web: TestClient) -> None:
         "SELECT * FROM file('/etc/passwd', 'LineAsString')",
         "SELECT file('/etc/passwd')",
         "SELECT * FROM url('http://127.0.0.1:1/', 'LineAsString')",
+        "DESCRIBE TABLE url('http://127.0.0.1:1/')",
+        "SELECT * FROM default.`/etc/passwd`",
         "SELECT 1 INTO OUTFILE '/tmp/zhengdian-must-not-exist'",
         "SELECT 1 SETTINGS readonly = 0",
         "SET readonly = 0",

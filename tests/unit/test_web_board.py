@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from fastapi import HTTPException
 
+from processors.calendar import calendar
 from schemas.outputs import RULES
 from schemas.types import parse_time
 from web import texts as catalogue
 from web.api import _decode_cursor, _encode_cursor
-from web.board import _pk_teams, _target_fen, add_up, day_bounds, derived, hour_start
+from web.board import _pk_teams, _target_fen, add_up, derived
 from web.parts import read_instant
 from web.wallboard import _flag_counts
 
@@ -28,7 +29,7 @@ JS = (Path(catalogue.__file__).parent / "static" / "wall.js").read_text(encoding
     ],
 )
 def test_hour_start(time: str, zone: str, start: str) -> None:
-    assert hour_start(parse_time(time), zone) == parse_time(start)
+    assert calendar(zone).hour_start(parse_time(time)) == parse_time(start)
 
 
 @pytest.mark.parametrize(
@@ -40,10 +41,10 @@ def test_hour_start(time: str, zone: str, start: str) -> None:
         ("2026-10-25T12:00:00+01:00", "Europe/Berlin", "2026-10-25T00:00:00+02:00", 25),
     ],
 )
-def test_day_bounds(time: str, zone: str, start: str, hours: int) -> None:
-    begin, end = day_bounds(parse_time(time), zone)
-    assert begin == parse_time(start)
-    assert end - begin == hours * 3_600_000
+def test_local_days(time: str, zone: str, start: str, hours: int) -> None:
+    days, at = calendar(zone), parse_time(time)
+    assert days.day_start(at) == parse_time(start)
+    assert days.day_end(at) - days.day_start(at) == hours * 3_600_000
 
 
 def row(agent: str, team: str, orders: int, fen: int) -> dict[str, Any]:
