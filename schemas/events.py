@@ -267,6 +267,7 @@ EVENT_ADAPTER: Final[TypeAdapter[Event]] = TypeAdapter(Annotated[Event, Field(di
 _validate_json = EVENT_ADAPTER.validator.validate_json
 
 Reason = Literal["not_json", "unknown_type", "invalid", "conflict", "future", "late", "wrong_topic", "wrong_key"]
+"""of a rejected event; the worker adds `oversize` for a result too big for Kafka, the sink `sink` for a row refused"""
 
 
 class InvalidEventError(ValueError):

@@ -34,7 +34,7 @@ class Record(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    revision: int = Field(ge=0, description="number of facts this record is computed from; higher replaces lower")
+    revision: int = Field(ge=0, description="grows with the facts this record is computed from; higher replaces lower")
     ruleset: str = Field(description="name@version of the ruleset in force")
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import aiokafka
+from aiokafka.errors import MessageSizeTooLargeError
 
 from schemas.settings import Settings
 from streams.kafka import client_options
@@ -71,6 +72,18 @@ class Deliverer:
             with attempt:
                 return await self._attempt(topic, partition, records)
         raise AssertionError("unreachable")
+
+    async def deliver_fitting(self, topic: str, partition: int, records: Sequence[Record]) -> list[Record]:
+        """As `deliver`, without the records that are too big for Kafka, which are returned."""
+        try:
+            await self.deliver(topic, partition, records)
+        except MessageSizeTooLargeError:
+            if len(records) == 1:
+                return list(records)
+            middle = len(records) // 2
+            refused = await self.deliver_fitting(topic, partition, records[:middle])
+            return refused + await self.deliver_fitting(topic, partition, records[middle:])
+        return []
 
     async def _attempt(self, topic: str, partition: int, records: Sequence[Record]) -> int:
         producer = self._producer

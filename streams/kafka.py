@@ -1,6 +1,8 @@
 """How to reach Kafka: connection settings for aiokafka and Faust, and the check that the topics are there."""
 
+import logging
 import ssl
+import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,6 +13,7 @@ from aiokafka.errors import KafkaError
 from schemas.settings import Settings
 from schemas.topics import BY_NAME, TOPICS, WORKER_TOPICS
 from streams.process import WorkerError
+from streams.retrying import is_infrastructure
 
 
 def ssl_context(settings: Settings) -> ssl.SSLContext | None:
@@ -62,10 +65,36 @@ def prefixed(settings: Settings, names: Iterable[str]) -> list[str]:
     return [settings.topic_prefix + name for name in names]
 
 
+class OncePerMoment(logging.Filter):
+    """Lets one of equal complaints through every few seconds: aiokafka repeats them several times a second."""
+
+    def __init__(self, seconds: float = 5.0) -> None:
+        super().__init__()
+        self._seconds = seconds
+        self._last: dict[tuple[str, object], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether to log it; whatever carries a traceback is."""
+        if record.levelno < logging.WARNING or record.exc_info:
+            return True
+        now, what = time.monotonic(), (record.name, record.msg)
+        if now - self._last.get(what, -self._seconds) < self._seconds:
+            return False
+        self._last[what] = now
+        return True
+
+
+def muffle_aiokafka() -> None:
+    """Keep aiokafka's connection errors from flooding the log while Kafka is away."""
+    once = OncePerMoment()
+    for part in (".cluster", ".conn", ".consumer.fetcher", ".consumer.group_coordinator", ".producer.sender", ""):
+        logging.getLogger(f"aiokafka{part}").addFilter(once)  # a filter does not reach the loggers below
+
+
 async def check_topics(settings: Settings) -> int:
     """Check that the worker's topics exist and are co-partitioned; returns the number of partitions.
 
-    Raises WorkerError with one line that says what to do, or that Kafka can't be reached.
+    Raises WorkerError with one line that says what to do; KafkaError or OSError when Kafka can't be asked.
     """
     client = AIOKafkaClient(**client_options(settings))
     try:
@@ -73,7 +102,9 @@ async def check_topics(settings: Settings) -> int:
         # the whole list, because asking for a topic by name may create it
         cluster = await client.fetch_all_metadata()
     except (KafkaError, OSError) as error:
-        raise WorkerError(f"can't reach Kafka at {settings.kafka_bootstrap}: {error!r}") from None
+        if not is_infrastructure(error):
+            raise
+        raise ConnectionError(f"can't reach Kafka at {settings.kafka_bootstrap}: {error!r}") from None
     finally:
         await client.close()
     wanted = [*WORKER_TOPICS, *(topic.name for topic in TOPICS if topic.kind in ("output", "state", "rejected"))]

@@ -21,6 +21,9 @@ CHECKPOINT_SECONDS: Final = Histogram(
 STATE_RECORDS: Final = Counter(f"{_P}state_records", "Records written to the state topic, tombstones included")
 OUTPUTS: Final = Counter(f"{_P}outputs", "Result records delivered", ["topic"])
 REJECTED: Final = Counter(f"{_P}rejected", "Records delivered to the dead-letter topic")
+OVERSIZE: Final = Counter(
+    f"{_P}oversize_outputs", "Result records too big for Kafka; the dead-letter topic has their beginning", ["topic"]
+)
 RETRIES: Final = Counter(f"{_P}retries", "Failed attempts against Kafka that were tried again", ["what"])
 
 GENERATION: Final = Gauge(f"{_P}generation", "Generation of the consumer group this worker is in")
@@ -38,6 +41,9 @@ ABANDONED: Final = Counter(f"{_P}abandoned_checkpoints", "Final checkpoints that
 RESEEKS: Final = Counter(f"{_P}reseeks", "Gaps in the offsets that were fetched once more to see whether they are real")
 STALE: Final = Counter(
     f"{_P}stale_records", "Records of fetches that a seek or a rebalance had overtaken; not delivered"
+)
+TRUNCATED: Final = Counter(
+    f"{_P}truncated_logs", "Times a source partition ended before the offset to read: recreated, or records were lost"
 )
 VIOLATIONS: Final = Counter(
     f"{_P}order_violations", "Chunks delivered out of order; anything but 0 is a bug, report it"

@@ -11,8 +11,8 @@ import structlog
 
 log = structlog.get_logger()
 
-EXIT_INFRASTRUCTURE: Final = 70
-"""exit code of a worker that gave up; a supervisor starts it again (EX_SOFTWARE of sysexits.h)"""
+EXIT_INFRASTRUCTURE: Final = 1
+"""exit code of a worker that gave up (contract §5: 1, failed); a supervisor starts it again"""
 _CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 _TICK_SECONDS: Final = 0.1
 

@@ -10,11 +10,13 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
+import orjson
 import structlog
 
 from processors.partition import Flush, Incoming
+from schemas.rejections import rejection
 from schemas.settings import Settings
 from schemas.topics import REJECTED, STATE
 from streams import metrics
@@ -23,6 +25,9 @@ from streams.state import LocalCopy, State
 from streams.transport import Batch
 
 log = structlog.get_logger()
+
+_OVERSIZE_KEPT_BYTES: Final = 256 * 1024
+"""of a result that is too big; fits where a record of Kafka's default size does, whatever JSON escapes in it"""
 
 
 class Core(Protocol):
@@ -194,12 +199,29 @@ class Shards:
         for topic, key, value in snapshot.flush.outputs:
             by_topic[topic].append((key, value))
         for topic, records in by_topic.items():
-            metrics.OUTPUTS.labels(topic).inc(len(records))
-            group.create_task(self._deliverer.deliver(self._prefix + topic, snapshot.shard.number, records))
+            group.create_task(self._deliver_outputs(topic, snapshot.shard.number, records))
         if snapshot.flush.rejected:
             metrics.REJECTED.inc(len(snapshot.flush.rejected))
             letters: list[Record] = [(None, value) for value in snapshot.flush.rejected]
             group.create_task(self._deliverer.deliver(self._prefix + REJECTED, snapshot.shard.number, letters))
+
+    async def _deliver_outputs(self, topic: str, partition: int, records: Sequence[Record]) -> None:
+        """A record that Kafka refuses for its size goes to the dead letters: every successor would meet it again."""
+        refused = await self._deliverer.deliver_fitting(self._prefix + topic, partition, records)
+        metrics.OUTPUTS.labels(topic).inc(len(records) - len(refused))
+        if not refused:
+            return
+        letters: list[Record] = []
+        for key, value in refused:
+            name, whole = (key or b"").decode(errors="replace"), value or b""
+            log.error("output_too_big", topic=topic, key=name, size=len(whole))
+            # not cut within a character
+            raw = whole[:_OVERSIZE_KEPT_BYTES].decode(errors="ignore").encode()
+            error = f"{topic}: the record {name!r} of {len(whole)} bytes is more than Kafka takes"
+            letters.append((None, orjson.dumps(rejection("oversize", error, raw, topic=topic, partition=partition))))
+        metrics.OVERSIZE.labels(topic).inc(len(letters))
+        metrics.REJECTED.inc(len(letters))
+        await self._deliverer.deliver(self._prefix + REJECTED, partition, letters)
 
     def _measure(self) -> None:
         metrics.PARTITIONS.set(len(self._shards))

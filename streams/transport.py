@@ -5,6 +5,7 @@ This subclass of its aiokafka driver replaces both, and closes the ways in which
 internals of faust-streaming and aiokafka; both are pinned, and tests/unit/test_faust_contract.py fails when they move.
 """
 
+import time
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from typing import Any, Final, cast
@@ -23,6 +24,9 @@ log = structlog.get_logger()
 FETCH_MAX_WAIT_MS: Final = 100
 _POLL_SECONDS: Final = 0.1
 _PAUSE_SECONDS: Final = 0.02
+_LOOK_SECONDS: Final = 0.5
+_SHORT_LOG_SECONDS: Final = 10.0
+"""a high watermark may lag behind for a moment after a change of leader; one that stays low is another log's"""
 
 
 class Batch:
@@ -73,6 +77,8 @@ class BatchConsumer(driver.Consumer):
         self._done_offset: dict[TP, int] = {}
         self._expected: dict[TP, int] = {}
         self._gap_seen: dict[TP, int] = {}
+        self._short_since: dict[TP, float] = {}
+        self._look_at = 0.0
         self._resume_after_seek: set[TP] = set()
 
     def _new_consumer_thread(self) -> BatchThread:
@@ -101,6 +107,10 @@ class BatchConsumer(driver.Consumer):
             self._done_offset[tp] = batches.popleft().last_offset + 1
         # kept, so that a commit that failed is made again
         return self._done_offset.get(tp)
+
+    def _should_commit(self, tp: TP, offset: int) -> bool:
+        # offsets go down, too: a log that was made anew starts over
+        return offset != self._committed_offset[tp]
 
     def is_member(self) -> bool:
         """Whether the group, as far as this consumer has heard, still knows it."""
@@ -154,6 +164,7 @@ class BatchConsumer(driver.Consumer):
         self._inflight.clear()
         self._done_offset.clear()
         self._gap_seen.clear()
+        self._short_since.clear()
 
     # --- delivery
 
@@ -172,8 +183,11 @@ class BatchConsumer(driver.Consumer):
             return
         # a short poll, because a partition that becomes active meanwhile is not in the copy
         fetched = await self._getmany(active, min(timeout, _POLL_SECONDS))
-        if not fetched or self.should_stop:
+        if self.should_stop:
             return
+        if self._is_current(generation) and time.monotonic() >= self._look_at:
+            self._look_at = time.monotonic() + _LOOK_SECONDS
+            await self._leave_short_logs(active - fetched.keys())
         size = cast(BatchTransport, self.transport).chunk_records
         for tp, got in fetched.items():
             if not self._is_current(generation):
@@ -234,9 +248,56 @@ class BatchConsumer(driver.Consumer):
             return ()
         if first >= expected:
             return records
+        if await self._went_back(tp, expected):
+            self._start_over(tp, first)
+            return records
         kept = [record for record in records if record.offset >= expected]
         metrics.STALE.inc(len(records) - len(kept))
         return kept
+
+    # --- a log that ends before the expected offset: recreated, or truncated
+
+    async def _went_back(self, tp: TP, expected: int) -> bool:
+        """Whether aiokafka has reset the position to the beginning, because the broker said that it is out of range."""
+        if (self.highwater(tp) or 0) < expected:
+            return True
+        try:
+            # after a seek of ours it would be the expected one; the new log may have grown past that already
+            return bool(await self.position(tp) != expected)
+        except Exception as error:  # the partition is being revoked
+            log.warning("position_unknown", tp=str(tp), error=repr(error))
+            return False
+
+    async def _leave_short_logs(self, quiet: Iterable[TP]) -> None:
+        """Some brokers answer a fetch beyond the end with nothing at all, until the new log is as long as the old one.
+
+        Only the high watermark of the fetches tells: ListOffsets(latest) may be short on a log that is whole.
+        """
+        for tp in quiet:
+            expected, end = self._expected.get(tp), self.highwater(tp)
+            if expected is None or end is None or end >= expected:
+                self._short_since.pop(tp, None)
+                continue
+            since = self._short_since.setdefault(tp, time.monotonic())
+            if end and time.monotonic() - since < _SHORT_LOG_SECONDS:
+                continue
+            try:
+                start = max((await self.earliest_offsets(tp)).get(tp) or 0, 0)
+                await self.seek_wait({tp: start})
+            except Exception as error:  # Kafka is away, or the partition is being revoked: the next poll sees to it
+                log.warning("reseek_failed", tp=str(tp), error=repr(error))
+                continue
+            self._start_over(tp, start)
+
+    def _start_over(self, tp: TP, offset: int) -> None:
+        """Go on from there. Facts that are read again are no-ops, facts that are passed over are lost."""
+        metrics.TRUNCATED.inc()
+        log.error("log_truncated", tp=str(tp), expected=self._expected.get(tp), end=self.highwater(tp), going_on=offset)
+        for known in (self._inflight, self._done_offset, self._gap_seen, self._short_since):
+            known.pop(tp, None)
+        self._read_offset[tp] = None  # Faust drops what is below
+        if tp in self._expected:
+            self._expected[tp] = offset
 
 
 class BatchTransport(driver.Transport):

@@ -19,7 +19,7 @@ from schemas.types import DAY_MS
 from streams import metrics
 from streams.app import build_app, group_id
 from streams.delivery import Deliverer
-from streams.kafka import check_topics
+from streams.kafka import check_topics, muffle_aiokafka
 from streams.process import Standstill, WorkerError, die, leave
 from streams.retrying import is_infrastructure, retrying
 from streams.shards import CheckpointAbandonedError, Core, CoreFactory, Shards
@@ -77,8 +77,10 @@ class Worker:
     # --- life
 
     async def start(self) -> None:
-        """Check the topics, connect, join the group. Raises WorkerError or KafkaError."""
-        partitions = await check_topics(self._settings)
+        """Check the topics, connect, join the group. Raises WorkerError, KafkaError or OSError."""
+        async for attempt in retrying("topics", RETRY_SECONDS):
+            with attempt:
+                partitions = await check_topics(self._settings)
         self._standstill.start()
         await self._deliverer.start()
         app = self._app = build_app(self._settings, partitions, self._process)
@@ -275,11 +277,12 @@ async def _run(settings: Settings, new_core: CoreFactory) -> bool:
 def run_worker(settings: Settings, book: RulesetBook, *, new_core: CoreFactory | None = None) -> int:
     """Run a worker until SIGTERM or SIGINT; returns the exit code: 0, or 1 when it can't start (one line is logged).
 
-    Ends the process with code 70 when Kafka stays away or the partitions may belong to another worker.
+    Ends the process with code 1 when Kafka stays away or the partitions may belong to another worker.
     `new_core` replaces the pure part of the partitions (for tests).
     """
     if settings.worker_metrics_port:
         start_http_server(settings.worker_metrics_port, settings.metrics_host)
+    muffle_aiokafka()
     _install_uvloop()
     gc.set_threshold(*_GC_THRESHOLDS)
     try:

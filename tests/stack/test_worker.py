@@ -4,10 +4,12 @@ import asyncio
 from pathlib import Path
 from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM
 
+import orjson
 import pytest
-from worker_harness import SLOW_MAIN, System, sale_events
+from worker_harness import IMPATIENT_MAIN, SLOW_MAIN, System, WorkerProcess, sale_events
 
 from deploy.broker import EmbeddedBroker
+from schemas.topics import CHAT, ROUNDS
 
 pytestmark = pytest.mark.stack
 
@@ -33,6 +35,46 @@ async def test_missing_topics_are_told_in_one_line(broker: EmbeddedBroker, tmp_p
         assert worker.logged("topics are missing: other.chat.messages") == 1
         assert worker.logged("run `zhengdian topics create`") == 1
         assert worker.logged("Traceback") == 0
+
+
+async def test_kafka_away_is_retried_and_named_in_the_last_line(tmp_path: Path) -> None:
+    async with asyncio.timeout(60):
+        worker = WorkerProcess("w1", "127.0.0.1:1", tmp_path, IMPATIENT_MAIN)
+        try:
+            assert await worker.exit_code() == 1
+        finally:
+            worker.end()
+    lines = worker.log.read_text().splitlines()
+    assert "worker_died" in lines[-1]
+    assert "reach Kafka at 127.0.0.1:1: KafkaConnectionError" in lines[-1]
+    assert worker.logged("what=topics") >= 3
+    assert worker.logged("Unable connect to") == 1
+    assert worker.logged("Traceback") == 0
+
+
+@pytest.mark.parametrize("empty_seconds", [0, 2], ids=["at once", "empty for a while"])
+async def test_a_topic_made_anew_is_read_from_its_start(
+    broker: EmbeddedBroker, tmp_path: Path, empty_seconds: float
+) -> None:
+    async with System(broker.bootstrap, tmp_path) as system:
+        worker = system.worker("w1")
+        await system.ready(worker)
+        events = sale_events(60, seed=8)
+        await system.produce(events)
+        await system.drained()
+        await system.recreate(CHAT)
+        await asyncio.sleep(empty_seconds)
+        few = {f"s|b-{number}".encode() for number in range(15)}
+        new = [
+            (topic, key.replace(b"b-", b"n-"), value.replace(b"b-", b"n-").replace(b"e-", b"g-"))
+            for topic, key, value in events
+            if topic == CHAT and key in few and b"no json" not in value
+        ]
+        await system.produce(new)
+        await system.drained()
+        written = {orjson.loads(record.value)["buyer_id"] for record in await system.records(ROUNDS)}
+        assert {orjson.loads(value)["data"]["buyer_id"] for _, _, value in new} <= written
+        assert worker.logged("log_truncated") >= 1
 
 
 @pytest.mark.slow
@@ -108,11 +150,11 @@ async def test_stopped_process_dies_before_it_writes(broker: EmbeddedBroker, tmp
         await system.ready(one, two)
         producing = asyncio.create_task(system.produce(events, seconds=14))
         await asyncio.sleep(2)
-        one.expected.add(70)
+        one.expected.add(1)
         one.signal(SIGSTOP)
         await asyncio.sleep(2 * SESSION + 2)
         one.signal(SIGCONT)
-        assert await one.exit_code() == 70
+        assert await one.exit_code() == 1
         assert one.logged("stood still") == 1
         await producing
         await system.drained()

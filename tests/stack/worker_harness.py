@@ -44,6 +44,8 @@ _MAIN = (
     "import sys; from schemas.settings import Settings; from processors.ruleset import default_book; "
     "from streams.worker import run_worker; sys.exit(run_worker(Settings(), default_book()))"
 )
+IMPATIENT_MAIN = f"import streams.worker; streams.worker.RETRY_SECONDS = 3; {_MAIN}"
+"""a worker that gives up on Kafka after 3 s"""
 SLOW_MAIN = """
 import sys, time
 from processors.partition import Partition
@@ -205,6 +207,18 @@ class System:
         self.workers.append(worker)
         return worker
 
+    async def recreate(self, name: str) -> None:
+        """Delete a topic and create it again, empty."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
+        await admin.start()
+        try:
+            await admin.delete_topics([name])
+            await admin.create_topics([NewTopic(name, self.partitions, 1)])
+        finally:
+            await admin.close()
+        for tp in [tp for tp in self.produced if tp[0] == name]:
+            del self.produced[tp]
+
     async def ready(self, *workers: WorkerProcess, times: int = 1, seconds: float = 40) -> None:
         """Wait until each has had an assignment ready that many times."""
         for worker in workers:
@@ -254,9 +268,9 @@ class System:
             code = worker.process.poll()
             if code in {None, 0, *worker.expected}:
                 continue
-            assert code == 70, f"{worker.log.name} died with {code}"
+            assert code == 1, f"{worker.log.name} died with {code}"
             assert worker.logged("stood still"), f"{worker.log.name} gave up"
-            worker.expected.add(70)
+            worker.expected.add(1)
             self.workers.append(worker.again())
 
     async def records(self, *topics: str) -> list[Any]:

@@ -4,14 +4,17 @@ When this fails: read what has changed, adapt streams/transport.py, run the test
 """
 
 import inspect
+import logging
 from importlib.metadata import version
 from types import SimpleNamespace
 from typing import Any
 
+import orjson
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer.fetcher import Fetcher
+from aiokafka.errors import MessageSizeTooLargeError
 from aiokafka.producer import sender
 from aiokafka.producer.message_accumulator import BatchBuilder
 from faust.app.base import App
@@ -20,10 +23,16 @@ from faust.transport import consumer as base
 from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP, ConsumerMessage
 
+from processors.partition import Flush
 from schemas.settings import Settings
-from schemas.topics import CHAT, WORKER_TOPICS
+from schemas.topics import CHAT, REJECTED, ROUNDS, WORKER_TOPICS
+from streams import metrics, transport
 from streams.app import build_app
-from streams.kafka import client_options
+from streams.delivery import Deliverer
+from streams.kafka import OncePerMoment, check_topics, client_options
+from streams.retrying import is_infrastructure
+from streams.shards import Shards
+from streams.state import LocalCopy
 from streams.transport import Batch, BatchConsumer, BatchTransport
 
 
@@ -58,6 +67,7 @@ def test_versions_are_the_ones_read(package: str, pinned: str) -> None:
         (base.ThreadDelegateConsumer.seek_wait, ["self", "partitions"]),
         (base.ThreadDelegateConsumer.earliest_offsets, ["self", "partitions"]),
         (base.ThreadDelegateConsumer.highwater, ["self", "tp"]),
+        (base.ThreadDelegateConsumer.position, ["self", "tp"]),
         (base.ThreadDelegateConsumer.assignment, ["self"]),
         (AIOKafkaProducer.create_batch, ["self"]),
         (AIOKafkaProducer.send_batch, ["self", "batch", "topic", "partition"]),
@@ -104,6 +114,10 @@ def test_what_is_overridden_and_called_is_there(function: Any, parameters: list[
             ["table_standby_replicas > 0", "fetch_max_wait_ms=1500"],
         ),
         (AIOKafkaConsumer.start, ["fetch_max_wait_ms=self._fetch_max_wait_ms"]),
+        # what tells of a log that ends before the position: the reset, and the high watermark of every fetch
+        (Fetcher._proc_fetch_request, ["tp_state.highwater = highwater", "OffsetOutOfRangeError", "await_reset("]),
+        # why what was read is forgotten when a log starts over
+        (base.Consumer._drain_messages, ["offset >= r_offset", "DROPPED MESSAGE"]),
     ],
 )
 def test_the_order_of_things_inside_is_the_one_relied_on(function: Any, in_order: list[str]) -> None:
@@ -184,21 +198,128 @@ async def test_only_the_done_prefix_is_committed() -> None:
     assert consumer._filter_committable_offsets([tp]) == {tp: 35}
 
 
-async def test_a_gap_is_fetched_once_more_and_then_believed() -> None:
+def _consumer_at(expected: int, end: int, position: int) -> tuple[Any, TP]:
     consumer: Any = build_app(Settings(), 12, _nothing).consumer
     tp = TP(CHAT, 3)
-    sought: list[Any] = []
+    consumer.sought = []
 
     async def seek_wait(positions: Any) -> None:
-        sought.append(positions)
+        consumer.sought.append(positions)
 
-    consumer.seek_wait = seek_wait
-    consumer._expected = {tp: 5}
-    records = [SimpleNamespace(offset=offset) for offset in (7, 8)]
-    assert await consumer._verified(tp, records) == ()
-    assert sought == [{tp: 5}]
+    async def position_of(tp: TP) -> int:
+        return position
+
+    async def earliest_offsets(*tps: TP) -> dict[TP, int]:
+        return dict.fromkeys(tps, 0)
+
+    consumer.seek_wait, consumer.position, consumer.earliest_offsets = seek_wait, position_of, earliest_offsets
+    consumer.highwater = lambda tp: end
+    consumer._expected = {tp: expected}
+    return consumer, tp
+
+
+def _records(*offsets: int) -> list[Any]:
+    return [SimpleNamespace(offset=offset, timestamp=0, timestamp_type=0) for offset in offsets]
+
+
+async def test_a_gap_is_fetched_once_more_and_then_believed() -> None:
+    consumer, tp = _consumer_at(expected=5, end=9, position=5)
+    assert await consumer._verified(tp, _records(7, 8)) == ()
+    assert consumer.sought == [{tp: 5}]
+    records = _records(7, 8)
     assert await consumer._verified(tp, records) == records
-    overlapping = [SimpleNamespace(offset=offset) for offset in (3, 4, 5, 6)]
-    assert [record.offset for record in await consumer._verified(tp, overlapping)] == [5, 6]
+    assert [record.offset for record in await consumer._verified(tp, _records(3, 4, 5, 6))] == [5, 6]
     consumer._expected = {}
     assert await consumer._verified(tp, records) == ()
+
+
+@pytest.mark.parametrize(("end", "position"), [(3, 3), (8, 3)], ids=["shorter", "grown past meanwhile"])
+async def test_a_log_that_was_made_anew_is_read_from_its_first_record(end: int, position: int) -> None:
+    consumer, tp = _consumer_at(expected=5, end=end, position=position)
+    consumer._committed_offset[tp] = 5
+    consumer._read_offset[tp] = 4
+    old = Batch(tp, _records(0, 1, 2, 3, 4), 1)
+    consumer._inflight[tp].append(old)
+    before = metrics.TRUNCATED._value.get(), metrics.VIOLATIONS._value.get()
+    records = _records(0, 1, 2)
+    assert await consumer._verified(tp, records) == records
+    assert consumer._read_offset[tp] is None, "Faust would drop what is below"
+    batch = consumer._chunk(tp, records, 1).value
+    assert (metrics.TRUNCATED._value.get(), metrics.VIOLATIONS._value.get()) == (before[0] + 1, before[1])
+    assert await consumer._verified(tp, _records(3))
+    old.done = True
+    assert consumer._filter_committable_offsets([tp]) == {}, "offsets of the old log"
+    batch.done = True
+    assert consumer._filter_committable_offsets([tp]) == {tp: 3}, "lower than what was committed"
+
+
+async def test_a_log_that_ends_before_the_expected_offset_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    consumer, tp = _consumer_at(expected=5, end=0, position=5)
+    await consumer._leave_short_logs({tp})
+    assert (consumer.sought, consumer._expected) == ([{tp: 0}], {tp: 0})
+    # an end that is merely behind is given the time to catch up
+    consumer, tp = _consumer_at(expected=5, end=3, position=5)
+    await consumer._leave_short_logs({tp})
+    assert consumer.sought == []
+    monkeypatch.setattr(transport, "_SHORT_LOG_SECONDS", 0.0)
+    await consumer._leave_short_logs({tp})
+    assert (consumer.sought, consumer._expected) == ([{tp: 0}], {tp: 0})
+    consumer, tp = _consumer_at(expected=5, end=5, position=5)
+    await consumer._leave_short_logs({tp})
+    assert consumer.sought == []
+
+
+async def test_kafka_away_is_no_reason_to_end_at_once() -> None:
+    with pytest.raises(ConnectionError, match="can't reach Kafka at 127") as raised:
+        await check_topics(Settings(kafka_bootstrap="127.0.0.1:1"))
+    assert is_infrastructure(raised.value)
+
+
+def test_equal_complaints_are_logged_once_per_moment() -> None:
+    def passes(muffler: OncePerMoment, text: str, level: int = logging.ERROR) -> bool:
+        return muffler.filter(logging.LogRecord("aiokafka.client", level, "", 0, text, ("x",), None))
+
+    muffler = OncePerMoment()
+    assert [passes(muffler, "a %s"), passes(muffler, "a %s"), passes(muffler, "b %s")] == [True, False, True]
+    assert [passes(muffler, "c", logging.INFO) for _ in range(2)] == [True, True]
+    assert all(passes(OncePerMoment(seconds=0), "a") for _ in range(2))
+
+
+class _Narrow(Deliverer):
+    """A Kafka that takes at most 100 bytes at once."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[str, Any]] = []
+
+    async def deliver(self, topic: str, partition: int, records: Any) -> int | None:
+        if topic != REJECTED and sum(len(value) for _, value in records) > 100:
+            raise MessageSizeTooLargeError
+        self.taken += [(topic, record) for record in records]
+        return 0
+
+
+@pytest.mark.parametrize("state_size", [10, 101])
+async def test_a_result_too_big_for_kafka_becomes_a_dead_letter(state_size: int) -> None:
+    big = "好".encode() * 200_000
+    core: Any = SimpleNamespace(buyers=0, facts=0, restore=lambda records: None, apply=lambda records: None)
+    outputs = [(ROUNDS, b"r-%d" % n, b"x" * 60) for n in range(3)] + [(ROUNDS, b"big", big), (ROUNDS, b"r-3", b"y")]
+    core.flush = lambda: Flush([(b"s", b"z" * state_size)], outputs, [])
+    narrow = _Narrow()
+    shards = Shards(Settings(), lambda number, writer: core, narrow, LocalCopy(None), lambda: True)
+    shards.restore(2, {})
+    batch = Batch(TP(CHAT, 2), [SimpleNamespace(offset=7, key=b"k", value=b"v", timestamp=1)], 1)
+    shards.apply(batch)
+    if state_size > 100:  # shards of the state are bounded: that is a bug, and nothing may be skipped
+        with pytest.raises(ExceptionGroup):
+            await shards.checkpoint()
+        assert not batch.done
+        return
+    await shards.checkpoint()
+    assert batch.done
+    assert [key for topic, (key, _) in narrow.taken if topic == ROUNDS] == [b"r-0", b"r-1", b"r-2", b"r-3"]
+    (letter,) = [orjson.loads(value) for topic, (_, value) in narrow.taken if topic == REJECTED]
+    assert (letter["reason"], letter["topic"], letter["partition"]) == ("oversize", ROUNDS, 2)
+    assert letter["error"] == "audit.rounds: the record 'big' of 600000 bytes is more than Kafka takes"
+    assert letter["raw_encoding"] == "utf-8"
+    assert big.startswith(letter["raw"].encode())
+    assert len(letter["raw"].encode()) > 200_000
