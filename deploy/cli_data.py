@@ -149,12 +149,14 @@ def replay(
 def _run_ingest(settings: Settings, paths: Sequence[Path], pace: "Pace", wait: float) -> "IngestCounts":
     from kafka.errors import KafkaError
 
-    from replay.files import InputError
+    from replay.files import InputError, MissingInputError
     from replay.ingest import files_of, ingest
     from sinks.kafka import EventProducer, PublishError, wait_for_broker
 
     try:
         found = files_of(paths)
+    except MissingInputError as error:
+        raise wrong_use(str(error)) from None
     except InputError as error:
         raise CommandError(str(error)) from None
     if not found:

@@ -2,7 +2,7 @@
 
 
 class CommandError(Exception):
-    """A command can't do what it was asked. `str()` is one line; `exit_code` is 1 for failed, 2 for wrong use, 70 for a part that gave up."""
+    """A command can't do what it was asked. `str()` is one line; `exit_code` is 1 for failed, 2 for wrong use."""
 
     def __init__(self, message: str, exit_code: int = 1) -> None:
         super().__init__(" ".join(message.split()))

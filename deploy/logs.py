@@ -3,6 +3,7 @@
 import logging
 import re
 import sys
+import time
 from typing import Any, Final
 
 import structlog
@@ -26,6 +27,28 @@ _NOISY: Final = {
     "uvicorn.access": logging.WARNING,
     "watchfiles": logging.WARNING,
 }
+
+_REPEAT_SECONDS: Final = 30.0
+
+
+class _KafkaOnce(logging.Filter):
+    """What kafka-python calls an error is mostly an attempt that it repeats for ever: a warning, each kind once in a while."""
+
+    def __init__(self, seconds: float = _REPEAT_SECONDS) -> None:
+        super().__init__()
+        self._seconds = seconds
+        self._last: dict[tuple[str, int], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether to log it. The kind is the place in the code: texts hold addresses and waiting times."""
+        if record.name.partition(".")[0] != "kafka" or record.levelno != logging.ERROR:
+            return True
+        now, kind = time.monotonic(), (record.name, record.lineno)
+        if now - self._last.get(kind, -self._seconds) < self._seconds:
+            return False
+        self._last[kind] = now
+        record.levelno, record.levelname = logging.WARNING, logging.getLevelName(logging.WARNING)
+        return True
 
 
 def setup_logs(settings: Settings, part: str, *, quiet: bool = False) -> None:
@@ -81,6 +104,8 @@ def setup_logs(settings: Settings, part: str, *, quiet: bool = False) -> None:
     if quiet and level > logging.DEBUG:
         level = logging.CRITICAL
     root.setLevel(level)
+    if level > logging.DEBUG:
+        handler.addFilter(_KafkaOnce())
     for name, least in _NOISY.items():
         logging.getLogger(name).setLevel(level if level <= logging.DEBUG else max(level, least))
 

@@ -7,7 +7,7 @@ numbers (for Array). An instant may as well be passed as Int64 ms and turned by 
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from schemas.settings import Settings
 
@@ -96,6 +96,13 @@ class DatabaseUnavailableError(Exception):
         self.code = code
 
 
+class Formatted(NamedTuple):
+    """A result as bytes, and the FORMAT that it is in."""
+
+    data: bytes
+    fmt: str
+
+
 class Database(Protocol):
     """A ClickHouse database. Safe to share between threads.
 
@@ -131,7 +138,7 @@ class Database(Protocol):
         max_rows: int,
         max_memory_bytes: int,
         params: Parameters | None = None,
-    ) -> bytes:
+    ) -> Formatted:
         """Run one reading statement of a user and return its result in that ClickHouse FORMAT.
 
         ClickHouse itself enforces readonly=1 and the limits: seconds of run time, rows of result, bytes of memory (and of

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sinks.database import DatabaseError, DatabaseUnavailableError, Parameters
+from sinks.database import DatabaseError, DatabaseUnavailableError, Formatted, Parameters
 
 _CANONICAL_SQL: Final = "SELECT formatQuerySingleLine({sql:String}) AS sql"
 _FORMATS_SQL: Final = "SELECT name FROM system.formats WHERE is_output"
@@ -87,7 +87,7 @@ class GuardedReads:
         max_rows: int,
         max_memory_bytes: int,
         params: Parameters | None = None,
-    ) -> bytes:
+    ) -> Formatted:
         """As in Database."""
         if self._engine is None:
             self._engine = engine_of(self.query)
@@ -95,7 +95,7 @@ class GuardedReads:
         text, asked = judged(canonical, fmt, self._engine)
         limits = limit_settings(max_seconds, max_rows, max_memory_bytes)
         try:
-            return self._read(ReadingStatement(text, asked, limits), params)
+            return Formatted(self._read(ReadingStatement(text, asked, limits), params), asked)
         except DatabaseUnavailableError as error:
             if error.code is None:
                 raise

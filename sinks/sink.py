@@ -19,21 +19,29 @@ from kafka.consumer.subscription_state import ConsumerRebalanceListener
 from kafka.errors import KafkaError, RetriableError
 from kafka.structs import OffsetAndMetadata
 from prometheus_client import start_http_server
-from tenacity import Retrying, retry_if_exception_type, wait_random_exponential
+from tenacity import (
+    Retrying,
+    retry_if_exception_type,
+    stop_after_delay,
+    wait_exponential_jitter,
+    wait_random_exponential,
+)
 
 from schemas.settings import Settings
 from schemas.topics import TOPICS
 from sinks import metrics, migrate
 from sinks.batch import Batch, Position, insert_batch
 from sinks.database import Database, DatabaseError, DatabaseUnavailableError, open_database
-from sinks.kafka import client_options, topic_name
+from sinks.kafka import BrokerUnavailableError, client_options, topic_name
 from sinks.rows import Record
 
 log = structlog.get_logger(__name__)
 
 EXIT_CLEAN: Final = 0
-EXIT_FAILED: Final = 70
+EXIT_FAILED: Final = 1
 POLL_MS: Final = 100
+CONNECT_SECONDS: Final = 60.0
+BOOTSTRAP_SECONDS: Final = 5.0
 MAX_WAIT_SECONDS: Final = 10.0
 REVOKE_SECONDS: Final = 2.0
 STOP_SECONDS: Final = 20.0
@@ -43,7 +51,7 @@ OnBatch = Callable[[set[str]], None]
 
 
 class _StoppedError(Exception):
-    """Asked to stop while waiting for ClickHouse."""
+    """Asked to stop while waiting for Kafka or ClickHouse."""
 
 
 class Sink:
@@ -67,7 +75,7 @@ class Sink:
         self._consumer: Any = None
         self._thread: threading.Thread | None = None
         self.exit_code: int | None = None
-        """0 when it stopped cleanly, 70 when it gave up, None while it runs"""
+        """0 when it stopped cleanly, 1 when it gave up, None while it runs"""
 
     def start(self) -> None:
         """Run in a thread."""
@@ -94,6 +102,9 @@ class Sink:
         except DatabaseError as error:
             log.error("sink_stopped", error=str(error), code=error.code)
             self.exit_code = EXIT_FAILED
+        except BrokerUnavailableError as error:
+            log.error("sink_stopped", error=str(error))
+            self.exit_code = EXIT_FAILED
         except Exception as error:
             log.error("sink_stopped", error=f"{type(error).__name__}: {' '.join(str(error).split())}")
             self.exit_code = EXIT_FAILED
@@ -106,31 +117,49 @@ class Sink:
         return self.exit_code
 
     def _connect(self) -> None:
-        """Join the group, however long the broker is away."""
-        session_ms = int(self._settings.session_timeout_seconds * 1000)
-        while not self._stopping.is_set():
-            try:
-                consumer = KafkaConsumer(
-                    **client_options(self._settings),
-                    group_id=f"{self._settings.topic_prefix}zhengdian-sink",
-                    auto_offset_reset="earliest",
-                    enable_auto_commit=False,
-                    max_poll_records=self._settings.sink_batch_rows,
-                    max_partition_fetch_bytes=4 << 20,
-                    fetch_max_wait_ms=POLL_MS,
-                    session_timeout_ms=session_ms,
-                    heartbeat_interval_ms=session_ms // 3,
-                    allow_auto_create_topics=False,
-                    metrics_enabled=False,
-                    bootstrap_timeout_ms=5_000,
-                )
-            except KafkaError as error:
-                log.warning("broker_unavailable", error=str(error))
-                self._stopping.wait(random.uniform(0.5, 2))  # noqa: S311
-                continue
-            consumer.subscribe(topics=list(self._topics), listener=_HandOver(self))
-            self._consumer = consumer
+        """Join the group. Raises BrokerUnavailableError when no broker has answered for CONNECT_SECONDS."""
+        retrying = Retrying(
+            retry=retry_if_exception_type(KafkaError),
+            wait=wait_exponential_jitter(initial=0.1, max=5),
+            stop=stop_after_delay(CONNECT_SECONDS),
+            before_sleep=self._note_no_broker,
+            sleep=self._wait_or_stop,
+            reraise=True,
+        )
+        try:
+            consumer = retrying(self._consume)
+        except _StoppedError:
             return
+        except KafkaError as error:
+            where = self._settings.kafka_bootstrap
+            raise BrokerUnavailableError(f"no broker answers at {where} within {CONNECT_SECONDS:g} s") from error
+        consumer.subscribe(topics=list(self._topics), listener=_HandOver(self))
+        self._consumer = consumer
+
+    def _consume(self) -> Any:
+        session_ms = int(self._settings.session_timeout_seconds * 1000)
+        return KafkaConsumer(
+            **client_options(self._settings),
+            group_id=f"{self._settings.topic_prefix}zhengdian-sink",
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+            max_poll_records=self._settings.sink_batch_rows,
+            max_partition_fetch_bytes=4 << 20,
+            fetch_max_wait_ms=POLL_MS,
+            session_timeout_ms=session_ms,
+            heartbeat_interval_ms=session_ms // 3,
+            allow_auto_create_topics=False,
+            metrics_enabled=False,
+            bootstrap_timeout_ms=int(BOOTSTRAP_SECONDS * 1000),
+        )
+
+    def _note_no_broker(self, state: Any) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        log.warning("broker_unavailable", attempt=state.attempt_number, error=str(error))
+
+    def _wait_or_stop(self, seconds: float) -> None:
+        if self._stopping.wait(seconds):
+            raise _StoppedError
 
     def _loop(self) -> None:
         log.info("sink_started", topics=len(self._topics), database=self._db.name)
@@ -328,7 +357,7 @@ class _HandOver(ConsumerRebalanceListener):  # type: ignore[misc]
 
 
 def run_sink(settings: Settings) -> int:
-    """The sink as a process: until SIGTERM or SIGINT, then 0; 70 when it gave up. Call it in the main thread.
+    """The sink as a process: until SIGTERM or SIGINT, then 0; 1 when it gave up. Call it in the main thread.
 
     Raises DatabaseError (also for another owner of the embedded directory) and MigrationError before it starts.
     """

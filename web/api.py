@@ -7,6 +7,8 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import orjson
 from fastapi import APIRouter, HTTPException, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from schemas.outputs import Rule, TaskStatus
@@ -14,6 +16,7 @@ from schemas.types import format_amount
 from sinks.database import DatabaseError, DatabaseUnavailableError
 from web import metrics
 from web.board import leaderboard
+from web.ingest import media_type, read_body
 from web.models import (
     CallTaskOut,
     CallTaskPage,
@@ -35,7 +38,26 @@ TRANSCRIPT_ROWS: Final = 1000
 SQL_SECONDS: Final = 10.0
 SQL_ROWS: Final = 100_000
 SQL_MEMORY_BYTES: Final = 1024**3
-_JSON_FORMATS: Final = ("JSON", "JSONCompact", "JSONStrings", "JSONColumns", "GeoJSON")
+_SQL_BODY: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": Sql.model_json_schema()},
+            "text/plain": {"schema": {"type": "string", "description": "the query; its FORMAT as ?format="}},
+        },
+    }
+}
+_BINARY_FORMATS: Final = (
+    "Arrow", "Avro", "BSON", "CapnProto", "MsgPack", "MySQLWire", "Native", "Npy", "ODBCDriver2", "ORC", "Parquet", "PostgreSQLWire",
+    "Protobuf", "RawBLOB", "RowBinary",
+)  # fmt: skip
+_SQL_TYPES: Final = (
+    "application/json",
+    "text/csv",
+    "text/tab-separated-values",
+    "text/plain",
+    "application/octet-stream",
+)
 
 Limit = Annotated[int, Query(ge=1, le=500)]
 ShopId = Annotated[str | None, Query(max_length=256)]
@@ -166,9 +188,17 @@ def router(parts: Parts) -> APIRouter:
         "/sql",
         summary="A read-only query, in any ClickHouse FORMAT",
         response_class=Response,
-        responses={200: {"content": {"application/json": {}, "text/plain": {}}}, 400: {"model": Problem}},
+        responses={
+            200: {"content": {kind: {} for kind in _SQL_TYPES}},
+            **{code: {"model": Problem} for code in (400, 413, 415)},
+        },
+        openapi_extra=_SQL_BODY,
     )
-    async def post_sql(body: Sql) -> Response:
+    async def post_sql(
+        request: Request,
+        fmt: Annotated[str, Query(alias="format", description="FORMAT of a text/plain query")] = "JSON",
+    ) -> Response:
+        body = await _sql(request, fmt)
         try:
             result = await parts.call(
                 parts.db.query_format,
@@ -180,10 +210,38 @@ def router(parts: Parts) -> APIRouter:
             )
         except DatabaseError as error:
             raise HTTPException(400, str(error)) from None
-        kind = "application/json" if body.format in _JSON_FORMATS else "text/plain; charset=utf-8"
-        return Response(result, media_type=kind, headers={"X-Content-Type-Options": "nosniff"})
+        return Response(result.data, media_type=format_type(result.fmt), headers={"X-Content-Type-Options": "nosniff"})
 
     return routes
+
+
+async def _sql(request: Request, fmt: str) -> Sql:
+    """The query in a request's body. Raises HTTPException 413 or 415, RequestValidationError for what is no query."""
+    kind, raw = media_type(request), await read_body(request)
+    try:
+        if kind == "text/plain":
+            return Sql(sql=raw.decode(), format=fmt)
+        if kind in ("application/json", ""):
+            return Sql.model_validate_json(raw)
+    except ValidationError as error:
+        found = error.errors(include_url=False)
+        raise RequestValidationError([{**one, "loc": ("body", *one["loc"])} for one in found]) from None
+    except UnicodeDecodeError as error:
+        raise HTTPException(422, f"the query is not UTF-8: {error.reason}") from None
+    raise HTTPException(415, "content type must be application/json or text/plain")
+
+
+def format_type(fmt: str) -> str:
+    """The Content-Type of a ClickHouse FORMAT."""
+    if fmt.startswith(_BINARY_FORMATS):
+        return "application/octet-stream"
+    if "JSON" in fmt:
+        return "application/json"
+    if fmt.startswith("CSV"):
+        return "text/csv; charset=utf-8"
+    if fmt.startswith(("TSV", "TabSeparated")):
+        return "text/tab-separated-values; charset=utf-8"
+    return "text/plain; charset=utf-8"
 
 
 class Frame(NamedTuple):

@@ -9,10 +9,11 @@ from typing import Any, Final
 
 import structlog
 import uvicorn
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.routing import BaseRoute, Match, Route
 
 from processors.ruleset import RulesetBook, load_book
 from schemas.settings import Settings
@@ -88,9 +89,9 @@ def create_app(
     if settings.web_host in LOOPBACK:
         # a foreign site whose name resolves to this machine must not read through the browser
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, "[::1]"], www_redirect=False)
-    app.include_router(health.router(parts, sink))
-    for part in (ingest, api, commands):
-        app.include_router(part.router(parts))
+    routers = [health.router(parts, sink), *(part.router(parts) for part in (ingest, api, commands))]
+    for router in routers:
+        app.include_router(router)
 
     @app.get("/metrics", tags=["operations"], response_class=Response, summary="Prometheus metrics")
     def get_metrics() -> Response:
@@ -106,12 +107,28 @@ def create_app(
         log.error("database_error", error=str(error))
         return JSONResponse({"detail": "the database refused the query; see the log"}, 500)
 
+    nowhere = _Nowhere([route for router in routers for route in router.routes])
+    for root in ("/api", "/v1"):
+        app.router.routes += [Route(root, nowhere), Route(root + "/{rest:path}", nowhere)]
     if pages:
         wall.mount(app, parts)
     return app
 
 
 Message = MutableMapping[str, Any]
+
+
+class _Nowhere:
+    """Answers for the API what none of its routes does: the pages are mounted at `/` and would answer with HTML."""
+
+    def __init__(self, routes: list[BaseRoute]) -> None:
+        self._routes = routes
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: object, send: object) -> None:
+        near = (route for route in self._routes if route.matches(scope)[0] is Match.PARTIAL)
+        if allowed := {method for route in near for method in getattr(route, "methods", None) or ()}:
+            raise HTTPException(405, headers={"Allow": ", ".join(sorted(allowed))})
+        raise HTTPException(404)
 
 
 class _Outer:

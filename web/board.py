@@ -136,7 +136,10 @@ def _shop_board(parts: Parts, shop: Shop) -> ShopBoard:
         shop_id=shop.shop_id,
         hour_start=start,
         rows=[AgentRow(hour_start=start, **{key: row[key] for key in named}, **_sums(row)) for row in shop.rows],
-        teams=[TeamRow(**{key: team[key] for key in ("team", "agents", "rank")}, **_sums(team)) for team in shop.teams],
+        teams=[
+            TeamRow(shop_id=shop.shop_id, **{key: team[key] for key in ("team", "agents", "rank")}, **_sums(team))
+            for team in shop.teams
+        ],
         totals=Sums(**_sums(shop.totals)),
         sale_event=_sale_event(parts, shop.sale_event),
     )
@@ -146,11 +149,10 @@ def leaderboard(parts: Parts, at_ms: int, shop_id: str | None) -> Leaderboard:
     """`GET /api/v1/leaderboard` for the hour that holds `at_ms`."""
     shops = [_shop_board(parts, shop) for shop in read_shops(parts.read, at_ms, shop_id, parts.book.timezone)]
     zone_of = shop_id or (shops[0].shop_id if shops else "")
-    board = Leaderboard(
+    return Leaderboard(
         hour_start=parts.time(calendar(parts.book.timezone(zone_of)).hour_start(at_ms), zone_of) or "",
         generated_at=parts.time(parts.now_ms(), zone_of) or "",
         shops=shops,
+        rows=[row for shop in shops for row in shop.rows],
+        teams=[team for shop in shops for team in shop.teams],
     )
-    if shop_id:
-        board.rows, board.teams = (shops[0].rows, shops[0].teams) if shops else ([], [])
-    return board

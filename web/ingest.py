@@ -36,8 +36,13 @@ _BODY: Final[dict[str, Any]] = {
 }
 
 
-async def _body(request: Request) -> bytes:
-    """The body, read no further than the limit."""
+def media_type(request: Request) -> str:
+    """The Content-Type without its parameters, in lower case; empty when there is none."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+async def read_body(request: Request) -> bytes:
+    """The body, read no further than the limit. Raises HTTPException 413 beyond it."""
     length = request.headers.get("content-length", "")
     if length.isdigit() and int(length) > MAX_BODY_BYTES:
         raise HTTPException(413, f"the body may have {MAX_BODY_BYTES} bytes at most")
@@ -93,10 +98,10 @@ def router(parts: Parts) -> APIRouter:
         summary="Send one CloudEvent or a batch; 202 once Kafka has all of them",
     )
     async def post_events(request: Request) -> Accepted | JSONResponse:
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        kind = media_type(request)
         if kind not in _ONE and kind != _BATCH:
             raise HTTPException(415, f"content type must be {_ONE[0]}, {_ONE[1]} or {_BATCH}")
-        raw = await _body(request)
+        raw = await read_body(request)
         latest = parts.now_ms() + parts.settings.future_tolerance_seconds * 1000
         try:
             raws = _split(raw, kind == _BATCH)

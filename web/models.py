@@ -46,6 +46,7 @@ class AgentRow(Sums):
 class TeamRow(Sums):
     """The same summed over the team's agents."""
 
+    shop_id: str
     team: str
     agents: int = Field(description="agents of the team with a row in the hour")
     rank: int = Field(description="by what the sale event's PK compares; amount without one")
@@ -75,13 +76,13 @@ class ShopBoard(BaseModel):
 
 
 class Leaderboard(BaseModel):
-    """The hour of every shop, or of one. With `shop_id` its rows and teams stand at the top level too."""
+    """The hour of every shop, or of one. `rows` and `teams` at the top level are those of all of `shops`, one after the other."""
 
     hour_start: str
     generated_at: str
     shops: list[ShopBoard]
-    rows: list[AgentRow] | None = None
-    teams: list[TeamRow] | None = None
+    rows: list[AgentRow]
+    teams: list[TeamRow]
 
 
 class FlagOut(BaseModel):

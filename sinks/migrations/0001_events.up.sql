@@ -13,13 +13,14 @@ CREATE TABLE IF NOT EXISTS raw_events
     offset Int64 COMMENT 'Kafka offset' CODEC(Delta(8), ZSTD(1)),
     raw String COMMENT 'the whole event as it came, JSON' CODEC(ZSTD(3)),
     ingested_at DateTime64(3, 'Asia/Shanghai') DEFAULT now64(3) COMMENT 'when the sink wrote the row; its lifetime counts from here' CODEC(Delta(8), ZSTD(1)),
+    precedence UInt64 MATERIALIZED toUInt64(9223372036854775807 - offset) COMMENT 'of rows with one key the highest stays: the first in Kafka' CODEC(Delta(8), ZSTD(1)),
     INDEX raw_events_type type TYPE set(32) GRANULARITY 4
 )
-ENGINE = ReplacingMergeTree
+ENGINE = ReplacingMergeTree(precedence)
 PARTITION BY toYYYYMM(time)
-ORDER BY (shop_id, buyer_id, time, source, id)
+ORDER BY (shop_id, buyer_id, source, id)
 TTL toDateTime(ingested_at) + INTERVAL 400 DAY
-COMMENT 'every event of the contract that came in: source, reference and command events; a row may be there twice until parts merge, so read with FINAL';
+COMMENT 'every event of the contract that came in: source, reference and command events; of several with one source and id the first in Kafka counts; a row may be there twice until parts merge, so read with FINAL';
 
 CREATE TABLE IF NOT EXISTS agents_raw
 (

@@ -241,7 +241,7 @@ def test_formats(db: Database, table: str) -> None:
         table,
         {"id": [1, 2], "text": ["a'b", "中\n文"], "amount": ["1.50", "2"], "at": [1_000, 2_000], "tags": [["x"], []]},
     )
-    run = lambda sql, fmt, **more: db.query_format(sql, fmt, **{**LIMITS, **more})  # noqa: E731
+    run = lambda sql, fmt, **more: db.query_format(sql, fmt, **{**LIMITS, **more}).data  # noqa: E731
     assert run("SELECT id, text FROM t ORDER BY id", "TSV") == "1\ta\\'b\n2\t中\\n文\n".encode()
     found = json.loads(run("SELECT id, text, at, tags FROM t ORDER BY id;", "JSON"))
     assert [c["type"] for c in found["meta"]] == ["Int64", "String", "DateTime64(3, 'Asia/Shanghai')", "Array(String)"]
@@ -328,7 +328,7 @@ def test_users_statements_connect_to_nobody(db: Database) -> None:
     ],
 )
 def test_users_statements_may_use_what_stays_inside(db: Database, sql: str, answer: bytes) -> None:
-    assert db.query_format(sql, "TSV", **LIMITS) == answer
+    assert db.query_format(sql, "TSV", **LIMITS).data == answer
 
 
 def test_no_reading_statements_where_tables_are_files() -> None:
@@ -349,7 +349,7 @@ def test_limits(db: Database) -> None:
         160,
     )
     assert code("SELECT groupArray(number) FROM numbers(100000000)", max_memory_bytes=50_000_000) in (241, 396)
-    assert db.query_format("SELECT count() FROM (SELECT number FROM numbers(5000))", "TSV", **LIMITS) == b"5000\n"
+    assert db.query_format("SELECT count() FROM (SELECT number FROM numbers(5000))", "TSV", **LIMITS).data == b"5000\n"
     assert db.query("SELECT count() AS n FROM (SELECT number FROM numbers(5000))") == [{"n": 5000}]
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 import pytest
+import structlog
 
 from deploy.broker import EmbeddedBroker
 from schemas.outputs import CallTask, Flag, LeaderboardPartial, Rejected, ResponseRound, ResponseWindowPartial
@@ -245,7 +246,7 @@ def test_the_sink_writes_the_columns_of_the_schema(db: Database) -> None:
         rows = db.query(
             "SELECT name FROM system.columns WHERE database = currentDatabase() AND table = {t:String}", {"t": table}
         )
-        assert {r["name"] for r in rows} - set(columns) <= {"ingested_at", "written_at", "received_at"}
+        assert {r["name"] for r in rows} - set(columns) <= {"ingested_at", "written_at", "received_at", "precedence"}
         assert set(columns) <= {r["name"] for r in rows}
 
 
@@ -368,6 +369,24 @@ def test_a_value_that_does_not_fit_is_poison(settings: Settings, producer: Event
     assert sink.exit_code == 0
 
 
+def test_without_a_broker_it_gives_up_and_says_why(
+    settings: Settings, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sinks.sink.CONNECT_SECONDS", 2.0)
+    monkeypatch.setattr("sinks.sink.BOOTSTRAP_SECONDS", 0.5)
+    nowhere = settings.model_copy(update={"kafka_bootstrap": "127.0.0.1:9"})
+    began = time.monotonic()
+    with structlog.testing.capture_logs() as said:
+        assert Sink(nowhere, db).run() == 1
+    assert 2 <= time.monotonic() - began < 10
+    assert (said[-1]["event"], said[-1]["error"]) == ("sink_stopped", "no broker answers at 127.0.0.1:9 within 2 s")
+    assert 1 <= len(said) < 8
+    asked = Sink(nowhere, db)
+    asked.start()
+    asked.stop(5)
+    assert asked.exit_code == 0
+
+
 # a schema, an account, one that nobody has thought of, too many bad rows
 @pytest.mark.parametrize(
     ("code", "messages"), [(60, ["poison"]), (497, ["poison"]), (12345, ["poison", "fine"]), (6, ["poison"] * 150)]
@@ -377,7 +396,7 @@ def test_a_broken_schema_stops_it(
 ) -> None:
     producer.publish([message(n, text) for n, text in enumerate(messages)], 10)
     sink = Sink(settings, Refusing(db, code))  # type: ignore[arg-type]
-    assert sink.run() == 70
+    assert sink.run() == 1
     assert count(db, "rejected") == 0
     # nothing was committed
     good = Sink(settings, db)

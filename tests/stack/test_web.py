@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import pytest
 from fastapi import FastAPI
+from fastapi.responses import HTMLResponse
 from fastapi.testclient import TestClient
 from web_rows import HOUR, fill, flag, insert, partial, raw_event, task
 
@@ -118,7 +119,10 @@ def test_leaderboard_of_one_shop(web: TestClient) -> None:
 def test_leaderboard_of_all_shops_and_of_a_past_hour(web: TestClient) -> None:
     board = web.get("/api/v1/leaderboard").json()
     assert [shop["shop_id"] for shop in board["shops"]] == ["anta-xm", SHOP]
-    assert board["rows"] is None
+    assert board["rows"] == [row for shop in board["shops"] for row in shop["rows"]]
+    assert {row["shop_id"] for row in board["rows"]} == {"anta-xm", SHOP}
+    assert board["teams"] == [team for shop in board["shops"] for team in shop["teams"]]
+    assert {team["shop_id"] for team in board["teams"]} == {"anta-xm", SHOP}
     # a plus that the URL turned into a blank is meant as a plus
     for hour in ("2026-11-11T18:59:59.999%2B08:00", "2026-11-11T18:00:00+08:00", "2026-11-11T10:30:00Z"):
         past = web.get(f"/api/v1/leaderboard?shop_id={SHOP}&hour={hour}").json()
@@ -268,6 +272,24 @@ def test_conversation_is_one_time_line(web: TestClient) -> None:
 
 
 # ---- commands ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_of_conflicting_events_the_first_in_the_log_shows(
+    web: TestClient, db: Database, order: tuple[int, ...]
+) -> None:
+    buyer = "b-conflict-" + "".join(map(str, order))
+    said = {"buyer_id": buyer, "agent_id": "a", "sender": "buyer"}
+    # another text, another time, another month
+    rows = [
+        raw_event("chat.message", "chat.messages", "m-1", SHOP, NOW - back, **said, text=text)
+        | {"buyer_id": buyer, "offset": offset}
+        for offset, back, text in ((7, 10_000, "first"), (8, 15_000, "second"), (9, 40 * 24 * HOUR, "third"))
+    ]
+    for number in order:
+        insert(db, "raw_events", rows[number])
+    found = web.get(f"/api/v1/conversations/{SHOP}/{buyer}").json()
+    assert [entry["text"] for entry in found["entries"]] == ["first"]
 
 
 def test_claim_and_verdict(web: TestClient, producer: Recorder, db: Database) -> None:
@@ -495,6 +517,42 @@ def test_sql_refused(web: TestClient, text: str) -> None:
     assert not Path("/tmp/zhengdian-must-not-exist").exists()
 
 
+@pytest.mark.parametrize(
+    ("text", "fmt", "kind"),
+    [
+        ("SELECT 1", "JSON", "application/json"),
+        ("SELECT 1 FORMAT CSV", "JSON", "text/csv; charset=utf-8"),
+        ("SELECT 1 FORMAT JSONEachRow", "TSV", "application/json"),
+        ("SELECT 1", "TabSeparatedWithNames", "text/tab-separated-values; charset=utf-8"),
+        ("SELECT 1", "Native", "application/octet-stream"),
+        ("SELECT 1 FORMAT RowBinary", "JSON", "application/octet-stream"),
+        ("SELECT 1", "Pretty", "text/plain; charset=utf-8"),
+    ],
+)
+def test_sql_content_type_is_that_of_the_format_used(web: TestClient, text: str, fmt: str, kind: str) -> None:
+    plain = web.post("/api/v1/sql", params={"format": fmt}, content=text, headers={"content-type": "text/plain"})
+    for answer in (sql(web, text, fmt), plain):
+        assert (answer.status_code, answer.headers["content-type"]) == (200, kind)
+    assert plain.content
+
+
+def test_sql_as_plain_text(web: TestClient) -> None:
+    def send(text: bytes, kind: str = "text/plain; charset=utf-8", query: str = "") -> Any:
+        return web.post("/api/v1/sql" + query, content=text, headers={"content-type": kind})
+
+    assert send("SELECT '鞋' AS a".encode()).json()["data"] == [{"a": "鞋"}]
+    assert send(b"SELECT 7", query="?format=TSV").text == "7\n"
+    assert send(b"").status_code == 422
+    assert send(b"\xff").status_code == 422
+    assert send(b"SELECT 1", query="?format=a;b").status_code == 422
+    assert send(b"SELECT 1", kind="application/x-www-form-urlencoded").status_code == 415
+    assert send(b"SELECT 1", kind="application/json").status_code == 422
+    assert send(b'{"sql": "SELECT 1", "more": 1}', kind="application/json").json()["detail"][0]["loc"] == [
+        "body",
+        "more",
+    ]
+
+
 def test_sql_format_must_be_a_name(web: TestClient) -> None:
     assert sql(web, "SELECT 1", "JSON; DROP").status_code == 422
     assert sql(web, "SELECT 1", "NoSuch").status_code == 400
@@ -511,6 +569,19 @@ def test_health_metrics_and_openapi(web: TestClient) -> None:
     paths = web.get("/openapi.json").json()["paths"]
     assert {"/healthz", "/metrics", "/v1/events", "/api/v1/leaderboard", "/api/v1/sql"} <= set(paths)
     assert paths["/api/v1/flags/{flag_id}/claim"]["post"]["responses"]["202"]
+
+
+def test_what_the_api_does_not_have_is_told_in_json(app: FastAPI, web: TestClient) -> None:
+    # as the pages are: at the root, for everything that is left
+    app.mount("/", lambda scope, receive, send: HTMLResponse("<html>", 404)(scope, receive, send))
+    for path in ("/api", "/api/", "/api/v1/nothing", "/v1/event", "/api/v1/conversations/s"):
+        answer = web.get(path)
+        assert (answer.status_code, answer.json()) == (404, {"detail": "Not Found"}), path
+    for method, path, allow in (("DELETE", "/api/v1/flags", "GET"), ("GET", "/v1/events", "POST")):
+        answer = web.request(method, path)
+        assert (answer.status_code, answer.json()) == (405, {"detail": "Method Not Allowed"}), path
+        assert answer.headers["allow"] == allow
+    assert web.get("/apiary").text == "<html>"
 
 
 def test_a_foreign_host_name_is_refused(web: TestClient) -> None:

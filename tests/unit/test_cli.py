@@ -296,10 +296,10 @@ def test_unexpected_error_is_one_line_and_debug_shows_more(run: Any, monkeypatch
     assert "Traceback" in debug.err
 
 
-def test_a_part_that_gave_up_ends_with_its_own_code(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sinks.sink.run_sink", lambda _: 70)
+def test_a_part_that_gave_up_ends_with_its_code(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sinks.sink.run_sink", lambda _: 1)
     result = run("sink")
-    assert (result.code, result.err.splitlines()[-1]) == (70, "zhengdian: sink failed (see its log)")
+    assert (result.code, result.err.splitlines()[-1]) == (1, "zhengdian: sink failed (see its log)")
 
 
 def test_interrupt_is_quiet(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -231,7 +231,7 @@ def test_command_against_a_broker(
         out, err = capsys.readouterr()
         assert out.splitlines() == ["chat.message: 1", "accepted: 1", "rejected: 2 (1 not_json, 1 unknown_type)"]
         assert err == ""
-        assert cli.run(["ingest", str(tmp_path / "none.jsonl")]) == 1
+        assert cli.run(["ingest", str(tmp_path / "none.jsonl")]) == 2
         assert capsys.readouterr().err == f"zhengdian: {tmp_path}/none.jsonl: no such file or directory\n"
         consumer = KafkaConsumer(
             f"it.{REJECTED}",

@@ -59,6 +59,22 @@ def test_quiet_leaves_the_last_word_to_the_command(capsys: pytest.CaptureFixture
     assert json.loads(line)["event"] == "gone"
 
 
+def test_kafka_python_repeats_itself_once_in_a_while(capsys: pytest.CaptureFixture[str]) -> None:
+    setup_logs(Settings(log_format="json"), "sink")
+    for attempt in range(40):
+        logging.getLogger("kafka.net.manager").error("Bootstrap attempt %s failed", attempt)
+        logging.getLogger("kafka.cluster").error(f"no broker, backoff {attempt}")
+    logging.getLogger("kafka.cluster").error("Topic t is not authorized")
+    logging.getLogger("kafkaesque").error("another's")
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [(line["event"], line["level"]) for line in lines] == [
+        ("Bootstrap attempt 0 failed", "warning"),
+        ("no broker, backoff 0", "warning"),
+        ("Topic t is not authorized", "warning"),
+        ("another's", "error"),
+    ]
+
+
 def test_console_format(capsys: pytest.CaptureFixture[str]) -> None:
     setup_logs(Settings(log_format="console"), "web")
     structlog.get_logger().info("hello", shop="lining-hz")
