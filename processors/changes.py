@@ -9,7 +9,7 @@ from processors.windows import WindowKey, WindowSums
 
 
 class RoundRecord(NamedTuple):
-    """A round with its id and revision (chat messages of the thread's day)."""
+    """A round with its id; `revision` as processors.rounds.revisions has it for the opening."""
 
     round_id: str
     round: Round

@@ -164,6 +164,7 @@ def test_crashes_at_every_boundary_leave_the_outputs_of_an_undisturbed_run(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @given(sales_with_conflicts, st.randoms(use_true_random=False), st.integers(1, 6))
 @settings(LOOSE, max_examples=5000)
 def test_crashes_at_every_boundary_at_length(sale: Sale, rnd: random.Random, crashes: int) -> None:
