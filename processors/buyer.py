@@ -36,7 +36,6 @@ class Buyer:
         "_day_shard",
         "_latest",
         "_new",
-        "_rebuild",
         "_resend",
         "book",
         "buyer_id",
@@ -68,7 +67,6 @@ class Buyer:
         self.derived = Derivation(shop_id, buyer_id, book, self._calendar)
         self._latest = -(2**62)
         self._new: list[Fact] = []
-        self._rebuild = False
         self._resend = False
 
     def add(self, fact: Fact, shard: str | None = None) -> Outcome:
@@ -91,9 +89,11 @@ class Buyer:
         return "duplicate"
 
     def replace(self, fact: Fact) -> None:
-        """Puts another content under the fact's (source, id). For a replay, which settles conflicts at its end."""
-        self.facts[fact.source, fact.id] = fact
-        self._rebuild = True
+        """Puts another content under the fact's (source, id), before the first `settle`. For a replay, which settles
+        conflicts at its end."""
+        key = (fact.source, fact.id)
+        self.facts[key] = fact
+        self._new = [new for new in self._new if (new.source, new.id) != key] + [fact]
 
     def recall(self, flags: Iterable[FlagRecord], rounds: Iterable[RoundRecord]) -> None:
         """Takes in the records that were known to be gone."""
@@ -109,11 +109,10 @@ class Buyer:
         """Derives what the new facts change; what has changed since the last call, everything if a fact came again."""
         new, self._new = self._new, []
         new.sort(key=_in_time)
-        if self._rebuild or (new and new[0].time <= self._latest):
+        if new and new[0].time <= self._latest:
             changes = self._derive_anew()
         else:
             changes = self.derived.extend(new) if new else Changes()
-        self._rebuild = False
         if new:
             self._latest = max(self._latest, new[-1].time)
         self._note_gone(changes)
