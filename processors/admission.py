@@ -10,6 +10,12 @@ FUTURE_TOLERANCE_MS: Final = HOUR_MS
 """A live event's time may be this far ahead of the clock."""
 
 
+def written_at(timestamp_ms: int | None, now_ms: int) -> int:
+    """When a record was written, as far as that can be trusted: a producer whose clock is ahead must not make an event of
+    the future acceptable. `timestamp_ms`: the record's own, None or not positive when unknown; `now_ms`: the reader's."""
+    return now_ms if timestamp_ms is None or timestamp_ms <= 0 else min(timestamp_ms, now_ms)
+
+
 def admit(topic: str, key: bytes | None, value: bytes, clock_ms: int | None) -> Event:
     """The event of a record on `topic` (its name without prefix). Raises InvalidEventError with the reason.
 

@@ -24,7 +24,7 @@ from schemas.types import parse_time
 
 
 class Record(NamedTuple):
-    """One record of Kafka; `topic` is the name without the prefix."""
+    """One record of Kafka; `topic` is the name without the prefix, `timestamp_ms` as processors.admission.written_at has it."""
 
     topic: str
     partition: int
@@ -151,7 +151,7 @@ def _rejected(record: Record, reason: str, error: str) -> Row:
 
 def _event_rows(record: Record) -> list[Row]:
     try:
-        event = admit(record.topic, record.key, record.value, record.timestamp_ms if record.timestamp_ms > 0 else None)
+        event = admit(record.topic, record.key, record.value, record.timestamp_ms)
     except InvalidEventError as error:
         # the worker dead-letters what it reads; the reference topic is read here alone
         return [_rejected(record, error.reason, error.error)] if record.topic == REFERENCE else []

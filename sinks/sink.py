@@ -27,6 +27,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from processors.admission import written_at
 from schemas.settings import Settings
 from schemas.topics import TOPICS
 from sinks import metrics, migrate
@@ -186,6 +187,7 @@ class Sink:
     def _take(self, found: dict[Any, list[Any]]) -> None:
         if not found:
             return
+        now_ms = time.time_ns() // 1_000_000
         with self._guard:
             if not self._batch.records:
                 self._batch_since = time.monotonic()
@@ -193,7 +195,9 @@ class Sink:
                 for r in records:
                     value = b"" if r.value is None else bytes(r.value)
                     self._batch.add(
-                        Record(self._topics[r.topic], r.partition, r.offset, r.key, value, r.timestamp or 0)
+                        Record(
+                            self._topics[r.topic], r.partition, r.offset, r.key, value, written_at(r.timestamp, now_ms)
+                        )
                     )
 
     def _flush(self, *, last: bool = False) -> bool:

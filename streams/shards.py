@@ -10,11 +10,12 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import orjson
 import structlog
 
+from processors.admission import written_at
 from processors.partition import Flush, Incoming
 from schemas.rejections import rejection
 from schemas.settings import Settings
@@ -71,12 +72,6 @@ class _Snapshot(NamedTuple):
     flush: Flush
 
 
-def _written_at(record: Any, now_ms: int) -> int:
-    """When the record was written, ms: a producer whose clock is ahead must not move the horizon."""
-    stamp: int | None = record.timestamp
-    return now_ms if stamp is None or stamp <= 0 else min(stamp, now_ms)
-
-
 class Shards:
     """All shards of a worker. Used from the event loop only."""
 
@@ -125,7 +120,14 @@ class Shards:
         now_ms = time.time_ns() // 1_000_000
         shard.core.apply(
             [
-                Incoming(topic, partition, record.offset, record.key, record.value or b"", _written_at(record, now_ms))
+                Incoming(
+                    topic,
+                    partition,
+                    record.offset,
+                    record.key,
+                    record.value or b"",
+                    written_at(record.timestamp, now_ms),
+                )
                 for record in batch.records
             ]
         )

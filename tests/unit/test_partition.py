@@ -6,6 +6,7 @@ import orjson
 import pytest
 from sale_strategies import record
 
+from processors.admission import written_at
 from processors.partition import Incoming, Partition
 from processors.ruleset import default_book, parse_rulesets
 from processors.windows import percentile, rounded
@@ -59,6 +60,10 @@ def test_a_record_that_is_no_event_is_rejected_with_its_reason_and_origin(change
         assert row["raw"] == "/wA="
     else:
         assert row["raw"].encode() == incoming.value
+
+
+def test_a_producer_whose_clock_is_ahead_moves_no_clock_and_an_unknown_time_is_now() -> None:
+    assert [written_at(stamp, T0) for stamp in (T0 - 1, T0 + 1, None, 0, -1)] == [T0 - 1, T0, T0, T0, T0]
 
 
 def test_an_hour_ahead_of_the_clock_is_still_accepted() -> None:
