@@ -205,9 +205,10 @@ def same_content(one: Fact, other: Fact) -> bool:
     return type(one) is type(other) and (one == other or _content(one) == _content(other))
 
 
-def counts_before(one: Fact, other: Fact) -> bool:
-    """Of two contents under one (source, id) the smaller by (time, content) counts in a replay, which knows no arrival."""
-    return (one.time, orjson.dumps(_content(one))) < (other.time, orjson.dumps(_content(other)))
+def precedence(fact: Fact) -> tuple[int, bytes]:
+    """(time, content): equal for equal contents; of two contents under one (source, id) the smaller counts in a replay,
+    which knows no arrival."""
+    return fact.time, orjson.dumps(_content(fact))
 
 
 def _content(fact: Fact) -> list[Any]:

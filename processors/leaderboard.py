@@ -114,7 +114,7 @@ def hour_shares(
     for fact, counts in hour.facts:
         moments = [fact.time]
         if isinstance(fact, Refund):
-            moments = [payment.time for payment in ledger.order(fact.order_id).payments if payment.time <= fact.time]
+            moments = [time for time in ledger.order(fact.order_id).named_by if time <= fact.time]
         touched.add(SILENT)
         for moment in moments:
             touched |= _agents_between(effective, effective_times, moment - horizon, moment)

@@ -9,7 +9,7 @@ from processors.facts import Closing, Message, Order, Payment, Refund
 class OrderRecord:
     """What is known of one order. Of several facts with one natural id the earliest by (time, id) counts."""
 
-    __slots__ = ("closed_at", "last_placed_at", "payments", "placed", "placings")
+    __slots__ = ("closed_at", "last_placed_at", "named_by", "payments", "placed", "placings")
 
     def __init__(self) -> None:
         self.placed: Order | None = None
@@ -18,6 +18,8 @@ class OrderRecord:
         self.last_placed_at: int | None = None
         self.closed_at: int | None = None
         self.payments: list[Payment] = []
+        self.named_by: list[int] = []
+        """times of all payment facts that name it, also of those whose payment_id an earlier one took"""
 
     def placed_by(self, time: int) -> bool:
         return self.placed is not None and self.placed.time <= time
@@ -57,6 +59,7 @@ class Ledger:
     def add(self, fact: Order | Closing | Payment | Refund) -> bool:
         """Takes in the next fact. Whether it counts: a later one with the same natural id does not."""
         if isinstance(fact, Payment):
+            self.order(fact.order_id).named_by.append(fact.time)
             if fact.payment_id in self._payment_ids:
                 return False
             self._payment_ids.add(fact.payment_id)

@@ -46,9 +46,11 @@ class PhraseMatcher:
     each, in the order of the mapping. Raises ValueError for an empty phrase. Immutable and safe to share.
     """
 
-    __slots__ = ("_automaton", "_meanings")
+    __slots__ = ("_automaton", "_meanings", "phrases")
 
     def __init__(self, phrases: Mapping[str, Sequence[str]]) -> None:
+        self.phrases: Final = {category: tuple(members) for category, members in phrases.items()}
+        """What it was made of, exceptions included."""
         meanings: dict[str, dict[str, str]] = {}
         for category, members in phrases.items():
             for phrase in members:

@@ -111,10 +111,14 @@ def window_partial(key: WindowKey, sums: WindowSums, partition: int, day_ends_at
 
 def leaderboard_partial(key: BoardKey, sums: BoardSums, partition: int, rules: Rules) -> dict[str, Any]:
     """schemas.outputs.LeaderboardPartial."""
+    return {"partition": partition, **board_figures(key, sums, rules.timezone, rules.label)}
+
+
+def board_figures(key: BoardKey, sums: BoardSums, zone: str, ruleset: str) -> dict[str, Any]:
+    """What a partition's share of a leaderboard row and the whole row have in common."""
     return {
-        "partition": partition,
         "shop_id": key.shop_id,
-        "hour_start": format_time(key.hour_start, rules.timezone),
+        "hour_start": format_time(key.hour_start, zone),
         "agent_id": key.agent_id,
         "orders_placed": sums.orders_placed,
         "orders_paid": sums.orders_paid,
@@ -124,5 +128,5 @@ def leaderboard_partial(key: BoardKey, sums: BoardSums, partition: int, rules: R
         "buyers_served": sums.buyers_served,
         "buyers_paid": sums.buyers_paid,
         "revision": sums.revision,
-        "ruleset": rules.label,
+        "ruleset": ruleset,
     }

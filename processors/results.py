@@ -3,30 +3,52 @@
 The ClickHouse views (sinks/migrations) say the same in SQL; a test holds the two together.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from processors.buyer import Buyer
 from processors.calendar import calendar
 from processors.leaderboard import BoardKey, BoardSums, ranks
-from processors.records import flag_record, leaderboard_partial, round_record, task_record
-from processors.reference import Reference
+from processors.records import board_figures, flag_record, round_record, task_record
+from processors.reference import Reference, Standing
 from processors.ruleset import RulesetBook
 from processors.windows import WindowKey, WindowSums, percentile
 from schemas.types import DAY_MS, format_time
 
-Rows = list[dict[str, Any]]
+Row = dict[str, Any]
+Rows = list[Row]
 
 
 class Results(NamedTuple):
-    """Final rows by file of a replay (contract §3, §5), each list in an order of its own that depends on the rows alone."""
+    """Final rows by file of a replay (contract §3, §5), each list in an order of its own that depends on the rows alone:
+    by shop and moment (windows: by shop and agent), then id."""
 
     flags: Rows
     call_tasks: Rows
     response_rounds: Rows
     response_windows: Rows
     leaderboard_hourly: Rows
+
+
+class Window(NamedTuple):
+    """A window of all partitions with what its final row takes from the rules in force at its start."""
+
+    key: WindowKey
+    sums: WindowSums
+    zone: str
+    ruleset: str
+    day_ends_at: int
+    response_cap_ms: int
+
+
+class Board(NamedTuple):
+    """A leaderboard row of all partitions, without rank and team, and the rules in force at its hour."""
+
+    key: BoardKey
+    sums: BoardSums
+    zone: str
+    ruleset: str
 
 
 def results(
@@ -38,43 +60,80 @@ def results(
     now: int,
 ) -> Results:
     """All rows as they stand at `now` (ms): the wall clock in live views, the latest event time in a replay."""
-    flags: Rows = []
-    tasks: Rows = []
-    rounds: Rows = []
+    standing = reference.standing()
+    flags: list[tuple[tuple[str, int, str, str], Row]] = []
+    tasks: list[tuple[tuple[str, int, str], Row]] = []
+    rounds: list[tuple[tuple[str, int, str], Row]] = []
     for buyer in buyers:
         shop_id, buyer_id, zone = buyer.shop_id, buyer.buyer_id, book.timezone(buyer.shop_id)
-        derived = buyer.derived
-        for flag in derived.flags.values():
-            row = flag_record(shop_id, buyer_id, flag, zone)
-            row["in_sale_event"] = reference.in_sale_event(shop_id, flag.occurred_at)
-            flags.append(row)
-        tasks += [task_record(shop_id, buyer_id, task, zone) for task in derived.tasks.values()]
-        for records in derived.rounds.values():
+        for flag in buyer.derived.flags.values():
+            row = flag_row(flag_record(shop_id, buyer_id, flag, zone), flag.occurred_at, standing)
+            flags.append(((shop_id, flag.occurred_at, flag.rule, flag.flag_id), row))
+        for task in buyer.derived.tasks.values():
+            where = shop_id, task.task.raised_at, task.task.task_id
+            tasks.append((where, task_record(shop_id, buyer_id, task, zone)))
+        for records in buyer.derived.rounds.values():
             for record in records:
-                row = round_record(shop_id, buyer_id, record, zone)
-                del row["day_ends_at"]
-                if record.round.reply is None:
-                    row["status"] = "pending" if now < record.day_ends_at else "unanswered"
-                rounds.append(row)
-    flags.sort(key=lambda r: (r["shop_id"], r["occurred_at"], r["rule"], r["flag_id"]))
-    tasks.sort(key=lambda r: (r["shop_id"], r["raised_at"], r["task_id"]))
-    rounds.sort(key=lambda r: (r["shop_id"], r["opened_at"], r["round_id"]))
-    window_rows = [window_row(key, sums, book, now) for key, sums in sorted(windows.items()) if sums.has_row]
-    return Results(flags, tasks, rounds, window_rows, leaderboard_rows(boards, reference, book))
+                row = round_row(round_record(shop_id, buyer_id, record, zone), record.day_ends_at, now)
+                rounds.append(((shop_id, record.round.opening.time, record.round_id), row))
+    return Results(
+        _in_order(flags),
+        _in_order(tasks),
+        _in_order(rounds),
+        [window_row(_window(key, sums, book), now) for key, sums in sorted(windows.items()) if sums.has_row],
+        list(leaderboard_rows((_board(key, boards[key], book) for key in sorted(boards)), standing)),
+    )
 
 
-def window_row(key: WindowKey, sums: WindowSums, book: RulesetBook, now: int) -> dict[str, Any]:
-    """schemas.outputs.ResponseWindow: open rounds are pending while their day lasts, and unanswered afterwards."""
+def _in_order(rows: list[tuple[Any, Row]]) -> Rows:
+    rows.sort(key=lambda row: row[0])
+    return [row for _, row in rows]
+
+
+def _window(key: WindowKey, sums: WindowSums, book: RulesetBook) -> Window:
     rules = book.at(key.shop_id, key.start)
+    day_ends_at = calendar(rules.timezone).day_end(key.start)
+    return Window(key, sums, rules.timezone, rules.label, day_ends_at, rules.response_cap_ms)
+
+
+def _board(key: BoardKey, sums: BoardSums, book: RulesetBook) -> Board:
+    rules = book.at(key.shop_id, key.hour_start)
+    return Board(key, sums, rules.timezone, rules.label)
+
+
+def flag_row(record: Row, occurred_at: int, standing: Standing) -> Row:
+    """schemas.outputs.Flag with `in_sale_event`; `record` is taken over. The evidence's keys are put in order."""
+    record["evidence"] = _sorted(record["evidence"])
+    record["in_sale_event"] = standing.in_sale_event(record["shop_id"], occurred_at)
+    return record
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _sorted(value[key]) for key in sorted(value)}
+    return [_sorted(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def round_row(record: Row, day_ends_at: int, now: int) -> Row:
+    """schemas.outputs.ResponseRound as read: pending while its day lasts, and unanswered afterwards; takes `record` over."""
+    del record["day_ends_at"]
+    if record["reply_message_id"] is None:
+        record["status"] = "pending" if now < day_ends_at else "unanswered"
+    return record
+
+
+def window_row(window: Window, now: int) -> Row:
+    """schemas.outputs.ResponseWindow: open rounds are pending while their day lasts, and unanswered afterwards."""
+    key, sums, cap = window.key, window.sums, window.response_cap_ms
     waiting = sums.rounds - sums.answered
-    pending = waiting if now < calendar(rules.timezone).day_end(key.start) else 0
+    pending = waiting if now < window.day_ends_at else 0
     unanswered = waiting - pending
     judged = sums.answered + unanswered
     histogram = dict(sums.responses)
     if key.definition == "platform":
-        counted, total_ms = judged, sums.response_ms_sum + rules.response_cap_ms * unanswered
+        counted, total_ms = judged, sums.response_ms_sum + cap * unanswered
         if unanswered:
-            histogram[rules.response_cap_ms] = histogram.get(rules.response_cap_ms, 0) + unanswered
+            histogram[cap] = histogram.get(cap, 0) + unanswered
     else:
         counted, total_ms = sums.answered, sums.response_ms_sum
     p50, p90, p99 = (percentile(histogram.items(), counted, p) if counted else None for p in (50, 90, 99))
@@ -82,7 +141,7 @@ def window_row(key: WindowKey, sums: WindowSums, book: RulesetBook, now: int) ->
     return {
         "shop_id": key.shop_id,
         "agent_id": key.agent_id,
-        "window_start": format_time(key.start, rules.timezone),
+        "window_start": format_time(key.start, window.zone),
         "window_seconds": key.size_ms // 1000,
         "definition": key.definition,
         "rounds": sums.rounds,
@@ -101,24 +160,17 @@ def window_row(key: WindowKey, sums: WindowSums, book: RulesetBook, now: int) ->
         "buyers_wrote": sums.buyers_wrote if whole_day else None,
         "buyers_replied": sums.buyers_replied if whole_day else None,
         "revision": sums.revision,
-        "ruleset": rules.label,
+        "ruleset": window.ruleset,
     }
 
 
-def leaderboard_rows(boards: dict[BoardKey, BoardSums], reference: Reference, book: RulesetBook) -> Rows:
-    """schemas.outputs.LeaderboardRow, by shop and hour, best first, the silent row last."""
-    by_hour: dict[tuple[str, int], list[tuple[BoardKey, BoardSums]]] = defaultdict(list)
-    for key, sums in sorted(boards.items()):
-        if sums.has_row:
-            by_hour[key.shop_id, key.hour_start].append((key, sums))
-    rows: Rows = []
-    for (shop_id, hour), entries in by_hour.items():
-        rank_of = ranks((key.agent_id, sums.paid_amount, sums.orders_paid) for key, sums in entries)
-        rules = book.at(shop_id, hour)
-        entries.sort(key=lambda entry: (rank_of[entry[0].agent_id] or len(entries) + 1, entry[0].agent_id))
-        for key, sums in entries:
-            row = leaderboard_partial(key, sums, 0, rules)
-            del row["partition"]
-            team = {"team": reference.team(shop_id, key.agent_id), "rank": rank_of[key.agent_id]}
-            rows.append({**row, **team})
-    return rows
+def leaderboard_rows(boards: Iterable[Board], standing: Standing) -> Iterator[Row]:
+    """schemas.outputs.LeaderboardRow, by shop and hour, best first, the silent row last. `boards`: in order of their keys."""
+    with_figures = (board for board in boards if board.sums.has_row)
+    for _, hour in groupby(with_figures, key=lambda board: (board.key.shop_id, board.key.hour_start)):
+        entries = list(hour)
+        rank_of = ranks((board.key.agent_id, board.sums.paid_amount, board.sums.orders_paid) for board in entries)
+        entries.sort(key=lambda board: (rank_of[board.key.agent_id] or len(entries) + 1, board.key.agent_id))
+        for key, sums, zone, ruleset in entries:
+            team = {"team": standing.team(key.shop_id, key.agent_id), "rank": rank_of[key.agent_id]}
+            yield {**board_figures(key, sums, zone, ruleset), **team}

@@ -56,10 +56,11 @@ class RulesetError(ValueError):
 class RulesetBook:
     """All versions of a ruleset, compiled for each shop that has settings of its own. Immutable."""
 
-    __slots__ = ("_common", "_shops", "versions")
+    __slots__ = ("_common", "_documents", "_shops", "versions")
 
     def __init__(self, documents: Sequence[tuple[Document, Mapping[str, Settings]]]) -> None:
         """`documents`: each version with the merged settings of its shops, in order of `effective_from`."""
+        self._documents = documents
         self.versions: Final = tuple(f"{document.name}@{document.version}" for document, _ in documents)
         """The labels (name@version), oldest first."""
         starts = tuple(
@@ -77,12 +78,20 @@ class RulesetBook:
         self._common = compiled(None)
         self._shops = {shop_id: compiled(shop_id) for _, shops in documents for shop_id in shops}
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # what is compiled can't be pickled
+        return RulesetBook, (self._documents,)
+
     def at(self, shop_id: str, time_ms: int) -> Rules:
         """The rules in force for `shop_id` at `time_ms` (Unix milliseconds); the earliest version before the first."""
         starts, rules = self._shops.get(shop_id, self._common)
         if len(rules) == 1:
             return rules[0]
         return rules[max(bisect_right(starts, time_ms) - 1, 0)]
+
+    def history(self, shop_id: str) -> tuple[tuple[int, Rules], ...]:
+        """The shop's rules with the Unix milliseconds from which they are in force, oldest first; the first for all before."""
+        return tuple(zip(*self._shops.get(shop_id, self._common), strict=True))
 
     def timezone(self, shop_id: str) -> str:
         """The IANA time zone of `shop_id`: the newest version's, for every time."""

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from schemas.types import Fen, Id, TimeMs
+from schemas.types import EventTimeMs, Fen, Id, TimeMs
 
 Role = Literal["presale", "aftersale", "order_change", "reminder", "escalation", "review_specialist"]
 
@@ -150,7 +150,7 @@ class Envelope(BaseModel):
     specversion: Literal["1.0"]
     id: Id
     source: Id
-    time: TimeMs
+    time: EventTimeMs
 
 
 class ChatMessageEvent(Envelope):

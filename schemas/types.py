@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _RFC3339_NO_OFFSET = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?", re.ASCII)
@@ -18,14 +18,25 @@ _AMOUNT = re.compile(r"(\d{1,10})(?:\.(\d{1,2}))?", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY_MS = 86_400_000
 # a zero time or a far-away sentinel is a producer's mistake, and beyond ClickHouse's DateTime64
-_FIRST = (datetime(2000, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
-_LAST = (datetime(2200, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
+_EVENTS_FIRST = (datetime(2000, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
+_EVENTS_END = (datetime(2200, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
+# a window begins before its events, a call is due after its review: what follows from events has a year more on both sides
+_FIRST = _EVENTS_FIRST - 365 * DAY_MS
+_END = _EVENTS_END + 365 * DAY_MS
+_YEARS = "must lie in the years 2000 to 2199"
+
+
+def _of_an_event(ms: int) -> int:
+    if not _EVENTS_FIRST <= ms < _EVENTS_END:
+        raise ValueError(f"{_YEARS}, got {format_time(ms)!r}")
+    return ms
 
 
 def parse_time(value: object) -> int:
     """RFC 3339 text with an offset -> milliseconds since the epoch; finer digits are cut (contract §1).
 
-    Raises ValueError naming what is wrong: not a text, not RFC 3339, no offset, or not in the years 2000 to 2199.
+    Raises ValueError naming what is wrong: not a text, not RFC 3339, no offset, or not in the years 2000 to 2199 (a year
+    more on both sides for what follows from events).
     """
     if not isinstance(value, str):
         raise ValueError("must be an RFC 3339 text with an offset")
@@ -38,8 +49,8 @@ def parse_time(value: object) -> int:
     except (ValueError, OverflowError):
         raise ValueError(f"is not a real date and time, got {value!r}") from None
     ms = since.days * DAY_MS + since.seconds * 1000 + since.microseconds // 1000
-    if not _FIRST <= ms < _LAST:
-        raise ValueError(f"must lie in the years 2000 to 2199, got {value!r}")
+    if not _FIRST <= ms < _END:
+        raise ValueError(f"{_YEARS}, got {value!r}")
     return ms
 
 
@@ -82,6 +93,8 @@ TimeMs = Annotated[
         {"type": "string", "format": "date-time", "description": "RFC 3339 with an offset, to the millisecond"}
     ),
 ]
+EventTimeMs = Annotated[TimeMs, AfterValidator(_of_an_event)]
+"""an event's own `time`; what follows from it may lie some days further"""
 Fen = Annotated[
     int,
     BeforeValidator(parse_amount),
