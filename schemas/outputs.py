@@ -23,6 +23,18 @@ Rule = Literal[
     "review.hidden_negative",
 ]
 RULES: Final[tuple[Rule, ...]] = Rule.__args__  # type: ignore[attr-defined]
+RULE_NAMES: Final[dict[Rule, tuple[str, str]]] = {
+    "reminder.repeated": ("重复催付", "Reminded twice"),
+    "reminder.same_day": ("当日催付", "Same-day"),
+    "reminder.after_payment": ("付款后催付", "After payment"),
+    "reminder.direct": ("直接催付", "Blunt reminder"),
+    "response.slow": ("响应过慢", "Slow replies"),
+    "language.forbidden": ("服务禁语", "Forbidden"),
+    "language.vague": ("含糊用语", "Vague words"),
+    "review.solicited": ("索要好评", "Begged review"),
+    "review.hidden_negative": ("好评藏差评", "Hidden negative"),
+}
+"""what people call them: Chinese, English"""
 RESPONSE_RULES: Final[frozenset[Rule]] = frozenset({"response.slow"})
 """raised during a sale event too, and left out of the scorecards there (contract §2)"""
 WINDOW_SECONDS: Final[tuple[int, ...]] = (300, 3600, 86_400)
@@ -218,6 +230,27 @@ class Rejected(BaseModel):
     line: int | None = None
 
 
+class Resend(BaseModel):
+    """An attempt to send a rejected record again, kept among the rejected ones: announced, then with the place it went to."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Literal["resend"] = "resend"
+    case_partition: int = Field(description="with case_offset: where on audit.rejected the record was first rejected")
+    case_offset: int
+    case_reason: str = Field(description="why it had been rejected")
+    attempt: int = Field(ge=2, description="the first arrival is attempt 1")
+    corrected: bool = Field(description="whether other bytes were sent than the rejected ones")
+    sha256: str = Field(description="of the bytes sent")
+    topic: str = Field(description="where it goes; audit.rejected: it was still no event")
+    partition: int | None = Field(None, description="where it went; null in the announcement")
+    offset: int | None = None
+    announced_partition: int | None = Field(
+        None, description="with announced_offset: where on audit.rejected the announcement is; null in itself"
+    )
+    announced_offset: int | None = None
+
+
 OUTPUT_MODELS: Final[dict[str, type[BaseModel]]] = {
     "flag": Flag,
     "flag_row": FlagRow,
@@ -229,4 +262,5 @@ OUTPUT_MODELS: Final[dict[str, type[BaseModel]]] = {
     "leaderboard_partial": LeaderboardPartial,
     "leaderboard_row": LeaderboardRow,
     "rejected": Rejected,
+    "resend": Resend,
 }

@@ -46,6 +46,9 @@ class Settings(BaseSettings):
     horizon_days: int = Field(
         35, ge=2, description="how far back the worker keeps facts; older ones are rejected as late"
     )
+    check_future: bool = Field(
+        True, description="worker and sink reject events more than an hour ahead of the clock; off in a replay"
+    )
     flush_seconds: float = Field(
         0.25, gt=0, description="worker: time between checkpoints (state written, results sent, offsets freed)"
     )

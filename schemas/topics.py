@@ -38,6 +38,10 @@ LEADERBOARD: Final = "audit.leaderboard"
 REJECTED: Final = "audit.rejected"
 STATE: Final = "audit.state"
 
+WORKER_GROUP: Final = "zhengdian-worker"
+SINK_GROUP: Final = "zhengdian-sink"
+"""consumer groups, which get the prefix as topics do"""
+
 _BUYER_KEY: Final = "{shop_id}|{buyer_id}"
 
 TOPICS: Final[tuple[Topic, ...]] = (
@@ -134,8 +138,8 @@ TOPICS: Final[tuple[Topic, ...]] = (
         REJECTED,
         "rejected",
         "none",
-        ("rejected",),
-        "records that are no events, with bytes, origin, reason",
+        ("rejected", "resend"),
+        "records that are no events, with bytes, origin, reason, and attempts to send them again",
         retention_days=-1,
         max_message_bytes=LARGEST_RECORD_BYTES,
     ),

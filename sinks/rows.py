@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 import orjson
+from pydantic_core import to_json
 
 from processors.admission import admit
 from schemas.events import AgentUpsertedEvent, InvalidEventError, SaleEventScheduledEvent
@@ -24,14 +25,15 @@ from schemas.types import parse_time
 
 
 class Record(NamedTuple):
-    """One record of Kafka; `topic` is the name without the prefix, `timestamp_ms` as processors.admission.written_at has it."""
+    """One record of Kafka; `topic` is the name without the prefix, `timestamp_ms` as processors.admission.written_at has it,
+    None where there is no clock."""
 
     topic: str
     partition: int
     offset: int
     key: bytes | None
     value: bytes
-    timestamp_ms: int
+    timestamp_ms: int | None
 
 
 Row = tuple[str, tuple[Any, ...]]
@@ -44,6 +46,10 @@ COLUMNS: Final[dict[str, tuple[str, ...]]] = {
         "shop_id", "sale_event_id", "time", "source", "id", "name", "starts_at", "ends_at", "teams", "targets", "pk_basis",
     ),
     "rejected_raw": ("reason", "error", "raw", "raw_encoding", "topic", "partition", "offset", "file", "line"),
+    "dlq_resends_raw": (
+        "announced_partition", "announced_offset", "case_partition", "case_offset", "case_reason", "attempt", "corrected", "sha256",
+        "topic", "partition", "offset",
+    ),
     "flags_raw": (
         "flag_id", "rule", "severity", "status", "shop_id", "buyer_id", "agent_id", "message_id", "review_id", "order_ids",
         "occurred_at", "evidence", "qc_status", "qc_actor", "qc_reason", "qc_score", "revision", "ruleset",
@@ -84,6 +90,7 @@ _DEFAULTS: Final[dict[str, dict[str, Any]]] = {
     },
     "call_tasks_raw": {"claimed_by": "", "calls": 0, "call_again_at": None, "outcome": "", "revisit_due_at": None},
     "rounds_raw": {"replied_at": None, "reply_message_id": None, "response_ms": None},
+    "dlq_resends_raw": {"partition": None, "offset": None},
     "rejected_raw": {"raw_encoding": "utf-8", "topic": None, "partition": None, "offset": None, "file": None, "line": None},
 }  # fmt: skip
 
@@ -93,7 +100,10 @@ def _optional_time(value: Any) -> int | None:
 
 
 def _json(value: Any) -> str:
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+    except TypeError:  # an integer of more than 64 bits, which JSON may have
+        return to_json(value, inf_nan_mode="null").decode()
 
 
 def _histogram(value: dict[str, int]) -> dict[int, int]:
@@ -131,12 +141,21 @@ def rows_of(record: Record) -> list[Row]:
         return _event_rows(record)
     try:
         found = orjson.loads(record.value)
+        if record.topic == REJECTED and found.get("kind") == "resend":
+            table, found = "dlq_resends_raw", _resend(record, found)
         values = _DEFAULTS.get(table, {}) | found
         return [(table, tuple(_CONVERT[c](values[c]) if c in _CONVERT else values[c] for c in COLUMNS[table]))]
     except KeyError as error:
         raise UndecodableError(f"field {error} is missing") from error
     except (ValueError, TypeError, AttributeError) as error:
         raise UndecodableError(f"not a record of {record.topic}: {error}") from error
+
+
+def _resend(record: Record, found: dict[str, Any]) -> dict[str, Any]:
+    """An announcement is named by its own place, and what follows it by that place."""
+    if found.get("announced_offset") is None:
+        return found | {"announced_partition": record.partition, "announced_offset": record.offset}
+    return found
 
 
 def quarantine_row(record: Record, error: str) -> Row:
