@@ -45,7 +45,7 @@ class Batch:
             self.tables.setdefault(row[0], []).append((record, row))
         self.next_offsets[record.topic, record.partition] = record.offset + 1
         self.records += 1
-        if record.timestamp_ms > 0:
+        if record.timestamp_ms is not None and record.timestamp_ms > 0:
             self.oldest_ms = min(self.oldest_ms or record.timestamp_ms, record.timestamp_ms)
         metrics.RECORDS.labels(record.topic).inc()
 

@@ -10,13 +10,16 @@ from kafka.errors import (
     KafkaConnectionError,
     KafkaError,
     KafkaTimeoutError,
+    NonEmptyGroupError,
+    RetriableError,
     TopicAlreadyExistsError,
+    UnknownBrokerIdError,
     for_code,
 )
 
 from schemas.events import Event
 from schemas.settings import Settings
-from schemas.topics import TOPICS, Topic, partitions_of
+from schemas.topics import SINK_GROUP, TOPICS, WORKER_GROUP, Topic, partitions_of
 
 Record = tuple[str, bytes | None, bytes]
 """(topic without prefix, key, value)"""
@@ -24,6 +27,11 @@ Record = tuple[str, bytes | None, bytes]
 MAX_PENDING: Final = 50_000
 MAX_RECORD_BYTES: Final = 8 << 20
 _DAY_MS: Final = 86_400_000
+_DELIVERY_SECONDS: Final = 60
+_LEAVE_SECONDS: Final = 5
+
+PASSING_ERRORS: Final = (RetriableError, UnknownBrokerIdError)
+"""what the next attempt may not meet; kafka-python forgets the second: a broker that died is in the metadata no more"""
 
 
 class PublishError(Exception):
@@ -66,6 +74,16 @@ def topic_name(settings: Settings, bare: str) -> str:
     return f"{settings.topic_prefix}{bare}"
 
 
+def worker_group(settings: Settings) -> str:
+    """The consumer group of all workers of this system."""
+    return topic_name(settings, WORKER_GROUP)
+
+
+def sink_group(settings: Settings) -> str:
+    """The consumer group of all sinks of this system."""
+    return topic_name(settings, SINK_GROUP)
+
+
 def event_key(event: Event) -> bytes:
     """The record key: `{shop_id}|{buyer_id}`, or `{shop_id}` for reference events, which have no buyer."""
     data = event.data
@@ -89,12 +107,12 @@ def wait_for_broker(settings: Settings, seconds: float) -> None:
             time.sleep(0.1)
 
 
-def create_topics(settings: Settings) -> dict[str, str]:
+def create_topics(settings: Settings, topics: Sequence[Topic] = TOPICS) -> dict[str, str]:
     """Create the topics that are missing. Topic name -> "created" or "exists".
 
     Raises TopicMismatchError when one exists with another number of partitions, and KafkaError.
     """
-    wanted = {topic_name(settings, topic.name): topic for topic in TOPICS}
+    wanted = {topic_name(settings, topic.name): topic for topic in topics}
     admin = KafkaAdminClient(**client_options(settings))
     try:
         outcome = dict.fromkeys(wanted, "exists")
@@ -123,10 +141,35 @@ def create_topics(settings: Settings) -> dict[str, str]:
         admin.close()
 
 
+def delete_topics(settings: Settings) -> None:
+    """Delete all topics and consumer groups of the prefix, as far as they are there. Raises KafkaError."""
+    admin = KafkaAdminClient(**client_options(settings))
+    try:
+        there = set(admin.list_topics())
+        if names := [name for topic in TOPICS if (name := topic_name(settings, topic.name)) in there]:
+            admin.delete_topics(names)
+        groups = [worker_group(settings), sink_group(settings)]
+        # a member that was killed is one until its session is over
+        deadline = time.monotonic() + settings.session_timeout_seconds + _LEAVE_SECONDS
+        while groups:
+            answers = admin.delete_groups(groups)
+            groups = [group for group in groups if answers.get(group) == NonEmptyGroupError.__name__]
+            if groups and time.monotonic() > deadline:
+                raise NonEmptyGroupError(f"{groups[0]} has members")
+            if groups:
+                time.sleep(0.5)
+    finally:
+        admin.close()
+
+
 def topic_options(settings: Settings, topic: Topic) -> dict[str, Any]:
     """What the topic is created with: partitions, replicas, configuration."""
-    # the events' times are inside; a record's own is when it was sent
-    configs = {"cleanup.policy": "compact" if topic.compacted else "delete", "message.timestamp.type": "CreateTime"}
+    configs = {
+        "cleanup.policy": "compact" if topic.compacted else "delete",
+        # when a fact was sent tells whether it is of the future; what this system writes gets the broker's time, as
+        # Kafka refuses records of a worker whose clock is ahead, and would soon delete those of one that is behind
+        "message.timestamp.type": "CreateTime" if topic.kind in ("source", "reference", "command") else "LogAppendTime",
+    }
     if settings.replication_factor >= 3:
         configs["min.insync.replicas"] = "2"  # without it acks=all is content with the leader alone
     if topic.compacted:
@@ -157,16 +200,20 @@ class EventProducer:
         self._guard = threading.Lock()
         self._room = threading.Semaphore(MAX_PENDING)
         self._failure: str | None = None
+        self._seen: set[str] = set()
         self._closed = False
 
-    def publish(self, records: Sequence[Record], timeout_seconds: float) -> None:
-        """Send all and return when every one is confirmed. Raises PublishError otherwise: some may have arrived."""
+    def publish(self, records: Sequence[Record], timeout_seconds: float) -> list[tuple[int, int]]:
+        """Send all and return the (partition, offset) of each when every one is confirmed.
+
+        Raises PublishError otherwise: some may have arrived.
+        """
         deadline = time.monotonic() + timeout_seconds
         try:
             producer = self._connected()
             futures = [producer.send(topic_name(self._settings, topic), value, key) for topic, key, value in records]
-            for future in futures:
-                future.get(max(deadline - time.monotonic(), 0.001))
+            sent = [future.get(max(deadline - time.monotonic(), 0.001)) for future in futures]
+            return [(record.partition, record.offset) for record in sent]
         except KafkaTimeoutError as error:
             raise PublishError(
                 f"Kafka has not confirmed {len(records)} records within {timeout_seconds:g} s"
@@ -182,13 +229,26 @@ class EventProducer:
             if not self._room.acquire(timeout=120):
                 raise PublishError("Kafka confirms nothing any more")
             try:
-                future = producer.send(topic_name(self._settings, topic), value, key)
+                future = self._sent(producer, topic_name(self._settings, topic), key, value)
             except BaseException:
                 self._room.release()
                 raise
         except (KafkaError, ValueError, AssertionError) as error:
             raise PublishError(_why(error)) from error
         future.add_both(self._settled)
+
+    def _sent(self, producer: Any, name: str, key: bytes | None, value: bytes) -> Any:
+        """Hand a record over. A broker that goes away is waited for, a topic that never was there is not."""
+        deadline = time.monotonic() + _DELIVERY_SECONDS
+        while True:
+            try:
+                future = producer.send(name, value, key)
+                self._seen.add(name)
+                return future
+            except KafkaTimeoutError:
+                self._raise_failure()
+                if name not in self._seen or self._closed or time.monotonic() >= deadline:
+                    raise
 
     def flush(self, timeout_seconds: float = 60) -> None:
         """Return when everything submitted is confirmed. Raises PublishError for what was not."""
@@ -221,7 +281,7 @@ class EventProducer:
                     batch_size=256 << 10,
                     max_request_size=MAX_RECORD_BYTES,
                     max_block_ms=5_000,
-                    delivery_timeout_ms=60_000,
+                    delivery_timeout_ms=_DELIVERY_SECONDS * 1000,
                     request_timeout_ms=15_000,
                     bootstrap_timeout_ms=10_000,
                     allow_auto_create_topics=False,

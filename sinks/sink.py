@@ -16,7 +16,7 @@ from typing import Any, Final
 import structlog
 from kafka import KafkaConsumer, TopicPartition
 from kafka.consumer.subscription_state import ConsumerRebalanceListener
-from kafka.errors import KafkaError, RetriableError
+from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
 from prometheus_client import start_http_server
 from tenacity import (
@@ -32,8 +32,10 @@ from schemas.settings import Settings
 from schemas.topics import TOPICS
 from sinks import metrics, migrate
 from sinks.batch import Batch, Position, insert_batch
+from sinks.clock import SteadyClock
 from sinks.database import Database, DatabaseError, DatabaseUnavailableError, open_database
-from sinks.kafka import BrokerUnavailableError, client_options, topic_name
+from sinks.kafka import PASSING_ERRORS, BrokerUnavailableError, client_options, sink_group, topic_name
+from sinks.patience import Patience
 from sinks.rows import Record
 
 log = structlog.get_logger(__name__)
@@ -67,11 +69,13 @@ class Sink:
         self._db = db
         self._on_batch = on_batch
         self._topics = {topic_name(settings, topic.name): topic.name for topic in TOPICS if topic.kind in KINDS}
+        self._clock = SteadyClock()
         self._stopping = threading.Event()
         self._guard = threading.Lock()
         self._batch = Batch()
         self._inflight: Batch | None = None
         self._batch_since = 0.0
+        self._patience = Patience()
         self._paused = False
         self._consumer: Any = None
         self._thread: threading.Thread | None = None
@@ -100,20 +104,15 @@ class Sink:
             if self._consumer is not None:
                 self._loop()
             self.exit_code = EXIT_CLEAN
-        except DatabaseError as error:
-            log.error("sink_stopped", error=str(error), code=error.code)
-            self.exit_code = EXIT_FAILED
-        except BrokerUnavailableError as error:
-            log.error("sink_stopped", error=str(error))
+        except (DatabaseError, BrokerUnavailableError) as error:
+            log.error("sink_stopped", error=str(error), code=getattr(error, "code", None))
             self.exit_code = EXIT_FAILED
         except Exception as error:
             log.error("sink_stopped", error=f"{type(error).__name__}: {' '.join(str(error).split())}")
             self.exit_code = EXIT_FAILED
         finally:
             with self._guard:
-                self._batch = (
-                    Batch()
-                )  # leaving the group hands over what is buffered, and after a failure that must not be
+                self._batch = Batch()  # leaving the group would hand it over, which after a failure must not be
             self._disconnect()
         return self.exit_code
 
@@ -141,7 +140,7 @@ class Sink:
         session_ms = int(self._settings.session_timeout_seconds * 1000)
         return KafkaConsumer(
             **client_options(self._settings),
-            group_id=f"{self._settings.topic_prefix}zhengdian-sink",
+            group_id=sink_group(self._settings),
             auto_offset_reset="earliest",
             enable_auto_commit=False,
             max_poll_records=self._settings.sink_batch_rows,
@@ -172,6 +171,10 @@ class Sink:
                 due = self._batch.records > 0 and (full or age >= self._settings.sink_batch_seconds)
             if due and not self._flush():
                 return  # to commit what came after it would lose it
+            if self._patience.is_over(bool(self._consumer.assignment())):
+                log.warning("sink_left_out")
+                self._disconnect()
+                self._connect()
         self._flush(last=True)
         log.info("sink_finished")
 
@@ -179,26 +182,24 @@ class Sink:
         try:
             return self._consumer.poll(timeout_ms=timeout_ms) or {}
         except KafkaError as error:
-            if not isinstance(error, RetriableError):
+            if not isinstance(error, PASSING_ERRORS):
                 raise
             log.warning("poll_failed", error=str(error))
+            self._stopping.wait(timeout_ms / 1000)
             return {}
 
     def _take(self, found: dict[Any, list[Any]]) -> None:
         if not found:
             return
-        now_ms = time.time_ns() // 1_000_000
+        now_ms = self._clock.now_ms()
         with self._guard:
             if not self._batch.records:
                 self._batch_since = time.monotonic()
             for records in found.values():
                 for r in records:
                     value = b"" if r.value is None else bytes(r.value)
-                    self._batch.add(
-                        Record(
-                            self._topics[r.topic], r.partition, r.offset, r.key, value, written_at(r.timestamp, now_ms)
-                        )
-                    )
+                    clock_ms = written_at(r.timestamp, now_ms) if self._settings.check_future else None
+                    self._batch.add(Record(self._topics[r.topic], r.partition, r.offset, r.key, value, clock_ms))
 
     def _flush(self, *, last: bool = False) -> bool:
         """Insert and commit the batch; waits while ClickHouse is away, but not when it is the last one.

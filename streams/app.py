@@ -7,14 +7,14 @@ import faust
 from yarl import URL
 
 from schemas.settings import Settings
-from schemas.topics import WORKER_TOPICS
+from schemas.topics import WORKER_GROUP, WORKER_TOPICS
 from streams.kafka import faust_brokers, faust_credentials, prefixed
 from streams.transport import Batch, BatchSchema, BatchTransport
 
 
 def group_id(settings: Settings) -> str:
     """The consumer group of all workers of this system."""
-    return f"{settings.topic_prefix}zhengdian-worker"
+    return f"{settings.topic_prefix}{WORKER_GROUP}"
 
 
 def build_app(settings: Settings, partitions: int, process: Callable[[Batch], Awaitable[None]]) -> faust.App:

@@ -20,6 +20,7 @@ from processors.partition import Flush, Incoming
 from schemas.rejections import rejection
 from schemas.settings import Settings
 from schemas.topics import REJECTED, STATE
+from sinks.clock import SteadyClock
 from streams import metrics
 from streams.delivery import Deliverer, Record
 from streams.state import LocalCopy, State
@@ -85,6 +86,8 @@ class Shards:
     ) -> None:
         """`is_member`: whether the group still knows this worker; if not, no more results are sent."""
         self._prefix = settings.topic_prefix
+        self._check_future = settings.check_future
+        self._clock = SteadyClock()
         self._new_core = new_core
         self._deliverer = deliverer
         self._copy = copy
@@ -117,7 +120,7 @@ class Shards:
         shard = self._shards[batch.tp.partition]
         topic = batch.tp.topic.removeprefix(self._prefix)
         partition = shard.number
-        now_ms = time.time_ns() // 1_000_000
+        now_ms = self._clock.now_ms()
         shard.core.apply(
             [
                 Incoming(
@@ -126,7 +129,7 @@ class Shards:
                     record.offset,
                     record.key,
                     record.value or b"",
-                    written_at(record.timestamp, now_ms),
+                    written_at(record.timestamp, now_ms) if self._check_future else None,
                 )
                 for record in batch.records
             ]

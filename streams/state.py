@@ -42,7 +42,11 @@ class LocalCopy:
         database = self._database(partition)
         if database is None:
             return None
-        state = dict(database.items())
+        try:
+            state = dict(database.items())
+        except Exception as error:  # rocksdict raises plain Exception
+            self._give_up(partition, error)
+            return None
         mark = state.pop(_OFFSET_KEY, None)
         if mark is None:
             return None
@@ -52,7 +56,10 @@ class LocalCopy:
         return state, int(offset), key
 
     def store(self, partition: int, records: Iterable[tuple[bytes, bytes | None]], last_offset: int) -> None:
-        """Write records that the topic has, the last of them at `last_offset`, in one atomic batch."""
+        """Write records that the topic has, the last of them at `last_offset`, in one atomic batch.
+
+        A copy that can't be written (disk full) is given up until the partition is taken over anew.
+        """
         database = self._database(partition)
         if database is None:
             return
@@ -67,7 +74,10 @@ class LocalCopy:
                 batch.put(key, value)
         if key is not None:
             batch.put(_OFFSET_KEY, b"%d %d %s" % (last_offset, time.time(), key))
-            database.write(batch)
+            try:
+                database.write(batch)
+            except Exception as error:  # rocksdict raises plain Exception
+                self._give_up(partition, error)
 
     def discard(self, partition: int) -> None:
         """Delete the copy of that partition."""
@@ -80,6 +90,11 @@ class LocalCopy:
         for partition in set(self._open) - set(partitions):
             self._close(partition)
 
+    def _give_up(self, partition: int, error: Exception) -> None:
+        log.warning("local_copy_unusable", partition=partition, error=repr(error))
+        self.discard(partition)
+        self._open[partition] = None  # a later write would make a copy with a hole in it
+
     def _path(self, partition: int) -> Path:
         assert self._directory is not None
         return self._directory / f"state-{partition}"
@@ -87,7 +102,10 @@ class LocalCopy:
     def _close(self, partition: int) -> None:
         database = self._open.pop(partition, None)
         if database is not None:
-            database.close()
+            try:
+                database.close()
+            except Exception as error:  # what it could not write any more is in the topic
+                log.warning("local_copy_not_closed", partition=partition, error=repr(error))
 
     def _database(self, partition: int) -> Any:
         if self._directory is None:
@@ -95,8 +113,8 @@ class LocalCopy:
         if partition not in self._open:
             import rocksdict
 
-            self._directory.mkdir(parents=True, exist_ok=True)
             try:
+                self._directory.mkdir(parents=True, exist_ok=True)
                 self._open[partition] = rocksdict.Rdict(str(self._path(partition)), rocksdict.Options(raw_mode=True))
             except Exception as error:  # rocksdict raises plain Exception: locked by another worker, or damaged
                 log.warning("local_copy_unusable", partition=partition, error=repr(error))

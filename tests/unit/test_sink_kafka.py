@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from schemas.settings import Settings
-from schemas.topics import BY_NAME, CHAT, REFERENCE, STATE, TOPICS
+from schemas.topics import BY_NAME, CHAT, REFERENCE, STATE, TOPICS, WORKER_TOPICS, Topic
 from sinks.kafka import topic_options
 
 
@@ -35,7 +35,16 @@ def test_replicated_topics_need_two_in_sync(replicas: int, insync: str | None) -
     for topic in TOPICS:
         options = topic_options(Settings(replication_factor=replicas), topic)
         assert options["configs"].get("min.insync.replicas") == insync
-        assert options["configs"]["message.timestamp.type"] == "CreateTime"
+
+
+def test_a_wrong_clock_keeps_no_result_from_kafka() -> None:
+    by_sender = {topic.name for topic in TOPICS if _timestamp_type(topic) == "CreateTime"}
+    assert by_sender == {*WORKER_TOPICS, REFERENCE}
+    assert {_timestamp_type(topic) for topic in TOPICS if topic.name not in by_sender} == {"LogAppendTime"}
+
+
+def _timestamp_type(topic: Topic) -> str:
+    return str(topic_options(Settings(), topic)["configs"]["message.timestamp.type"])
 
 
 def test_ingest_accepts_nothing_that_the_worker_rejects() -> None:
