@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from deploy.broker import EmbeddedBroker
+from deploy.process import zhengdian
 from processors.ruleset import default_book
 from replay.files import input_files, read_lines
 from replay.generator import SaleConfig, write_sale
@@ -27,8 +28,8 @@ from replay.ingest import ingest
 from replay.memory import replay
 from schemas.events import parse_event
 from schemas.settings import Settings
-from schemas.topics import REFERENCE, TOPIC_OF_TYPE, WORKER_TOPICS
-from sinks.kafka import EventProducer, client_options, create_topics, wait_for_broker
+from sinks.kafka import EventProducer, create_topics, wait_for_broker, worker_group
+from sinks.progress import source_ends, wait_until_read
 
 _DRAIN_SECONDS: Final = 300.0
 
@@ -91,44 +92,30 @@ def _through_the_broker(sale: Path, place: Path) -> tuple[float, float]:
         counts = ingest(input_files(sale), producer)
         ingested = sum(counts.accepted.values()) / (time.perf_counter() - began)
         producer.close()
-        waiting = sum(n for kind, n in counts.accepted.items() if TOPIC_OF_TYPE[kind] != REFERENCE)
         env = {**os.environ, "ZHENGDIAN_KAFKA_BOOTSTRAP": broker.bootstrap, "ZHENGDIAN_LOG_LEVEL": "warning"}
         with (place / "worker.log").open("wb") as log:
-            command = [sys.executable, "-m", "deploy.cli", "worker"]
-            worker = subprocess.Popen(command, env=env, stdout=log, stderr=log)  # noqa: S603 - our own command
+            worker = subprocess.Popen(zhengdian("worker"), env=env, stdout=log, stderr=log)  # noqa: S603 - our own command
             try:
-                worked = _drain(settings, waiting)
+                worked = _drain(settings)
             finally:
                 worker.terminate()
                 worker.wait(30)
     return ingested, worked
 
 
-def _drain(settings: Settings, waiting: int) -> float:
-    """Events/s between the worker's first commit and its last one."""
-    from kafka import KafkaAdminClient, TopicPartition
-
-    group = "zhengdian-worker"
-    # by name: the embedded broker does not list all offsets of a group
-    asked = {group: [TopicPartition(topic, number) for topic in WORKER_TOPICS for number in range(settings.partitions)]}
-    admin = KafkaAdminClient(**client_options(settings))
+def _drain(settings: Settings) -> float:
+    """Events/s between the worker's first commit and its last one. Raises TimeoutError."""
+    ends = source_ends(settings)
     seen: list[tuple[float, int]] = []
-    deadline = time.perf_counter() + _DRAIN_SECONDS
-    try:
-        while time.perf_counter() < deadline:
-            offsets = admin.list_group_offsets(asked)[group]
-            committed = sum(offset.offset for offset in offsets.values() if offset.offset > 0)
-            if committed and (not seen or committed > seen[-1][1]):
-                seen.append((time.perf_counter(), committed))
-            if committed >= waiting:
-                break
-            time.sleep(0.05)
-        else:
-            raise RuntimeError(f"the worker committed {seen[-1][1] if seen else 0} of {waiting} events")
-    finally:
-        admin.close()
-    (first, already), (last, _) = seen[0], seen[-1]
-    return (waiting - already) / (last - first) if last > first else float("nan")
+
+    def note(left: int) -> None:
+        done = sum(ends.values()) - left
+        if done and (not seen or done > seen[-1][1]):
+            seen.append((time.perf_counter(), done))
+
+    wait_until_read(settings, worker_group(settings), ends, _DRAIN_SECONDS, note)
+    (first, already), (last, done) = seen[0], seen[-1]
+    return (done - already) / (last - first) if last > first else float("nan")
 
 
 def _print(figures: dict[str, Any]) -> None:

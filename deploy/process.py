@@ -99,6 +99,12 @@ def _spawn(
     )
 
 
+def zhengdian(*arguments: str) -> list[str]:
+    """The command line of one of our own commands, in this interpreter."""
+    # -P: a folder named like one of our packages in the working directory must not be imported instead
+    return [sys.executable, "-P", "-m", "deploy.cli", *arguments]
+
+
 def last_line(log: Path, limit: int = 300) -> str:
     """The last line of a log that is not blank, cut to `limit` characters; empty when there is none."""
     try:
