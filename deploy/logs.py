@@ -16,7 +16,7 @@ _NOISY: Final = {
     # what they say at info is of use to their own developers only
     "aiokafka": logging.ERROR,
     "asyncio": logging.WARNING,
-    "clickhouse_driver": logging.WARNING,
+    "clickhouse_driver": logging.ERROR,  # each attempt to connect with its traceback; the caller says it in one line
     "faust": logging.WARNING,
     "httpx": logging.WARNING,
     "kafka": logging.ERROR,
@@ -29,6 +29,7 @@ _NOISY: Final = {
 }
 
 _REPEAT_SECONDS: Final = 30.0
+_CONNECTIONS: Final = "kafka.net.transport"
 
 
 class _KafkaOnce(logging.Filter):
@@ -48,6 +49,10 @@ class _KafkaOnce(logging.Filter):
             return False
         self._last[kind] = now
         record.levelno, record.levelname = logging.WARNING, logging.getLevelName(logging.WARNING)
+        error = record.exc_info[1] if record.exc_info else None
+        # a broker that went away, or a socket that was closed meanwhile: where in the library it was noticed says nothing
+        if isinstance(error, OSError) or (error is not None and record.name == _CONNECTIONS):
+            record.msg, record.args, record.exc_info = f"{record.getMessage()}: {error}", (), None
         return True
 
 

@@ -4,8 +4,9 @@ A client of the driver is one connection and mixes the answers of threads that s
 a client that saw any error is thrown away.
 """
 
+import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -30,6 +31,7 @@ from sinks.parameters import for_driver
 CONNECT_SECONDS: Final = 5
 ANSWER_SECONDS: Final = 120
 MAX_IDLE: Final = 16
+_FILE_OPTIONS: Final = ("ca_certs", "certfile", "keyfile")
 _UNAVAILABLE: Final = (
     errors.NetworkError,
     errors.SocketTimeoutError,
@@ -42,13 +44,16 @@ _UNAVAILABLE: Final = (
 )
 # async_insert without waiting, as a profile may have it, would acknowledge rows that are not written; a replay of years
 # lands in one insert, and the limit on partitions is meant for mistakes in the partition key
-_INSERT_SETTINGS: Final = {"async_insert": 0, "max_partitions_per_insert_block": 0}
+INSERT_SETTINGS: Final[Mapping[str, int]] = {"async_insert": 0, "max_partitions_per_insert_block": 0}
 
 
 class ServerDatabase(GuardedReads):
-    """A database of a ClickHouse server; `url` as in Settings.clickhouse_url, its path wins over `name`."""
+    """A database of a ClickHouse server; `url` as in Settings.clickhouse_url, its path wins over `name`.
 
-    def __init__(self, url: str, name: str) -> None:
+    `insert_settings` go with every insert, for a server that has others or wants more, such as a quorum.
+    """
+
+    def __init__(self, url: str, name: str, insert_settings: Mapping[str, int] = INSERT_SETTINGS) -> None:
         try:
             self._host, self._options = parse_url(url)
         except ValueError:
@@ -59,7 +64,16 @@ class ServerDatabase(GuardedReads):
             raise DatabaseError(
                 "ZHENGDIAN_CLICKHOUSE_URL must start with clickhouse:// or clickhouses:// and name a host"
             )
+        try:
+            self._host.encode("idna")  # as a lookup does
+        except UnicodeError:
+            raise DatabaseError("ZHENGDIAN_CLICKHOUSE_URL: the host is no host name") from None
+        for option in _FILE_OPTIONS:
+            # the driver would say that some file is not there, at each attempt to connect
+            if not os.access(self._options.get(option, os.curdir), os.R_OK):
+                raise DatabaseError(f"ZHENGDIAN_CLICKHOUSE_URL: {option} {self._options[option]} can't be read")
         self.name = self._options.pop("database", None) or name
+        self._insert_settings = dict(insert_settings)
         # the client's and ClickHouse's settings share one dictionary in the driver
         self._options["settings"] = {"server_side_params": True, **self._options.get("settings", {})}
         for option, value in (
@@ -99,7 +113,7 @@ class ServerDatabase(GuardedReads):
         # the driver turns values in place: a retry must see the caller's values
         data = [list(values) for values in columns.values()]
         sent = self._with_client(
-            lambda c: c.execute(sql, data, columnar=True, types_check=False, settings=_INSERT_SETTINGS)
+            lambda c: c.execute(sql, data, columnar=True, types_check=False, settings=self._insert_settings)
         )
         if sent != rows:
             raise DatabaseUnavailableError(f"the server took {sent} of {rows} rows for {table}")
@@ -176,7 +190,11 @@ class ServerDatabase(GuardedReads):
         except errors.ServerException as error:
             raise server_error(error.message.removeprefix("DB::Exception: "), error.code) from error
         except _UNAVAILABLE as error:
-            raise DatabaseUnavailableError(f"ClickHouse at {self._host}: {error or type(error).__name__}") from error
+            # the driver puts a code of its own before its message
+            reason = (error.message if isinstance(error, errors.Error) else str(error)) or type(error).__name__
+            if isinstance(error, errors.SocketTimeoutError):
+                reason = f"no connection in time {reason}"  # the driver says where only
+            raise DatabaseUnavailableError(f"ClickHouse at {self._host}: {reason}") from error
         except errors.Error as error:
             raise server_error(str(error), error.code) from error
         except Exception as error:  # the driver raises whatever struct, Decimal or a missing attribute raise

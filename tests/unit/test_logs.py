@@ -75,6 +75,28 @@ def test_kafka_python_repeats_itself_once_in_a_while(capsys: pytest.CaptureFixtu
     ]
 
 
+def test_a_lost_connection_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    setup_logs(Settings(log_format="json"), "sink")
+    log = logging.getLogger("kafka.net")
+    try:
+        raise ConnectionResetError(104, "reset by peer")
+    except OSError:
+        log.exception("100%% lost: %s", "socket")
+    try:
+        raise ValueError("a bug")
+    except ValueError:
+        log.exception("failed")
+    try:
+        raise AttributeError("'NoneType' object has no attribute 'recv'")
+    except AttributeError:
+        logging.getLogger("kafka.net.transport").exception("closing socket")  # it was closed while it was being read
+    lost, bug, closed = (json.loads(line) for line in capsys.readouterr().err.splitlines())
+    assert lost["event"] == "100% lost: socket: [Errno 104] reset by peer"
+    assert "exception" not in lost
+    assert "ValueError: a bug" in bug["exception"]
+    assert "exception" not in closed
+
+
 def test_console_format(capsys: pytest.CaptureFixture[str]) -> None:
     setup_logs(Settings(log_format="console"), "web")
     structlog.get_logger().info("hello", shop="lining-hz")
