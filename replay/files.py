@@ -1,6 +1,8 @@
-"""Reading `.jsonl` inputs: plain, `.gz` and `.zst`, single files, whole directories and standard input."""
+"""Reading `.jsonl` inputs: plain, `.gz` and `.zst`, single files, whole directories, archives and standard input."""
 
 import gzip
+import io
+import os
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -10,9 +12,14 @@ from typing import BinaryIO, Final, NamedTuple
 
 import zstandard
 
+from replay.archive.manifest import ArchiveError
+from replay.archive.reader import archives_below, check_sum, event_files
+
 SUFFIXES: Final = (".jsonl", ".jsonl.gz", ".jsonl.zst")
 STDIN: Final = "-"
 _CHUNK: Final = 1 << 20
+_PACKED_CHUNK: Final = 1 << 16
+"""unpacked it is tens of times as long, and a hundred files may be open side by side"""
 _BOM: Final = b"\xef\xbb\xbf"
 
 OnBytes = Callable[[int], None]
@@ -37,17 +44,22 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """A file to read; `name` is how it is called in outputs and errors, `size` is in bytes on disk (0: not known)."""
+    """A file to read; `name` is how it is called in outputs and errors, `size` is in bytes on disk (0: not known).
+
+    `sha256`: what its bytes must have, where an archive says so.
+    """
 
     path: Path
     name: str
     size: int
+    sha256: str | None = None
 
 
 def input_files(path: Path) -> list[InputFile]:
     """Every `*.jsonl`, `*.jsonl.gz` and `*.jsonl.zst` below a directory by relative path, or the one file given.
 
-    A directory without any gives an empty list. Raises MissingInputError when there is no such path.
+    Of an archive the files that its manifest lists, all there and of their length. A directory without any gives an empty
+    list. Raises MissingInputError when there is no such path, and InputError for an archive that is damaged or unfinished.
     """
     try:
         if str(path) == STDIN:
@@ -55,12 +67,22 @@ def input_files(path: Path) -> list[InputFile]:
         if not path.exists():
             raise MissingInputError(f"{path}: no such file or directory")
         if not path.is_dir():
-            return [InputFile(path, path.name, path.stat().st_size)]
+            return [InputFile(path, printable(Path(path.name)), path.stat().st_size)]
+        archives = list(archives_below(path))
         found = [
-            InputFile(file, file.relative_to(path).as_posix(), file.stat().st_size)
+            InputFile(file, printable(file.relative_to(path)), file.stat().st_size)
             for file in path.rglob("*.jsonl*")
-            if file.name.endswith(SUFFIXES) and file.is_file()
+            if file.name.endswith(SUFFIXES) and file.is_file() and file.parent not in archives
         ]
+        for archive in archives:
+            found += [
+                InputFile(
+                    archive / file.name, printable((archive / file.name).relative_to(path)), file.bytes, file.sha256
+                )
+                for file in event_files(archive)
+            ]
+    except ArchiveError as error:
+        raise InputError(str(error)) from None
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from error
     return sorted(found, key=lambda file: file.name)
@@ -81,8 +103,13 @@ def read_lines(path: Path, on_bytes: OnBytes | None = None) -> Iterator[Line]:
 
 
 def read_file(file: InputFile, on_bytes: OnBytes | None = None) -> Iterator[Line]:
-    """The lines of one file; a UTF-8 byte order mark and CR before LF are removed. Raises InputError."""
+    """The lines of one file; a UTF-8 byte order mark and CR before LF are removed. Raises InputError.
+
+    A file with a checksum is read twice, so that no line of a damaged one is taken.
+    """
     try:
+        if file.sha256 is not None:
+            check_sum(file.path, file.sha256)
         if file.name == STDIN:
             yield from _lines(STDIN, _plain(_Counted(sys.stdin.buffer, on_bytes)))
             return
@@ -95,6 +122,8 @@ def read_file(file: InputFile, on_bytes: OnBytes | None = None) -> Iterator[Line
             else:
                 chunks = _plain(counted)
             yield from _lines(file.name, chunks)
+    except ArchiveError as error:
+        raise InputError(str(error)) from None
     except EOFError:
         raise InputError(f"{file.path}: truncated, the compressed data ends too early") from None
     except (gzip.BadGzipFile, zlib.error, zstandard.ZstdError) as error:
@@ -103,15 +132,21 @@ def read_file(file: InputFile, on_bytes: OnBytes | None = None) -> Iterator[Line
         raise InputError(f"{file.path}: {error.strerror or error}") from error
 
 
+def printable(path: Path) -> str:
+    r"""The path as it stands in outputs, which are UTF-8: other bytes as \xff."""
+    return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
+
+
 class _Counted:
     """A reader that reports what it reads."""
 
     def __init__(self, raw: BinaryIO, on_bytes: OnBytes | None) -> None:
-        self._raw = raw
+        # what a pipe has is taken as it comes: read() would wait until it has all that is asked for
+        self._read = raw.read1 if isinstance(raw, io.BufferedReader) else raw.read
         self._on_bytes = on_bytes
 
     def read(self, size: int = -1) -> bytes:
-        data = self._raw.read(size)
+        data = self._read(size)
         if self._on_bytes is not None and data:
             self._on_bytes(len(data))
         return data
@@ -132,7 +167,7 @@ def _gunzip(raw: _Counted) -> Iterator[bytes]:
 def _unzstd(raw: _Counted) -> Iterator[bytes]:
     """Frame by frame: the stream reader of zstandard takes a truncated frame for a complete one."""
     unpacker = None
-    while data := raw.read(_CHUNK):
+    while data := raw.read(_PACKED_CHUNK):
         while data:
             unpacker = unpacker or zstandard.ZstdDecompressor().decompressobj()
             if chunk := unpacker.decompress(data):
