@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pydantic import ValidationError
 from rich.console import Console
@@ -10,9 +10,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from deploy.errors import CommandError, wrong_use
 from schemas.settings import Settings
+from schemas.types import parse_time
 
 if TYPE_CHECKING:
     from processors.ruleset import RulesetBook
+
+MAX_SPEED: Final = "max"
 
 
 def load_settings(**overrides: object) -> Settings:
@@ -72,3 +75,24 @@ def progress_bar() -> Progress:
         transient=True,
         disable=not console.is_terminal,
     )
+
+
+def parse_speed(text: str) -> float | None:
+    """The value of --speed: a factor, or None for `max`. Raises CommandError (wrong use)."""
+    if text == MAX_SPEED:
+        return None
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0
+    if not 0 < speed < float("inf"):
+        raise wrong_use(f"--speed must be a number above 0 or max, not {text!r}")
+    return speed
+
+
+def parse_moment(option: str, text: str | None) -> int | None:
+    """The value of a time option, ms; None where it was not given. Raises CommandError (wrong use)."""
+    try:
+        return None if text is None else parse_time(text)
+    except ValueError as error:
+        raise wrong_use(f"{option}: {error}") from None

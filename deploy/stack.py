@@ -5,7 +5,6 @@ import fcntl
 import os
 import shutil
 import signal
-import sys
 import tempfile
 import time
 import urllib.error
@@ -20,7 +19,7 @@ from deploy.broker import BrokerError, EmbeddedBroker
 from deploy.context import say
 from deploy.errors import CommandError, wrong_use
 from deploy.ports import LOOPBACK, PortTakenError, claim_port
-from deploy.process import Child
+from deploy.process import Child, zhengdian
 from deploy.sale import sale_around, write_playable
 from deploy.supervisor import PartSpec, Supervisor
 from replay.generator import SaleConfig
@@ -169,9 +168,9 @@ class _Demo:
         self._prepare(["topics", "create"], meanwhile=lambda: self._write_sale(sale, now_ms))
         self._parts = Supervisor(
             [
-                PartSpec("worker", _zhengdian("worker")),
-                PartSpec("web", _zhengdian("web")),
-                PartSpec("feed", _zhengdian("ingest", str(self._sale), "--live"), ends=True),
+                PartSpec("worker", zhengdian("worker")),
+                PartSpec("web", zhengdian("web")),
+                PartSpec("feed", zhengdian("ingest", str(self._sale), "--live"), ends=True),
             ],
             self._logs,
             self._environment(),
@@ -228,7 +227,7 @@ class _Demo:
         """Run commands side by side to their end. Raises CommandError with the last words of one that fails."""
         environment = self._environment()
         self._setup = [
-            Child(command[0], _zhengdian(*command), self._logs / f"{command[0]}.log", environment)
+            Child(command[0], zhengdian(*command), self._logs / f"{command[0]}.log", environment)
             for command in commands
         ]
         meanwhile()
@@ -288,11 +287,6 @@ class _Demo:
         if options.rules is not None:
             own["RULES"] = str(options.rules.absolute())
         return ours | {f"ZHENGDIAN_{name}": value for name, value in own.items()} | {"PYTHONUNBUFFERED": "1"}
-
-
-def _zhengdian(*arguments: str) -> list[str]:
-    # -P: a folder named like one of our packages in the working directory must not be imported instead
-    return [sys.executable, "-P", "-m", "deploy.cli", *arguments]
 
 
 def _healthy(port: int) -> bool:

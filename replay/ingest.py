@@ -5,24 +5,22 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Protocol
 
 import orjson
 
-from replay.files import InputError, InputFile, Line, OnBytes, input_files, read_file
+from replay.files import InputError, InputFile, Line, OnBytes, input_files, printable, read_file
 from replay.generator import retime
-from schemas.events import Event, InvalidEventError, parse_event
-from schemas.rejections import rejection
+from replay.lines import event_in, rejected_row
+from schemas.events import Event, InvalidEventError
 from schemas.topics import REFERENCE, REJECTED, TOPIC_OF_TYPE
 from schemas.types import format_time
 from sinks.kafka import event_key
 
 MAX_EVENT_BYTES: Final = 900_000
 """Kafka takes 1 MiB a record by default"""
-MAX_RAW_BYTES: Final = 400_000
-"""of a rejected line this much is kept: JSON and base64 make it longer"""
 _REPORT_EVERY: Final = 1000
 _FLUSH_SECONDS: Final = 60.0
 
@@ -91,7 +89,7 @@ class _Parsed:
 
 def files_of(paths: Iterable[Path]) -> list[InputFile]:
     """The input files below all paths, named as the user gave them. Raises InputError."""
-    return [InputFile(file.path, str(file.path), file.size) for path in paths for file in input_files(path)]
+    return [replace(file, name=printable(file.path)) for path in paths for file in input_files(path)]
 
 
 def ingest(
@@ -99,7 +97,8 @@ def ingest(
     producer: Producer,
     *,
     pace: Pace = AS_FAST_AS_IT_GOES,
-    future_tolerance_ms: int = 3_600_000,
+    future_tolerance_ms: int | None = 3_600_000,
+    parse: Callable[[Line], Event] | None = None,
     clock: Clock | None = None,
     on_bytes: OnBytes | None = None,
     on_counts: Callable[[IngestCounts], None] | None = None,
@@ -107,17 +106,19 @@ def ingest(
     """Validate every line and produce it; returns once the broker has all of them.
 
     Values are the lines' own bytes (with `shift_to_now` with the new times). A line that is no event, or one whose time
-    is more than `future_tolerance_ms` ahead of the clock when it is sent, goes to `audit.rejected` with file and line.
+    is more than `future_tolerance_ms` ahead of the clock when it is sent (None: any will do), goes to `audit.rejected`
+    with file and line. `parse`: the event of a line, or InvalidEventError; by default what `live_event` says.
     Raises InputError for a file that can't be read to its end, and what `producer` raises.
     """
     clock = clock or Clock()
     counts = IngestCounts()
-    parsed = (_parse(read_file(file, on_bytes)) for file in files)
+    parsed = (_parse(read_file(file, on_bytes), parse or live_event) for file in files)
     items = _in_time(parsed, pace, clock) if pace.waits else _one_by_one(parsed)
     handled = 0
     try:
         for item, shift_ms in items:
-            _send(item, shift_ms, producer, clock.now_ms() + future_tolerance_ms, counts)
+            latest_ms = None if future_tolerance_ms is None else clock.now_ms() + future_tolerance_ms
+            _send(item, shift_ms, producer, latest_ms, counts)
             handled += 1
             if on_counts is not None and (pace.waits or handled % _REPORT_EVERY == 0):
                 on_counts(counts)
@@ -131,20 +132,20 @@ def ingest(
 
 
 def rejected_line(line: Line, error: InvalidEventError) -> bytes:
-    """The dead-letter record of a line: `schemas.outputs.Rejected` as JSON, its bytes kept whole up to MAX_RAW_BYTES."""
-    raw, why = line.raw, error.error
-    if len(raw) > MAX_RAW_BYTES:
-        raw, why = raw[:MAX_RAW_BYTES], f"{why} (raw is cut: {MAX_RAW_BYTES} of {len(raw)} bytes)"
-    return orjson.dumps(rejection(error.reason, why, raw, file=line.file, line=line.number))
+    """The dead-letter record of a line: `schemas.outputs.Rejected` as JSON."""
+    return orjson.dumps(rejected_row(line, error))
 
 
-def _parse(lines: Iterable[Line]) -> Iterator[_Parsed]:
+def live_event(line: Line) -> Event:
+    """The line's event as live ingest takes it. Raises InvalidEventError."""
+    return event_in(line, MAX_EVENT_BYTES)
+
+
+def _parse(lines: Iterable[Line], parse: Callable[[Line], Event]) -> Iterator[_Parsed]:
     for line in lines:
         event: Event | InvalidEventError
         try:
-            if len(line.raw) > MAX_EVENT_BYTES:
-                raise InvalidEventError("invalid", f"event: has {len(line.raw)} bytes, {MAX_EVENT_BYTES} at most")
-            event = parse_event(line.raw)
+            event = parse(line)
         except InvalidEventError as error:
             event = error
         yield _Parsed(line, event)
@@ -182,9 +183,9 @@ def _in_time(files: Iterable[Iterator[_Parsed]], pace: Pace, clock: Clock) -> It
     yield from ((early, 0) for early in held)
 
 
-def _send(item: _Parsed, shift_ms: int, producer: Producer, latest_ms: int, counts: IngestCounts) -> None:
+def _send(item: _Parsed, shift_ms: int, producer: Producer, latest_ms: int | None, counts: IngestCounts) -> None:
     event, raw = item.event, item.line.raw
-    if not isinstance(event, InvalidEventError) and event.time + shift_ms > latest_ms:
+    if latest_ms is not None and not isinstance(event, InvalidEventError) and event.time + shift_ms > latest_ms:
         event = InvalidEventError("future", f"time: is too far ahead of the clock, got {format_time(event.time)!r}")
     if isinstance(event, InvalidEventError):
         producer.submit(REJECTED, None, rejected_line(item.line, event))

@@ -6,36 +6,26 @@ and repetition of the input lines.
 
 import gc
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeGuard
+from typing import Any, Final, NamedTuple
 
-import orjson
-
-from processors.facts import counts_before, same_content
+from processors.leaderboard import BoardKey, BoardSums
 from processors.partition import Partition
-from processors.reference import Reference, ReferenceEvent
+from processors.reference import Reference
 from processors.results import Results, results
 from processors.ruleset import RulesetBook
+from processors.windows import WindowKey, WindowSums
+from replay.disputes import Identity, identity, is_reference, lost, settle
 from replay.files import InputFile, Line, input_files, read_file
-from schemas.events import (
-    AgentUpsertedEvent,
-    Event,
-    InvalidEventError,
-    SaleEventScheduledEvent,
-    parse_event,
-)
-from schemas.outputs import RULES
-from schemas.rejections import rejection
+from replay.lines import event_in, rejected_row
+from replay.output import TABLES, summarize, write_summary, write_tables
+from schemas.events import Event, InvalidEventError
 
-_CONFLICT: Final = "id: another event with this source and id differs, and counts by its smaller time or content"
 EVERYTHING: Final = 2**62
 """A horizon that no event is beyond: a replay settles late facts too."""
-
-Identity = tuple[str, str, str, str]
-"""shop, buyer (empty for reference), source, id"""
 
 
 class Outcome(NamedTuple):
@@ -46,8 +36,24 @@ class Outcome(NamedTuple):
     summary: dict[str, Any]
 
 
+class Share(NamedTuple):
+    """What the lines taken come to, before *now* and the reference data of the whole input are known."""
+
+    lines: int
+    accepted: int
+    rejected: list[dict[str, Any]]
+    newest: int
+    """time of the latest event, ms; far in the past without any"""
+    reference: Reference
+    windows: dict[WindowKey, WindowSums]
+    boards: dict[BoardKey, BoardSums]
+
+
 class MemoryReplay:
-    """Takes lines in any order, then `finish` derives everything once."""
+    """Takes lines in any order, then `finish` derives everything once.
+
+    Where several of it have a share of the buyers each, `settle` and `rows` take the place of `finish`.
+    """
 
     def __init__(self, book: RulesetBook) -> None:
         self._book = book
@@ -58,75 +64,73 @@ class MemoryReplay:
         self._accepted = 0
         self._disputed: set[Identity] = set()
 
-    def take(self, line: Line) -> None:
-        """One input line: an event, a duplicate, or something to reject."""
-        self._lines += 1
+    def take(self, line: Line, mine: Callable[[Event], bool] | None = None) -> bool:
+        """One input line: an event, a duplicate, or something to reject. False: its event is not `mine`, nor taken."""
         try:
-            event = parse_event(line.raw)
+            event = event_in(line)
         except InvalidEventError as error:
+            self._lines += 1
             self._reject(line, error)
-            return
-        if _is_reference(event):
+            return True
+        if mine is not None and not mine(event):
+            return False
+        self._lines += 1
+        if is_reference(event):
             outcome = self._reference.add(event)
         else:
             outcome = self._partition.add_event(event)
         if outcome == "new":
             self._accepted += 1
         elif outcome != "duplicate":
-            self._disputed.add(_identity(event))
+            self._disputed.add(identity(event))
+        return True
 
     def finish(self, reread: Callable[[], Iterator[Line]]) -> Outcome:
         """All rows at the time of the latest event. `reread` gives the lines again, to name those that a conflict lost."""
+        share = self.settle(reread)
+        rows = self.rows(share.newest, share.reference, share.windows, share.boards)
+        by_rule = Counter(flag["rule"] for flag in rows.flags)
+        return Outcome(rows, share.rejected, summary_of([share], by_rule, len(rows.call_tasks)))
+
+    def settle(self, reread: Callable[[], Iterator[Line]]) -> Share:
+        """Derives everything that one buyer's facts tell; `reread` as for `finish`."""
         if self._disputed:
             self._settle_disputes(reread())
         partition = self._partition
         partition.settle()
-        buyers = partition.buyers_by_id.values()
-        now = max((buyer.newest for buyer in buyers), default=-EVERYTHING)
-        now = max(now, self._reference.newest)
-        rows = results(buyers, partition.windows, partition.boards, self._reference, self._book, now)
-        self._rejected.sort(key=lambda row: (row["file"], row["line"]))
-        by_rule = Counter(flag["rule"] for flag in rows.flags)
-        summary = {
-            "events": self._lines,
-            "accepted": self._accepted,
-            "duplicates": self._lines - self._accepted - len(self._rejected),
-            "rejected": len(self._rejected),
-            "flags": {rule: by_rule[rule] for rule in RULES},
-            "call_tasks": len(rows.call_tasks),
-        }
-        return Outcome(rows, self._rejected, summary)
+        newest = max((buyer.newest for buyer in partition.buyers_by_id.values()), default=-EVERYTHING)
+        newest = max(newest, self._reference.newest)
+        self._rejected.sort(key=rejected_order)
+        return Share(
+            self._lines,
+            self._accepted,
+            self._rejected,
+            newest,
+            self._reference,
+            partition.windows,
+            partition.boards,
+        )
+
+    def rows(
+        self,
+        now: int,
+        reference: Reference,
+        windows: dict[WindowKey, WindowSums],
+        boards: dict[BoardKey, BoardSums],
+    ) -> Results:
+        """The rows of the buyers taken, and those of the sums given, as they stand at `now` (ms)."""
+        return results(self._partition.buyers_by_id.values(), windows, boards, reference, self._book, now)
 
     def _settle_disputes(self, lines: Iterator[Line]) -> None:
-        """Of several contents under one (source, id) the smallest by (time, content) counts; the others are rejected."""
-        contents: dict[Identity, list[tuple[Line, Event]]] = defaultdict(list)
-        for line in lines:
-            try:
-                event = parse_event(line.raw)
-            except InvalidEventError:
-                continue
-            if _identity(event) in self._disputed:
-                contents[_identity(event)].append((line, event))
-        for copies in contents.values():
-            winner = copies[0][1]
-            for _, event in copies:
-                if self._before(event, winner):
-                    winner = event
-            if not _is_reference(winner):
+        winners, losers = settle(lines, self._disputed.__contains__, self._book)
+        for winner in winners:
+            if not is_reference(winner):
                 self._partition.replace_event(winner)
-            for line, event in copies:
-                if self._before(winner, event) or self._before(event, winner):
-                    self._reject(line, InvalidEventError("conflict", _CONFLICT))
-
-    def _before(self, event: Event, other: Event) -> bool:
-        """Whether the event's content is smaller than the other's, which has the same (source, id)."""
-        if _is_reference(event) or _is_reference(other):
-            return (event.time, event.model_dump_json()) < (other.time, other.model_dump_json())
-        one, two = (self._partition.fact(each) for each in (event, other))
-        return not same_content(one, two) and counts_before(one, two)
+        for line in losers:
+            self._reject(line, lost())
 
     def _reject(self, line: Line, error: InvalidEventError) -> None:
-        self._rejected.append(rejection(error.reason, error.error, line.raw, file=line.file, line=line.number))
+        self._rejected.append(rejected_row(line, error))
 
 
 def replay(source: Path, out: Path, book: RulesetBook, on_bytes: Callable[[int], None] | None = None) -> dict[str, Any]:
@@ -135,54 +139,48 @@ def replay(source: Path, out: Path, book: RulesetBook, on_bytes: Callable[[int],
     Raises replay.files.InputError when an input can't be read to its end; nothing is written then.
     """
     began = time.perf_counter()
-    files = _inputs(source, out)
+    files = inputs(source, out)
     run = MemoryReplay(book)
-    with _no_cycle_collection():
-        for line in _lines(files, on_bytes):
+    with no_cycle_collection():
+        for line in all_lines(files, on_bytes):
             run.take(line)
-        outcome = run.finish(lambda: _lines(files, None))
+        outcome = run.finish(lambda: all_lines(files))
         summary = {**outcome.summary, "seconds": round(time.perf_counter() - began, 3)}
-        _write(out, outcome, summary)
+        write_tables(out, {**outcome.results._asdict(), "rejected": outcome.rejected})
+        write_summary(out, summary)
     return summary
 
 
-def _inputs(source: Path, out: Path) -> list[InputFile]:
+def rejected_order(row: dict[str, Any]) -> tuple[str, int]:
+    """What rejected rows are ordered by."""
+    return row["file"], row["line"]
+
+
+def summary_of(shares: Sequence[Share], flags: Mapping[str, int], call_tasks: int) -> dict[str, Any]:
+    """The summary of contract §5 without `seconds`; `flags` by rule."""
+    return summarize(
+        events=sum(share.lines for share in shares),
+        accepted=sum(share.accepted for share in shares),
+        rejected=sum(len(share.rejected) for share in shares),
+        flags=flags,
+        call_tasks=call_tasks,
+    )
+
+
+def inputs(source: Path, out: Path) -> list[InputFile]:
     """The input files; the results of an earlier run in `out` are none, also where it lies below `source`."""
-    own = {out.resolve() / f"{name}.jsonl" for name in (*Results._fields, "rejected")}
+    own = {out.resolve() / f"{name}.jsonl" for name in TABLES}
     return [file for file in input_files(source) if file.path.resolve() not in own]
 
 
-def _lines(files: list[InputFile], on_bytes: Callable[[int], None] | None) -> Iterator[Line]:
+def all_lines(files: list[InputFile], on_bytes: Callable[[int], None] | None = None) -> Iterator[Line]:
+    """The lines of all files."""
     for file in files:
         yield from read_file(file, on_bytes)
 
 
-def _identity(event: Event) -> Identity:
-    data: Any = event.data
-    return data.shop_id, getattr(data, "buyer_id", ""), event.source, event.id
-
-
-def _is_reference(event: Event) -> TypeGuard[ReferenceEvent]:
-    return isinstance(event, AgentUpsertedEvent | SaleEventScheduledEvent)
-
-
-def _write(out: Path, outcome: Outcome, summary: dict[str, Any]) -> None:
-    """Each file appears whole or not at all, the summary last."""
-    out.mkdir(parents=True, exist_ok=True)
-    tables = {**outcome.results._asdict(), "rejected": outcome.rejected}
-    for name, rows in tables.items():
-        temporary = out / f".{name}.jsonl.tmp"
-        with temporary.open("wb") as file:
-            for row in rows:
-                file.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
-        temporary.replace(out / f"{name}.jsonl")
-    temporary = out / ".summary.json.tmp"
-    temporary.write_bytes(orjson.dumps(summary, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-    temporary.replace(out / "summary.json")
-
-
 @contextmanager
-def _no_cycle_collection() -> Iterator[None]:
+def no_cycle_collection() -> Iterator[None]:
     """Facts are immutable tuples without cycles: the collector would only walk millions of them again and again."""
     enabled = gc.isenabled()
     gc.disable()

@@ -123,6 +123,9 @@ def test_version(run: Any) -> None:
         ("replay", "in"),
         ("replay", "in", "--out", "out", "--engine", "steam"),
         ("replay", "in", "--out", "out", "--speed", "0"),
+        ("replay", "-", "--out", "out"),
+        ("export", "--out", "out", "--from", "yesterday"),
+        ("export", "--out", "out", "--from", "2025-11-12T00:00:00Z", "--to", "2025-11-12T00:00:00Z"),
         ("ingest",),
         ("ingest", "x.jsonl", "--speed", "fast"),
         ("ingest", "x.jsonl", "--speed", "2", "--live"),
@@ -137,22 +140,12 @@ def test_wrong_use_is_one_line_and_code_2(run: Any, args: tuple[str, ...]) -> No
     assert not result.out
 
 
-@pytest.mark.parametrize(
-    "args",
-    [
-        ("archive", "out", "--from", "2025-11-11T00:00:00Z", "--to", "2025-11-12T00:00:00Z"),
-        ("diff", "a", "b"),
-        ("verify", "--from", "2025-11-11T00:00:00Z", "--to", "2025-11-12T00:00:00Z"),
-        ("dlq", "list"),
-        ("dlq", "show", "0:1"),
-        ("dlq", "replay", "0:1"),
-        ("replay", "in", "--out", "out", "--engine", "stack"),
-    ],
-)
-def test_what_is_not_there_yet_says_so(run: Any, args: tuple[str, ...]) -> None:
-    result = run(*args)
+def test_export_without_tables_says_what_to_do(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZHENGDIAN_DATA_DIR", str(tmp_path / "data"))
+    result = run("export", "--out", tmp_path / "out")
     assert result.code == 1
-    assert "not there yet" in result.line()
+    assert "zhengdian migrate up" in result.line()
+    assert not (tmp_path / "out").exists()
 
 
 def test_wrong_setting_is_named(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,8 @@ from kafka import KafkaConsumer
 from deploy import cli
 from deploy.broker import EmbeddedBroker
 from replay.files import InputError, Line
-from replay.ingest import MAX_EVENT_BYTES, MAX_RAW_BYTES, Clock, Pace, files_of, ingest, rejected_line
+from replay.ingest import MAX_EVENT_BYTES, Clock, Pace, files_of, ingest, rejected_line
+from replay.lines import MAX_RAW_BYTES
 from schemas.events import InvalidEventError
 from schemas.export import EVENT_MODEL_OF_TYPE, example
 from schemas.outputs import Rejected

@@ -1,12 +1,14 @@
 """`replay --engine memory` and its files; what the figures mean is in test_contract_*.py."""
 
 import json
+import os
 from pathlib import Path
 
 import orjson
 import pytest
 from test_partition import T0, message
 
+from deploy import cli
 from processors.ruleset import default_book
 from replay.files import InputError, MissingInputError
 from replay.memory import replay
@@ -65,3 +67,25 @@ def test_a_conflict_rejects_every_line_that_does_not_count(tmp_path: Path) -> No
         ("conflict", "in.jsonl", 1),
         ("conflict", "in.jsonl", 3),
     ]
+
+
+def test_rows_that_only_partly_took_the_place_of_others_have_no_summary(tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_bytes(SALE)
+    out = tmp_path / "out"
+    replay(tmp_path / "in.jsonl", out, BOOK)
+    (out / "rejected.jsonl").unlink()
+    (out / "rejected.jsonl" / "in the way").mkdir(parents=True)
+    with pytest.raises(OSError, match="rejected"):
+        replay(tmp_path / "in.jsonl", out, BOOK)
+    assert not (out / "summary.json").exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_place_that_cannot_be_written_to_is_told_before_the_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "sale.jsonl.gz").write_bytes(b"damaged, and not reached")
+    (tmp_path / "closed").mkdir(mode=0o500)
+    out = tmp_path / "closed" / "deep" / "out"
+    assert cli.run(["replay", str(tmp_path / "sale.jsonl.gz"), "--out", str(out)]) == 1
+    assert capsys.readouterr().err == f"zhengdian: {out}: {tmp_path / 'closed'} can't be written to\n"
