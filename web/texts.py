@@ -2,6 +2,8 @@
 
 from typing import Final, Literal
 
+from schemas.outputs import RULE_NAMES
+
 Lang = Literal["zh", "en"]
 DEFAULT_LANG: Final[Lang] = "zh"
 
@@ -78,15 +80,7 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "bad_hour": ("hour 参数要写成带时区的 RFC 3339 时间", "hour must be an RFC 3339 time with an offset"),
     "bad_title": ("网址参数有误", "The address is not right"),
-    "rule.reminder.repeated": ("重复催付", "Reminded twice"),
-    "rule.reminder.same_day": ("当日催付", "Same-day"),
-    "rule.reminder.after_payment": ("付款后催付", "After payment"),
-    "rule.reminder.direct": ("直接催付", "Blunt reminder"),
-    "rule.response.slow": ("响应过慢", "Slow replies"),
-    "rule.language.forbidden": ("服务禁语", "Forbidden"),
-    "rule.language.vague": ("含糊用语", "Vague words"),
-    "rule.review.solicited": ("索要好评", "Begged review"),
-    "rule.review.hidden_negative": ("好评藏差评", "Hidden negative"),
+    **{f"rule.{rule}": names for rule, names in RULE_NAMES.items()},
 }
 
 
