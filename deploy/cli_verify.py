@@ -1,0 +1,202 @@
+"""Commands that check and mend what the pipeline wrote."""
+
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from deploy.context import load_rules, load_settings, parse_moment, progress_bar, start_logs
+from deploy.errors import CommandError, wrong_use
+
+if TYPE_CHECKING:
+    from processors.ruleset import RulesetBook
+    from sinks.database import Database
+    from sinks.verify.run import Difference, Report
+    from sinks.verify.scope import Span
+
+app = typer.Typer()
+
+
+class OutputFormat(StrEnum):
+    """How findings are printed."""
+
+    text = "text"
+    json = "json"
+
+
+From = Annotated[str, typer.Option("--from", metavar="TIME", help="RFC 3339 with an offset.")]
+To = Annotated[str, typer.Option("--to", metavar="TIME", help="RFC 3339 with an offset; the range ends before it.")]
+Shop = Annotated[str | None, typer.Option(help="This shop only.")]
+RulesFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Ruleset; default: ZHENGDIAN_RULES, else the packaged one.")
+]
+
+
+@app.command()
+def verify(
+    since: From,
+    until: To,
+    shop: Shop = None,
+    rules: RulesFile = None,
+    output: Annotated[OutputFormat, typer.Option("--format", help="text: one line a difference.")] = OutputFormat.text,
+    limit: Annotated[int, typer.Option(min=0, help="Differences to print; all are counted.")] = 1000,
+) -> None:
+    """Recompute results from ClickHouse's raw events by SQL of its own, compare, exit 1 on drift.
+
+    The range grows to the whole local days that it touches.
+    """
+    start, end = _range(since, until)
+    with _database() as db:
+        from sinks.verify.run import Verify
+        from sinks.verify.scope import spans
+
+        book = _book(rules)
+        check = Verify(db, book, time.time_ns() // 1_000_000)
+        found = spans(db, book, start, end, shop)
+        with progress_bar() as bar:
+            task = bar.add_task("verify", total=max(1, len(found)))
+            differences = []
+            for difference in check.run(found, limit, lambda span: bar.update(task, description=_span(span, book))):
+                if output is OutputFormat.text:
+                    print(difference.line())
+                else:
+                    differences.append(difference)
+    if output is OutputFormat.text:
+        print("\n".join(_summary(check.report)))
+    else:
+        _print_json(differences, check.report)
+    if not check.report.clean:
+        sys.stdout.flush()
+        raise CommandError("the tables are not what the raw events say; zhengdian backfill repairs them")
+
+
+@app.command()
+def backfill(
+    since: From,
+    until: To,
+    shop: Shop = None,
+    rules: RulesFile = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would be repaired, and change nothing.")
+    ] = False,
+    min_age: Annotated[
+        float, typer.Option(min=0, help="Leave rows alone that were written less than so many seconds ago.")
+    ] = 60,
+    limit: Annotated[int, typer.Option(min=0, help="Repairs to print; all are made.")] = 1000,
+) -> None:
+    """Replay a range out of ClickHouse's raw events and put its rows right; what was right is left alone.
+
+    The range grows to the whole local days that it touches.
+    """
+    start, end = _range(since, until)
+    with _database() as db:
+        from replay.backfill import Backfill
+        from sinks.verify.scope import spans
+
+        book = _book(rules)
+        run = Backfill(db, book, dry_run=dry_run, min_age_seconds=min_age)
+        found = spans(db, book, start, end, shop)
+        with progress_bar() as bar:
+            task = bar.add_task("backfill", total=max(1, len(found)))
+            repairs = run.run(found, lambda span: bar.update(task, description=_span(span, book)))
+            for number, repair in enumerate(repairs):
+                if number < limit:
+                    print(repair.line())
+    done = run.repairs
+    for table in sorted(done.inserted | done.replaced | done.deleted):
+        print(
+            f"{table}: {done.inserted[table]} inserted, {done.replaced[table]} replaced, {done.deleted[table]} deleted"
+        )
+    if done.settled:
+        print(f"late events settled: {done.settled}")
+    if done.recent:
+        print(f"left alone, written in the last {min_age:g} s: {done.recent}; run it again later")
+    if done.eventless:
+        print(f"left alone, rows without any raw event: {done.eventless} days")
+    print(f"{'would repair' if dry_run else 'repaired'}: {done.total} rows in {done.days} shop days")
+
+
+def _range(since: str, until: str) -> tuple[int, int]:
+    """[from, to) in ms. Raises CommandError (wrong use)."""
+    start, end = parse_moment("--from", since), parse_moment("--to", until)
+    assert start is not None
+    assert end is not None
+    if start >= end:
+        raise wrong_use(f"--from must be earlier than --to, not {since} and {until}")
+    return start, end
+
+
+def _book(rules: Path | None) -> "RulesetBook":
+    return load_rules(rules if rules is not None else load_settings().rules)
+
+
+@contextmanager
+def _database() -> Iterator["Database"]:
+    """The settings' database, its schema up to date; what ClickHouse says against it becomes a CommandError."""
+    from sinks import migrate
+    from sinks.database import DatabaseError, DatabaseUnavailableError, open_database
+
+    settings = load_settings()
+    start_logs(settings, "verify", quiet=True)
+    try:
+        db = open_database(settings)
+        try:
+            if any(step.state != "applied" for step in migrate.status(db)):
+                raise CommandError("the ClickHouse schema is not up to date: run zhengdian migrate up")
+            yield db
+        finally:
+            db.close()
+    except (DatabaseError, DatabaseUnavailableError) as error:
+        raise CommandError(str(error)) from None
+
+
+def _span(span: "Span", book: "RulesetBook") -> str:
+    from schemas.types import format_time
+
+    zone = book.timezone(span.shop_id)
+    return f"{span.shop_id} {format_time(span.start, zone)[:10]} to {format_time(span.end - 1, zone)[:10]}"
+
+
+def _summary(report: "Report") -> list[str]:
+    """What was checked, what was not, and what was found, for people."""
+    from sinks.verify.run import NOT_RECOMPUTED
+
+    lines = [f"checked: {report.days} shop days, {report.units.total()} rows ({_counts(report.units)})"]
+    if report.other_rules:
+        lines.append(f"not compared, written under rules that are not loaded: {_counts(report.other_rules)}")
+    if report.late:
+        lines.append(f"not counted, too late for the worker: {report.late} events; a backfill settles them")
+    lines.append(f"not recomputed: {'; '.join(NOT_RECOMPUTED)}")
+    lines.append(f"differences: {report.drift.total()}" + (f" ({_counts(report.drift)})" if report.drift else ""))
+    return lines
+
+
+def _counts(counts: Counter[str]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
+
+
+def _print_json(differences: "list[Difference]", report: "Report") -> None:
+    from sinks.verify.run import NOT_RECOMPUTED
+
+    print(
+        json.dumps(
+            {
+                "days": report.days,
+                "checked": report.units,
+                "differences": report.drift,
+                "other_rules": report.other_rules,
+                "late_events": report.late,
+                "not_recomputed": NOT_RECOMPUTED,
+                "rows": [difference._asdict() for difference in differences],
+            },
+            ensure_ascii=False,
+            indent=2,
+        )
+    )
