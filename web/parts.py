@@ -24,7 +24,7 @@ SEND_THREADS: Final = 8
 class Producer(Protocol):
     """What the web needs of `sinks.kafka.EventProducer`."""
 
-    def publish(self, records: list[tuple[str, bytes, bytes]], timeout_seconds: float) -> None:
+    def publish(self, records: list[tuple[str, bytes, bytes]], timeout_seconds: float) -> object:
         """Return once the broker has all records; raise PublishError otherwise."""
         ...
 

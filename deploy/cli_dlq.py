@@ -1,0 +1,307 @@
+"""Commands for rejected records."""
+
+import json
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+import typer
+
+from deploy.context import kafka_failed, load_settings, parse_moment, progress_bar, say, start_logs
+from deploy.dlq_view import history, printable, row, summary, table
+from deploy.errors import CommandError, wrong_use
+from schemas.rejections import REASONS
+from schemas.settings import Settings
+
+if TYPE_CHECKING:
+    from replay.dlq.cases import Case, Place
+    from replay.dlq.log import RejectedLog
+    from replay.dlq.resend import Correction, Outcome
+
+app = typer.Typer()
+_dlq = typer.Typer(help="Rejected records: list them, look at one, send it again. They are read from Kafka.")
+app.add_typer(_dlq, name="dlq")
+
+_ID: Final = re.compile(r"(\d{1,9}):(\d{1,18})", re.ASCII)
+_IDS_SHOWN: Final = 10
+_Wait = Annotated[float, typer.Option(min=0, help="Seconds to wait for the broker to answer.")]
+_StateChoice = Literal["todo", "open", "failed_again", "unsure", "resent", "all"]
+_TODO: Final = ("open", "failed_again", "unsure")
+
+
+@_dlq.command("list")
+def dlq_list(
+    reason: Annotated[str | None, typer.Option(metavar="REASON", help="Only this reason.")] = None,
+    topic: Annotated[str | None, typer.Option(metavar="TOPIC", help="Only records from this topic.")] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Only what was rejected or sent again since; RFC 3339 with an offset."),
+    ] = None,
+    state: Annotated[
+        _StateChoice,
+        typer.Option(
+            help="open: never sent again; failed_again: sent and rejected; unsure: a command was interrupted; "
+            "todo: these three; resent: sent, and nothing has come back."
+        ),
+    ] = "todo",
+    limit: Annotated[int, typer.Option(min=1, help="Show this many, the newest; all are counted.")] = 50,
+    form: Annotated[Literal["table", "json"], typer.Option("--format", help="How to write it.")] = "table",
+    wait: _Wait = 10,
+) -> None:
+    """Rejected records, the newest first, and totals by reason."""
+    since_ms = parse_moment("--since", since)
+    _check_reason(reason)
+    with _opened(wait) as (_, log):
+        found = [
+            case
+            for case in _cases(log)
+            if (reason is None or case.current.reason == reason)
+            and (topic is None or case.arrivals[0].origin.topic == topic)
+            and (since_ms is None or case.changed_ms >= since_ms)
+            and _is(case, state)
+        ]
+    found.sort(key=lambda case: (case.changed_ms, case.place), reverse=True)
+    reasons = dict(sorted(Counter(case.current.reason for case in found).items()))
+    if form == "json":
+        print(_json({"cases": [summary(case) for case in found[:limit]], "total": len(found), "by_reason": reasons}))
+        return
+    table([row(case) for case in found[:limit]])
+    shown = f", the newest {limit} shown" if len(found) > limit else ""
+    counts = ", ".join(f"{count} {name}" for name, count in reasons.items())
+    print(f"total: {len(found)}" + (f" ({counts})" if counts else "") + shown)
+
+
+@_dlq.command("show")
+def dlq_show(
+    record: Annotated[str, typer.Argument(metavar="ID", help="The record, partition:offset as listed.")],
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Write the record's bytes to stdout, exactly, and nothing else.")
+    ] = False,
+    attempt: Annotated[
+        int | None, typer.Option(min=1, help="The bytes and error of this attempt; default: the last one rejected.")
+    ] = None,
+    form: Annotated[Literal["text", "json"], typer.Option("--format", help="How to write it.")] = "text",
+    wait: _Wait = 10,
+) -> None:
+    """One rejected record with its bytes and its history."""
+    place = _place(record)
+    with _opened(wait) as (_, log):
+        case = _find(_cases(log), [place])[0]
+        try:
+            shown = case.rejection_of(attempt)
+        except KeyError:
+            raise CommandError(f"{case.id}: no rejection of attempt {attempt} is known") from None
+        content = log.raw(shown.place)
+    if shown.cut:
+        say(f"zhengdian: warning: {case.id}: only the first {shown.size} bytes of the record were kept")
+    if raw:
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+    elif form == "json":
+        from schemas.rejections import rejection
+
+        kept = rejection(shown.reason, shown.error, content)
+        bytes_kept = {"raw": kept["raw"], "raw_encoding": kept["raw_encoding"]}
+        print(_json(summary(case) | {"cut": shown.cut} | bytes_kept | {"history": [*history(case)]}))
+    else:
+        for name, value in (
+            summary(case) | {"reason": shown.reason, "error": shown.error, "bytes": shown.size}
+        ).items():
+            if name != "head":
+                print(f"{name + ':':10} {printable(str(value).encode())}")
+        print("history:")
+        for event in history(case):
+            print("  " + "  ".join(printable(str(value).encode()) for value in event.values()))
+        print("record (--raw writes the exact bytes):")
+        print(printable(content, keep="\n\t"))
+
+
+@_dlq.command("replay")
+def dlq_replay(
+    records: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID]...", help="Records, partition:offset as listed.")
+    ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(metavar="FIXED", help="Send this file's content instead of the one record's; - for stdin."),
+    ] = None,
+    reason: Annotated[
+        str | None, typer.Option(metavar="REASON", help="All records with this reason still to be done.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="All records still to be done.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="Send this many at most, the oldest.")] = 100,
+    max_attempts: Annotated[
+        int, typer.Option(min=1, help="Give a record up after this many attempts, its first arrival counted.")
+    ] = 3,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also what is sure to be rejected again, or was sent and has not come back.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, send nothing.")] = False,
+    wait: _Wait = 10,
+) -> None:
+    """Send rejected records again: one with a corrected content, or many as they are.
+
+    Exit code 1 when one was rejected again, or one that was named could not be sent.
+    """
+    if sum((bool(records), reason is not None, every)) != 1:
+        raise wrong_use("give records, --reason or --all, and only one of these")
+    if file is not None and len(records or ()) != 1:
+        raise wrong_use("--file corrects exactly one record")
+    _check_reason(reason)
+    places = list(dict.fromkeys(_place(record) for record in records or ()))
+    correction = None if file is None else _correction(file)
+    with _opened(wait) as (settings, log):
+        cases = _cases(log)
+        if places:
+            cases = _find(cases, places)
+        else:
+            cases = [case for case in cases if _is(case, "todo") and reason in (None, case.current.reason)]
+        counts = _replay(settings, log, cases, correction, limit, max_attempts, force=force, dry_run=dry_run)
+    words = ("would be sent", "would be rejected again") if dry_run else ("sent", "rejected again")
+    left = f", left for another time: {counts['left']}" if counts["left"] else ""
+    print(f"{words[0]}: {counts['sent']}, {words[1]}: {counts['rejected']}, refused: {counts['refused']}{left}")
+    if counts["rejected"] or (places and counts["refused"]):
+        raise CommandError("not every record could be sent; see above")
+
+
+def _replay(
+    settings: Settings,
+    log: "RejectedLog",
+    cases: "list[Case]",
+    correction: "Correction | None",
+    limit: int,
+    max_attempts: int,
+    *,
+    force: bool,
+    dry_run: bool,
+) -> Counter[str]:
+    """Do it, a line on stdout for each; returns counts of sent, rejected, refused and left."""
+    import time
+
+    from replay.dlq.resend import refusal, rehearse, send_again
+    from sinks.kafka import EventProducer
+
+    def latest_ms() -> int:
+        return time.time_ns() // 1_000_000 + settings.future_tolerance_seconds * 1000
+
+    counts: Counter[str] = Counter()
+    refused: dict[str, list[str]] = {}
+    fit = []
+    for case in cases:
+        if (why := refusal(case, correction, max_attempts, force=force)) is None:
+            fit.append(case)
+        else:
+            counts["refused"] += 1
+            refused.setdefault(why, []).append(case.id)
+    for why, ids in refused.items():
+        print(f"refused: {_some(ids)}: {why}")
+    counts["left"] = max(0, len(fit) - limit)
+    chosen = islice(fit, limit)
+    if dry_run:
+        for outcome in rehearse(chosen, log.raw, latest_ms=latest_ms(), correction=correction):
+            _report(outcome, counts)
+        return counts
+    producer = EventProducer(settings)
+    try:
+        for outcome in send_again(chosen, producer, log.raw, latest_ms=latest_ms, correction=correction):
+            _report(outcome, counts)
+    finally:
+        producer.close()
+    return counts
+
+
+def _some(ids: list[str]) -> str:
+    """The first of them, and how many more there are."""
+    return " ".join(ids[:_IDS_SHOWN]) + (f" and {len(ids) - _IDS_SHOWN} more" if len(ids) > _IDS_SHOWN else "")
+
+
+def _report(outcome: "Outcome", counts: Counter[str]) -> None:
+    case, number = outcome.case, outcome.attempt
+    counts["sent" if outcome.error is None else "rejected"] += 1
+    would = "would be " if outcome.place is None else ""
+    place = "" if outcome.place is None else f" {outcome.place[0]}:{outcome.place[1]}"
+    if outcome.error is not None:
+        why = f"{outcome.error.reason}: {printable(outcome.error.error.encode())}"
+        print(f"{would}rejected again: {case.id} (attempt {number}): {why}")
+    else:
+        print(f"{would}sent: {case.id} (attempt {number}) to {outcome.topic}{place}")
+
+
+@contextmanager
+def _opened(wait: float) -> "Iterator[tuple[Settings, RejectedLog]]":
+    """Settings and the log; what Kafka raises becomes one line."""
+    settings = load_settings()
+    start_logs(settings, "dlq", quiet=True)
+    from kafka.errors import KafkaError
+
+    from replay.dlq.log import RejectedLog
+    from sinks.kafka import PublishError, wait_for_broker
+
+    try:
+        wait_for_broker(settings, wait)
+        with RejectedLog(settings) as log:
+            yield settings, log
+    except (KafkaError, PublishError, TimeoutError, LookupError) as error:
+        raise kafka_failed(settings, error) from error
+
+
+def _cases(log: "RejectedLog") -> "list[Case]":
+    """All cases, the oldest first."""
+    from replay.dlq.cases import fold
+
+    with progress_bar() as bar:
+        task = bar.add_task("read", total=None)
+        cases = fold(log.entries(lambda done, total: bar.update(task, completed=done, total=total)))
+    if log.unreadable:
+        say(f"zhengdian: warning: {log.unreadable} records of the topic are none of ours and are left out")
+    return cases
+
+
+def _find(cases: "list[Case]", places: "list[Place]") -> "list[Case]":
+    """The cases of those places, each once. A record that was rejected again is found by each place it was rejected at."""
+    by_place = {place: case for case in cases for place in case.places}
+    found = []
+    for partition, offset in places:
+        case = by_place.get((partition, offset))
+        if case is None:
+            raise CommandError(f"{partition}:{offset}: no such rejected record (zhengdian dlq list --state all)")
+        found.append(case)
+    return list({case.id: case for case in found}.values())
+
+
+def _place(text: str) -> "Place":
+    match = _ID.fullmatch(text)
+    if match is None:
+        raise wrong_use(f"{text!r} is no record: write partition:offset, as dlq list shows it")
+    return int(match[1]), int(match[2])
+
+
+def _check_reason(reason: str | None) -> None:
+    if reason is not None and reason not in REASONS:
+        raise wrong_use(f"--reason must be one of {', '.join(REASONS)}, not {reason!r}")
+
+
+def _correction(file: Path) -> "Correction":
+    from replay.dlq.resend import Correction
+
+    try:
+        raw = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    except OSError as error:
+        raise wrong_use(f"{file}: {error.strerror or error}") from None
+    raw = raw.removeprefix(b"\xef\xbb\xbf").rstrip(b"\r\n")  # an editor's, not the record's
+    if not raw:
+        raise wrong_use(f"{file}: is empty")
+    return Correction(raw, str(file))
+
+
+def _is(case: "Case", state: str) -> bool:
+    return state == "all" or case.state == state or (state == "todo" and case.state in _TODO)
+
+
+def _json(value: dict[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2)
