@@ -1,8 +1,31 @@
 """Shared by all tests: in CI the property tests draw the same examples each time, so that a red run can be repeated."""
 
+import logging
 import os
+from collections.abc import Iterator
+from typing import Any
 
+import pytest
+import structlog
 from hypothesis import settings
+
+pytest_plugins = ["fixtures.brokers"]
 
 settings.register_profile("ci", derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+@pytest.fixture(autouse=True)
+def own_logs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A command that a test runs in this process sets up logs; a logger that remembers that can't be captured by the next."""
+    configure, root = structlog.configure, logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+
+    def forgetful(**options: Any) -> None:
+        configure(**options | {"cache_logger_on_first_use": False})
+
+    monkeypatch.setattr(structlog, "configure", forgetful)
+    yield
+    structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(level)

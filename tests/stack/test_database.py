@@ -16,6 +16,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from fixtures.native_process import NativeServerProcess
 
 from schemas.settings import Settings
 from sinks.database import Database, DatabaseError, DatabaseUnavailableError, open_database
@@ -24,7 +25,6 @@ from sinks.guard import engine_of
 
 pytestmark = pytest.mark.stack
 REAL = os.environ.get("ZHENGDIAN_TEST_CLICKHOUSE_URL")
-FIXTURE = Path(__file__).parent.parent / "fixtures" / "native_server.py"
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 NASTY = [
     "",
@@ -57,12 +57,9 @@ def db(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory)
     if request.param == "embedded":
         settings = Settings(clickhouse="embedded", data_dir=folder, database="contract")
     elif request.param == "driver":
-        server = subprocess.Popen(
-            [sys.executable, str(FIXTURE), str(folder / "ch"), "0"], stdout=subprocess.PIPE, text=True
-        )
-        assert server.stdout is not None
-        port = int(server.stdout.readline())
-        settings = Settings(clickhouse="server", clickhouse_url=f"clickhouse://default@127.0.0.1:{port}/contract")
+        server = NativeServerProcess(folder)
+        server.start()
+        settings = Settings(clickhouse="server", clickhouse_url=server.url("contract"))
     else:
         settings = Settings(clickhouse="server", clickhouse_url=REAL)
     database = open_database(settings)
@@ -73,7 +70,6 @@ def db(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory)
         database.close()
         if server is not None:
             server.kill()
-            server.wait()
 
 
 @pytest.fixture
@@ -82,7 +78,8 @@ def table(db: Database) -> Iterator[str]:
     db.command(
         "CREATE TABLE t (id Int64, at DateTime64(3, 'Asia/Shanghai') DEFAULT 0, amount Decimal(18, 2) DEFAULT 0,"
         " kind LowCardinality(String) DEFAULT '', text String DEFAULT '', histogram Map(UInt32, UInt64),"
-        " tags Array(String), note Nullable(String), score Nullable(Float64), ok Bool DEFAULT false)"
+        " tags Array(String), note Nullable(String), score Nullable(Float64), ok Bool DEFAULT false,"
+        " due Nullable(DateTime64(3, 'Asia/Shanghai')))"
         " ENGINE = MergeTree ORDER BY id"
     )
     yield "t"
@@ -105,6 +102,7 @@ def test_types_round_trip(db: Database, table: str) -> None:
                 "note": [None, "x"],
                 "score": [99.5, None],
                 "ok": [True, False],
+                "due": [None, int(at.timestamp() * 1000)],
             },
         )
         == 2
@@ -113,6 +111,7 @@ def test_types_round_trip(db: Database, table: str) -> None:
     assert one == {
         "id": 1, "at": at, "amount": Decimal("199.90"), "kind": "全部", "text": "亲,在吗?\n\n😀",
         "histogram": {120: 3, 600_000: 1}, "tags": ["甲", "乙'"], "note": None, "score": 99.5, "ok": True,
+        "due": None,
     }  # fmt: skip
     assert one["at"].utcoffset() == timedelta(hours=8)
     assert two["amount"] == Decimal("1234567890123456.78")
@@ -120,6 +119,7 @@ def test_types_round_trip(db: Database, table: str) -> None:
     assert two["tags"] == []
     assert two["note"] == "x"
     assert two["ok"] is False
+    assert two["due"] == at
 
 
 def test_inserted_values_are_left_as_they_were(db: Database, table: str) -> None:

@@ -13,8 +13,8 @@ from typing import Any
 
 import orjson
 import pytest
+from fixtures.brokers import Broker
 
-from deploy.broker import EmbeddedBroker
 from processors.ruleset import default_book
 from replay.files import input_files
 from replay.generator import SaleConfig, write_sale
@@ -103,7 +103,7 @@ def differences(db: Database, out: Path) -> dict[str, tuple[list[str], list[str]
 @pytest.mark.stack
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-def test_workers_and_sink_killed_on_the_way_give_the_rows_of_a_replay(broker: EmbeddedBroker, tmp_path: Path) -> None:
+def test_workers_and_sink_killed_on_the_way_give_the_rows_of_a_replay(broker: Broker, tmp_path: Path) -> None:
     sale = tmp_path / "sale"
     write_sale(SaleConfig(buyers=600, agents=12, duplicates=0.03, disorder=0.1, faults=20), sale)
     (sale / "afterwards.jsonl").write_bytes(orjson.dumps(AFTERWARDS))

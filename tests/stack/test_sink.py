@@ -15,8 +15,9 @@ from typing import Any
 import orjson
 import pytest
 import structlog
+from fixtures.brokers import Broker
+from kafka.errors import KafkaError, NodeNotReadyError, UnknownBrokerIdError
 
-from deploy.broker import EmbeddedBroker
 from schemas.outputs import CallTask, Flag, LeaderboardPartial, Rejected, ResponseRound, ResponseWindowPartial
 from schemas.settings import Settings
 from schemas.topics import (
@@ -51,7 +52,7 @@ FIXTURE = Path(__file__).parent.parent / "fixtures" / "native_server.py"
 T0 = "2026-11-11T10:00:00.123+08:00"
 
 
-def settings_for(broker: EmbeddedBroker, tmp_path: Path, **more: Any) -> Settings:
+def settings_for(broker: Broker, tmp_path: Path, **more: Any) -> Settings:
     return Settings(
         kafka_bootstrap=broker.bootstrap,
         data_dir=tmp_path / "data",
@@ -63,7 +64,7 @@ def settings_for(broker: EmbeddedBroker, tmp_path: Path, **more: Any) -> Setting
 
 
 @pytest.fixture
-def settings(broker: EmbeddedBroker, tmp_path: Path) -> Settings:
+def settings(broker: Broker, tmp_path: Path) -> Settings:
     found = settings_for(broker, tmp_path)
     create_topics(found)
     return found
@@ -369,6 +370,27 @@ def test_a_value_that_does_not_fit_is_poison(settings: Settings, producer: Event
     assert sink.exit_code == 0
 
 
+@pytest.mark.parametrize("error", [UnknownBrokerIdError(2), NodeNotReadyError("2")])
+def test_a_leader_that_is_gone_does_not_end_it(
+    settings: Settings, producer: EventProducer, db: Database, error: KafkaError
+) -> None:
+    sink = Sink(settings, db)
+    sink.start()
+    until(lambda: sink._consumer is not None)
+    poll, left = sink._consumer.poll, [error] * 3
+
+    def failing(**options: Any) -> Any:
+        if left:
+            raise left.pop()
+        return poll(**options)
+
+    sink._consumer.poll = failing
+    producer.publish([message(n) for n in range(20)], 10)
+    until(lambda: count(db, "messages") == 20)
+    sink.stop()
+    assert (sink.exit_code, left) == (0, [])
+
+
 def test_without_a_broker_it_gives_up_and_says_why(
     settings: Settings, db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -414,7 +436,7 @@ def server(folder: Path, port: int) -> tuple[subprocess.Popen[str], int]:
 
 
 @pytest.mark.slow
-def test_clickhouse_goes_away_for_a_while(broker: EmbeddedBroker, tmp_path: Path) -> None:
+def test_clickhouse_goes_away_for_a_while(broker: Broker, tmp_path: Path) -> None:
     process, port = server(tmp_path / "ch", 0)
     settings = settings_for(
         broker,
@@ -480,7 +502,7 @@ def test_stop_while_clickhouse_is_away_loses_nothing(settings: Settings, produce
 
 
 @pytest.mark.slow
-def test_partitions_move_to_a_second_sink(broker: EmbeddedBroker, tmp_path: Path) -> None:
+def test_partitions_move_to_a_second_sink(broker: Broker, tmp_path: Path) -> None:
     process, port = server(tmp_path / "ch", 0)
     settings = settings_for(
         broker,

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+from fixtures.brokers import Broker
 from kafka import KafkaConsumer, TopicPartition
 
-from deploy.broker import EmbeddedBroker
 from schemas.settings import Settings
 from schemas.types import format_time
 from sinks.kafka import create_topics
@@ -63,7 +63,7 @@ class Web:
 
 
 @pytest.fixture
-def web(tmp_path: Path, broker: EmbeddedBroker) -> Iterator[Web]:
+def web(tmp_path: Path, broker: Broker) -> Iterator[Web]:
     create_topics(Settings(kafka_bootstrap=broker.bootstrap, partitions=2))
     running = Web(tmp_path, broker.bootstrap)
     yield running
@@ -90,7 +90,7 @@ def wait_for_answer(client: httpx.Client) -> None:
             time.sleep(0.1)
 
 
-def test_posted_events_are_in_kafka_and_sigterm_ends_cleanly(web: Web, broker: EmbeddedBroker) -> None:
+def test_posted_events_are_in_kafka_and_sigterm_ends_cleanly(web: Web, broker: Broker) -> None:
     wait_for_answer(web.client)
     health = web.client.get("/healthz")
     assert (health.status_code, health.json()["status"]) == (200, "ok"), health.text
@@ -118,7 +118,7 @@ def test_posted_events_are_in_kafka_and_sigterm_ends_cleanly(web: Web, broker: E
         assert time.monotonic() - began < 8
 
 
-def test_broker_away_is_503_and_said_by_health(web: Web, broker: EmbeddedBroker) -> None:
+def test_broker_away_is_503_and_said_by_health(web: Web, broker: Broker) -> None:
     wait_for_answer(web.client)
     broker.stop()
     health = web.client.get("/healthz")
@@ -130,7 +130,7 @@ def test_broker_away_is_503_and_said_by_health(web: Web, broker: EmbeddedBroker)
     assert web.stop() == 0, web.log.read_text()[-3000:]
 
 
-def test_with_the_sink_what_is_posted_can_be_read(tmp_path: Path, broker: EmbeddedBroker) -> None:
+def test_with_the_sink_what_is_posted_can_be_read(tmp_path: Path, broker: Broker) -> None:
     create_topics(Settings(kafka_bootstrap=broker.bootstrap, partitions=2))
     web = Web(tmp_path, broker.bootstrap, "sink")
     try:
