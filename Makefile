@@ -17,7 +17,7 @@ PYTEST_ARGS ?=
 
 .PHONY: help
 help: ## list the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "python3 >= 3.11 is needed" >&2; exit 1; }
@@ -44,8 +44,12 @@ demo: setup ## the whole product on http://127.0.0.1:8080; options in DEMO_ARGS
 	@exec $(BIN)/zhengdian demo $(DEMO_ARGS)
 
 .PHONY: test
-test: setup-dev ## all tests; options in PYTEST_ARGS
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+test: setup-dev ## all tests but the fault suite; options in PYTEST_ARGS, such as --broker tansu
+	@$(BIN)/python -m pytest -m "not faults" $(PYTEST_ARGS)
+
+.PHONY: test-faults
+test-faults: setup-dev ## faults injected into real processes, nothing lost; options in PYTEST_ARGS
+	@$(BIN)/python -m pytest tests/faults $(PYTEST_ARGS)
 
 .PHONY: test-unit
 test-unit: setup-dev ## the quick tests: no processes, no browser

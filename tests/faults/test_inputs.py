@@ -1,0 +1,132 @@
+"""Records that no one should send: poison, giants, everything twice, everything late and in the wrong order."""
+
+import random
+from collections import Counter
+
+import orjson
+
+from replay.generator import SaleConfig
+from schemas.topics import CHAT, ORDERS, PAYMENTS, REVIEWS
+
+from .feeding import NOBODY, Sent, key_of, sale
+from .system import System
+
+DEEP = b'{"a":' * 3000 + b"1" + b"}" * 3000
+
+
+def changed(record: Sent, **fields: object) -> bytes:
+    """The event with other fields, under an id of its own."""
+    assert record.value is not None
+    value = orjson.loads(record.value)
+    return orjson.dumps(value | {"id": value["id"] + "-x"} | fields)
+
+
+def poison(records: list[Sent]) -> list[tuple[str, Sent]]:
+    """Records that are no events, with the reasons for which they have to be rejected."""
+    chat = next(record for record in records if record.topic == CHAT)
+    order = next(record for record in records if record.topic == ORDERS)
+    assert chat.value is not None
+    found = [
+        ("not_json", Sent(CHAT, NOBODY, b"no json")),
+        ("not_json", Sent(CHAT, NOBODY, b"")),
+        ("not_json", Sent(ORDERS, NOBODY, None)),  # a tombstone
+        ("not_json", Sent(CHAT, None, b"\0")),
+        ("not_json", Sent(REVIEWS, NOBODY, b"\xff\xfe\x00\x80" * 10)),
+        ("not_json", Sent(CHAT, chat.key, chat.value[: len(chat.value) // 2])),
+        ("not_json", Sent(CHAT, chat.key, chat.value.replace("亲".encode(), b"\xe4\xba", 1) + b"\xff")),
+        ("not_json", Sent(CHAT, NOBODY, DEEP)),
+        ("not_json", Sent(CHAT, NOBODY, b"[" * 100_000)),
+        ("invalid", Sent(PAYMENTS, NOBODY, b"[]")),
+        ("invalid", Sent(PAYMENTS, NOBODY, b"null")),
+        ("unknown_type", Sent(CHAT, chat.key, changed(chat, type="chat.typing"))),
+        ("invalid", Sent(CHAT, chat.key, changed(chat, time="2025-11-11T18:00:00"))),
+        ("invalid", Sent(CHAT, chat.key, changed(chat, data={}))),
+        ("wrong_key", Sent(CHAT, b"lining-hz|somebody-else", changed(chat))),
+        ("wrong_key", Sent(CHAT, None, changed(chat))),
+        ("wrong_key", Sent(CHAT, b"\xff\x00", changed(chat))),
+        ("wrong_topic", Sent(ORDERS, chat.key, changed(chat))),
+        ("wrong_topic", Sent(CHAT, order.key, changed(order))),
+    ]
+    return found
+
+
+def kept(value: bytes | None) -> str:
+    """A record's bytes as a rejected record has them."""
+    from schemas.rejections import rejection
+
+    return str(rejection("", "", value or b"")["raw"])
+
+
+def test_poison_records(system: System) -> None:
+    dice = random.Random(51)
+    for name in ("worker-1", "worker-2", "sink"):
+        system.add(name)
+    records = sale(SaleConfig(buyers=150, agents=8, seed=51, duplicates=0.05, disorder=0.2))
+    bad = poison(records)
+    mixed = [*records, *(record for _, record in bad)]
+    dice.shuffle(mixed)
+    system.feed(mixed, seconds=6)
+    for reason, _ in bad:
+        system.scenario.inject(f"poison: {reason}")
+    system.run(3)
+    system.kill("worker-1")  # what is rejected is rejected again by the next owner
+    system.finish(lines=records, rejections=Counter((reason, kept(record.value)) for reason, record in bad))
+    for name in ("worker-1", "worker-2"):
+        ends = system.parts[name].ends
+        assert all("SIGKILL" in end for end in ends), ends
+
+
+def test_huge_records(system: System) -> None:
+    for name in ("worker-1", "sink"):
+        system.add(name)
+    records = sale(SaleConfig(buyers=100, agents=8, seed=52))
+    chats = [record for record in records if record.topic == CHAT and record.value is not None]
+    huge: list[Sent] = []
+    for number, size in enumerate((250_000, 900_000, 1_000_000)):
+        value = orjson.loads(chats[number].value or b"")
+        value["id"] += "-huge"
+        value["data"]["text"] = "亲" * (size // 3)
+        raw = orjson.dumps(value)
+        huge.append(Sent(CHAT, key_of(raw), raw))
+    bad = [
+        Sent(CHAT, NOBODY, b"\x01" * 1_000_000),
+        Sent(CHAT, NOBODY, b"\xff" * 1_000_000),
+    ]  # JSON makes six times of it
+    middle = len(records) // 2
+    system.feed([*records[:middle], *huge, *bad, *records[middle:]], seconds=4)
+    for record in (*huge, *bad):
+        system.scenario.inject(f"record of {len(record.value or b'') // 1000} kB")
+    expected = Counter(("not_json", kept(record.value)) for record in bad)
+    system.finish(lines=[*records, *huge], rejections=expected)
+    assert not system.parts["worker-1"].ends
+
+
+def test_everything_twice(system: System) -> None:
+    for name in ("worker-1", "worker-2", "sink"):
+        system.add(name)
+    records = sale(SaleConfig(buyers=300, agents=8, seed=53))
+    system.feed(records, seconds=3)
+    system.drained()
+    system.scenario.inject("the whole sale again")
+    system.feed(records, seconds=3)
+    system.run(2)
+    system.kill("worker-1")
+    system.drained()
+    system.scenario.inject("the whole sale again, backwards")
+    system.feed(records[::-1], seconds=3)
+    system.finish()
+
+
+def test_hours_late_and_out_of_order(system: System) -> None:
+    """One topic after the other, each buyer by buyer and backwards: every reply before its question, days apart."""
+    for name in ("worker-1", "worker-2", "sink"):
+        system.add(name)
+    records = sale(SaleConfig(buyers=250, agents=8, hours=72, seed=54))
+    late = sorted(records, key=lambda record: (record.topic, record.key or b""), reverse=True)
+    system.scenario.inject("buyers one by one, backwards")
+    system.feed(late[: len(late) // 2], seconds=4)
+    system.drained()  # what comes now is late for everything that was derived
+    system.feed(late[len(late) // 2 :], seconds=4)
+    system.run(2)
+    system.kill("worker-2")
+    system.finish()
