@@ -29,6 +29,7 @@ MAX_RECORD_BYTES: Final = 8 << 20
 _DAY_MS: Final = 86_400_000
 _DELIVERY_SECONDS: Final = 60
 _LEAVE_SECONDS: Final = 5
+_ANSWER_MS: Final = 2_000
 
 PASSING_ERRORS: Final = (RetriableError, UnknownBrokerIdError)
 """what the next attempt may not meet; kafka-python forgets the second: a broker that died is in the metadata no more"""
@@ -200,7 +201,6 @@ class EventProducer:
         self._guard = threading.Lock()
         self._room = threading.Semaphore(MAX_PENDING)
         self._failure: str | None = None
-        self._seen: set[str] = set()
         self._closed = False
 
     def publish(self, records: Sequence[Record], timeout_seconds: float) -> list[tuple[int, int]]:
@@ -238,17 +238,26 @@ class EventProducer:
         future.add_both(self._settled)
 
     def _sent(self, producer: Any, name: str, key: bytes | None, value: bytes) -> Any:
-        """Hand a record over. A broker that goes away is waited for, a topic that never was there is not."""
+        """Hand a record over. A broker that goes away is waited for, a topic that is not there is not."""
         deadline = time.monotonic() + _DELIVERY_SECONDS
         while True:
             try:
-                future = producer.send(name, value, key)
-                self._seen.add(name)
-                return future
+                return producer.send(name, value, key)
             except KafkaTimeoutError:
                 self._raise_failure()
-                if name not in self._seen or self._closed or time.monotonic() >= deadline:
+                if self._closed or time.monotonic() >= deadline or self._is_missing(name):
                     raise
+
+    def _is_missing(self, name: str) -> bool:
+        """Whether a broker answers and has no such topic."""
+        try:
+            admin = KafkaAdminClient(**client_options(self._settings), bootstrap_timeout_ms=_ANSWER_MS)
+            try:
+                return name not in admin.list_topics()
+            finally:
+                admin.close()
+        except KafkaError:
+            return False
 
     def flush(self, timeout_seconds: float = 60) -> None:
         """Return when everything submitted is confirmed. Raises PublishError for what was not."""
