@@ -18,6 +18,7 @@ from processors.results import Board, Row, Window, flag_row, leaderboard_rows, r
 from processors.ruleset import RulesetBook
 from processors.windows import WindowKey, WindowSums
 from replay.output import summarize, write_summary, write_tables
+from schemas.topics import COMMANDS, REFERENCE
 from schemas.types import format_time
 from sinks.database import Database
 
@@ -106,8 +107,9 @@ _REJECTED: Final = _Source(
     "received_at",
     "reason, error, raw, raw_encoding, topic, partition, offset, file, line",
     "ifNull(line, -1), ifNull(topic, ''), ifNull(partition, -1), ifNull(offset, -1), reason, raw",
-    group="ifNull(file, '')",
-    part="intDiv(ifNull(line, -1), 1000)",
+    # lines of a file, or offsets of a topic's partitions
+    group="concat(ifNull(file, ''), '\\x01', ifNull(topic, ''))",
+    part="intDiv(ifNull(line, ifNull(partition, 0) * 1099511627776 + ifNull(offset, 0)), 1000)",
 )
 
 
@@ -115,7 +117,8 @@ class Export:
     """The tables of a replay's files, read when they are asked for. Raises what the database raises."""
 
     def __init__(self, db: Database, book: RulesetBook, *, span: Span | None = None, now: int | None = None) -> None:
-        """`book`: for the shops' time zones alone; `now`: ms, by default the latest event's time (before the span's end)."""
+        """`book`: for the shops' time zones alone; `now`: ms, by default the time of the latest event that an
+        archive of the span holds."""
         self._db = db
         self._zone_of = book.timezone
         self._span = span or Span()
@@ -134,16 +137,19 @@ class Export:
         }
 
     def accepted(self) -> int:
-        """Number of distinct events of the span."""
+        """Number of distinct events that an archive of the span holds."""
         return int(self._events("count()"))
 
     def _latest(self) -> int:
         return int(self._events("if(count() = 0, {never:Int64}, max(toUnixTimestamp64Milli(time)))", first=_FIRST))
 
     def _events(self, figure: str, first: int | None = None) -> Any:
-        params = {"first": self._span.first if first is None else first, "last": self._span.last, "never": _NEVER}
+        params: dict[str, Any] = {"first": self._span.first if first is None else first, "last": self._span.last}
+        params |= {"never": _NEVER, "reference": REFERENCE, "commands": COMMANDS}
+        # as an archive of the span has them
+        held = "topic = {reference:String} OR topic = {commands:String} AND time >= fromUnixTimestamp64Milli({first:Int64})"
         (row,) = self._db.query(
-            f"SELECT {figure} AS figure FROM raw_events FINAL WHERE {_between('time')}",  # noqa: S608
+            f"SELECT {figure} AS figure FROM raw_events FINAL WHERE {held} OR {_between('time')}",  # noqa: S608
             params,
         )
         return row["figure"]

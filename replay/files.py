@@ -13,7 +13,7 @@ from typing import BinaryIO, Final, NamedTuple
 import zstandard
 
 from replay.archive.manifest import ArchiveError
-from replay.archive.reader import archives_below, check_sum, event_files
+from replay.archive.reader import archives_below, check_sum, listed_files
 
 SUFFIXES: Final = (".jsonl", ".jsonl.gz", ".jsonl.zst")
 STDIN: Final = "-"
@@ -35,31 +35,36 @@ class MissingInputError(InputError):
 
 
 class Line(NamedTuple):
-    """A line of an input: `file` relative to the path given, `number` from 1, `raw` without its line end."""
+    """A line of an input: `file` relative to the path given, `number` from 1, `raw` without its line end.
+
+    `rejected`: an archive's row of `rejected` (schemas.outputs.Rejected), and no event.
+    """
 
     file: str
     number: int
     raw: bytes
+    rejected: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
     """A file to read; `name` is how it is called in outputs and errors, `size` is in bytes on disk (0: not known).
 
-    `sha256`: what its bytes must have, where an archive says so.
+    `sha256`: what its bytes must have, where an archive says so; `rejected`: its lines are rows of `rejected`.
     """
 
     path: Path
     name: str
     size: int
     sha256: str | None = None
+    rejected: bool = False
 
 
-def input_files(path: Path) -> list[InputFile]:
+def input_files(path: Path, *, rejected: bool = False) -> list[InputFile]:
     """Every `*.jsonl`, `*.jsonl.gz` and `*.jsonl.zst` below a directory by relative path, or the one file given.
 
-    Of an archive the files that its manifest lists, all there and of their length. A directory without any gives an empty
-    list. Raises MissingInputError when there is no such path, and InputError for an archive that is damaged or unfinished.
+    Of an archive the files that its manifest lists, all there and of their length; those with what was rejected only where
+    `rejected` asks for them. A directory without any gives an empty list. Raises MissingInputError when there is no such path, and InputError for an archive that is damaged or unfinished.
     """
     try:
         if str(path) == STDIN:
@@ -77,9 +82,14 @@ def input_files(path: Path) -> list[InputFile]:
         for archive in archives:
             found += [
                 InputFile(
-                    archive / file.name, printable((archive / file.name).relative_to(path)), file.bytes, file.sha256
+                    archive / file.name,
+                    printable((archive / file.name).relative_to(path)),
+                    file.bytes,
+                    file.sha256,
+                    file.role == "rejected",
                 )
-                for file in event_files(archive)
+                for file in listed_files(archive)
+                if rejected or file.role == "events"
             ]
     except ArchiveError as error:
         raise InputError(str(error)) from None
@@ -121,7 +131,8 @@ def read_file(file: InputFile, on_bytes: OnBytes | None = None) -> Iterator[Line
                 chunks = _unzstd(counted)
             else:
                 chunks = _plain(counted)
-            yield from _lines(file.name, chunks)
+            lines = _lines(file.name, chunks)
+            yield from (line._replace(rejected=True) for line in lines) if file.rejected else lines
     except ArchiveError as error:
         raise InputError(str(error)) from None
     except EOFError:

@@ -7,7 +7,7 @@ and repetition of the input lines.
 import gc
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -24,6 +24,7 @@ from replay.lines import event_in, rejected_row
 from replay.output import TABLES, summarize, write_summary, write_tables
 from schemas.events import Event, InvalidEventError
 
+RejectedKey = tuple[str, int, str, int, int, str, str]
 EVERYTHING: Final = 2**62
 """A horizon that no event is beyond: a replay settles late facts too."""
 
@@ -59,7 +60,7 @@ class MemoryReplay:
         self._book = book
         self._partition = Partition(0, book, writer=b"replay", horizon_ms=EVERYTHING)
         self._reference = Reference()
-        self._rejected: list[dict[str, Any]] = []
+        self._rejected: dict[RejectedKey, dict[str, Any]] = {}
         self._lines = 0
         self._accepted = 0
         self._disputed: set[Identity] = set()
@@ -100,11 +101,10 @@ class MemoryReplay:
         partition.settle()
         newest = max((buyer.newest for buyer in partition.buyers_by_id.values()), default=-EVERYTHING)
         newest = max(newest, self._reference.newest)
-        self._rejected.sort(key=rejected_order)
         return Share(
             self._lines,
             self._accepted,
-            self._rejected,
+            in_order(self._rejected.values()),
             newest,
             self._reference,
             partition.windows,
@@ -130,7 +130,8 @@ class MemoryReplay:
             self._reject(line, lost())
 
     def _reject(self, line: Line, error: InvalidEventError) -> None:
-        self._rejected.append(rejected_row(line, error))
+        row = rejected_row(line, error)
+        self._rejected[_rejected_key(row)] = row  # an archive may have one as often as it was delivered
 
 
 def replay(source: Path, out: Path, book: RulesetBook, on_bytes: Callable[[int], None] | None = None) -> dict[str, Any]:
@@ -151,9 +152,16 @@ def replay(source: Path, out: Path, book: RulesetBook, on_bytes: Callable[[int],
     return summary
 
 
-def rejected_order(row: dict[str, Any]) -> tuple[str, int]:
-    """What rejected rows are ordered by."""
-    return row["file"], row["line"]
+def in_order(rejected: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rejected rows in the order of their file, which is that of replay.export: by file and line, then topic and offset."""
+    return sorted(rejected, key=_rejected_key)
+
+
+def _rejected_key(row: dict[str, Any]) -> RejectedKey:
+    """What tells rejected rows apart, as in the table `rejected`."""
+    numbers = (-1 if row[name] is None else row[name] for name in ("line", "partition", "offset"))
+    line, partition, offset = numbers
+    return row["file"] or "", line, row["topic"] or "", partition, offset, row["reason"], row["raw"]
 
 
 def summary_of(shares: Sequence[Share], flags: Mapping[str, int], call_tasks: int) -> dict[str, Any]:
@@ -170,7 +178,7 @@ def summary_of(shares: Sequence[Share], flags: Mapping[str, int], call_tasks: in
 def inputs(source: Path, out: Path) -> list[InputFile]:
     """The input files; the results of an earlier run in `out` are none, also where it lies below `source`."""
     own = {out.resolve() / f"{name}.jsonl" for name in TABLES}
-    return [file for file in input_files(source) if file.path.resolve() not in own]
+    return [file for file in input_files(source, rejected=True) if file.path.resolve() not in own]
 
 
 def all_lines(files: list[InputFile], on_bytes: Callable[[int], None] | None = None) -> Iterator[Line]:

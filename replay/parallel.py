@@ -32,9 +32,9 @@ from replay.memory import (
     MemoryReplay,
     Share,
     all_lines,
+    in_order,
     inputs,
     no_cycle_collection,
-    rejected_order,
     summary_of,
 )
 from replay.output import write_summary, write_tables
@@ -112,7 +112,7 @@ def _tables(
         for row, figures in share.boards.items():
             boards.setdefault(row, BoardSums()).add(figures)
     summed = results([], windows, boards, reference, book, now)
-    rejected = sorted((row for share in shares for row in share.rejected), key=rejected_order)
+    rejected = in_order(row for share in shares for row in share.rejected)
     tables = {name: iter(rows) for name, rows in summed._asdict().items()} | {"rejected": iter(rejected)}
     for name, order in _ORDER.items():
         tables[name] = heapq.merge(*(worker.rows() for worker in workers), key=order)

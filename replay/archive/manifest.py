@@ -32,7 +32,7 @@ class ArchiveError(Exception):
 
 
 class ArchiveFile(BaseModel):
-    """One file of an archive: a zstd frame of lines. `rejected` files are kept for the record and are no input."""
+    """One file of an archive: a zstd frame of lines. The rows of `rejected` files are no events."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

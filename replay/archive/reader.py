@@ -28,8 +28,8 @@ def archives_below(directory: Path) -> Iterator[Path]:
     yield from sorted(part for part in parts if not (part / MANIFEST).exists() and not (part / PROGRESS).exists())
 
 
-def event_files(directory: Path) -> list[ArchiveFile]:
-    """The files of an archive that hold events, every one there and of its length.
+def listed_files(directory: Path) -> list[ArchiveFile]:
+    """The files of an archive, every one there and of its length.
 
     Raises ArchiveError naming the file that is missing, truncated or damaged, or the archive that is unfinished.
     """
@@ -50,7 +50,7 @@ def event_files(directory: Path) -> list[ArchiveFile]:
             raise ArchiveError(
                 f"{path}: {what}, it has {size} of {file.bytes} bytes; restore it or make the archive again"
             )
-    return [file for file in files if file.role == "events"]
+    return files
 
 
 def check_sum(path: Path, sha256: str) -> None:

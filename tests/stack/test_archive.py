@@ -19,10 +19,12 @@ from fixtures.brokers import Broker
 
 from deploy import cli
 from processors.ruleset import default_book
+from replay import parallel
 from replay.archive.from_clickhouse import ClickHouseSource
 from replay.archive.manifest import MANIFEST, PROGRESS, ArchiveManifest, ArchiveOptions, ArchiveRange
 from replay.archive.selection import Selection
 from replay.archive.writer import write_archive
+from replay.export import export
 from replay.files import input_files, read_lines
 from replay.generator import SaleConfig, write_sale
 from replay.ingest import ingest
@@ -187,8 +189,11 @@ def test_a_replay_of_the_archive_equals_a_replay_of_the_events(live: Live, run: 
     assert manifest.options.source == "kafka"
     assert manifest.read_to["unread_by_workers"] == 0
     assert manifest.rulesets == ["default@1"]
-    assert sum(sum(types.values()) for types in manifest.counts.events.values()) == summary["events"]
     aside = rejected(tmp_path / "kafka.zst")
+    events = sum(sum(types.values()) for types in manifest.counts.events.values())
+    assert events + sum(aside.values()) == summary["events"]
+    export(live.db, tmp_path / "live", default_book())
+    assert (tmp_path / "a" / "rejected.jsonl").read_bytes() == (tmp_path / "live" / "rejected.jsonl").read_bytes()
     assert aside == manifest.counts.rejected
     assert sum(aside.values()) == 12 + len(live.losers) + 5
     assert aside["conflict"] == 2
@@ -207,6 +212,9 @@ def test_a_replay_of_the_archive_equals_a_replay_of_the_events(live: Live, run: 
     assert replayed["duplicates"] == 0
     assert replayed["accepted"] == summary["accepted"]
     assert rejected(tmp_path / "from-clickhouse") == aside
+    parallel.replay(tmp_path / "from-clickhouse", tmp_path / "c", default_book(), 3)
+    for again in ("b", "c"):
+        assert (tmp_path / again / "rejected.jsonl").read_bytes() == (tmp_path / "a" / "rejected.jsonl").read_bytes()
 
     assert run("archive", tmp_path / "from-clickhouse", "--source", "clickhouse")[0] == 2
     assert run("archive", tmp_path / "kafka.zst")[0] == 2

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deploy import cli
+from processors.ruleset import default_book
 from replay.archive.manifest import (
     EVENT_TOPICS,
     MANIFEST,
@@ -34,8 +35,9 @@ from replay.archive.writer import (
     as_line,
     write_archive,
 )
-from replay.files import InputError, input_files, read_lines, total_bytes
+from replay.files import InputError, input_files, read_file, read_lines, total_bytes
 from replay.ingest import files_of
+from replay.memory import replay
 from schemas.events import InvalidEventError, parse_event
 from schemas.rejections import rejection
 from schemas.topics import CHAT, COMMANDS, REFERENCE
@@ -385,12 +387,34 @@ def test_a_copy_that_lacks_the_manifest_is_refused_also_among_other_inputs(archi
     assert [file.path for file in input_files(part)] == [part], "one file that is named is taken as it is"
 
 
-def test_rejected_files_are_no_input_but_are_looked_after(archive: Path, tmp_path: Path) -> None:
-    assert not any("rejected" in file.name for file in input_files(archive))
+def test_rejected_files_are_input_of_a_replay_alone(archive: Path, tmp_path: Path) -> None:
+    assert not any(file.rejected for file in input_files(archive))
+    rejected = next(file for file in input_files(archive, rejected=True) if file.rejected)
+    assert rejected.name == "rejected-00001.zst"
+    assert all(line.rejected for line in read_file(rejected))
     shutil.copytree(archive, tmp_path / "a")
+    damaged = tmp_path / "a" / rejected.name
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"?")
+    with pytest.raises(InputError, match=r"rejected-00001.zst: damaged"):
+        replay(tmp_path / "a", tmp_path / "out", default_book())
     (tmp_path / "a" / "rejected-00001.zst").write_bytes(b"")
     with pytest.raises(InputError, match=r"rejected-00001.zst: truncated"):
         input_files(tmp_path / "a")
+
+
+def test_a_replay_has_what_the_live_run_rejected_each_once_in_the_order_of_an_export(tmp_path: Path) -> None:
+    rows = [
+        rejection("conflict", "id: differs", b"{}", topic=CHAT, partition=1, offset=3),
+        rejection("not_json", "event: is no JSON", b"\xff", topic=CHAT, partition=0, offset=12),
+        rejection("invalid", "time: is missing", b"{}", file="b.jsonl", line=2),
+        rejection("not_json", "event: is no JSON", b"x", file="a.jsonl", line=10),
+        rejection("wrong_key", "key: must be 's|b'", b"{}", topic=COMMANDS, partition=0, offset=0),
+    ]
+    make(tmp_path / "a", [ArchivedRejection(row) for row in (*rows, *rows[2:4])], 2000)
+    summary = replay(tmp_path / "a", tmp_path / "out", default_book())
+    assert (summary["events"], summary["rejected"], summary["duplicates"]) == (7, 5, 2)
+    replayed = [orjson.loads(line) for line in (tmp_path / "out" / "rejected.jsonl").read_bytes().splitlines()]
+    assert replayed == [rows[4], rows[1], rows[0], rows[3], rows[2]]
 
 
 def test_an_archive_lies_among_other_inputs(archive: Path, tmp_path: Path) -> None:
