@@ -149,11 +149,12 @@ def _show(summary: dict[str, Any]) -> None:
 
 
 def _run_replay(inputs: Path, out: Path, book: "RulesetBook", total_bytes: int, processes: int) -> dict[str, Any]:
+    from deploy.interrupts import interruptible
     from replay import memory, parallel
     from replay.files import InputError
 
     try:
-        with progress_bar() as bar:
+        with interruptible(), progress_bar() as bar:
             task = bar.add_task("replay", total=total_bytes)
             if processes == 1:
                 return memory.replay(inputs, out, book, lambda size: bar.advance(task, size))

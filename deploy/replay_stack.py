@@ -7,14 +7,12 @@ when the group has committed the true ends of its topics, which workers and sink
 import os
 import secrets
 import shutil
-import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -25,8 +23,9 @@ from rich.progress import Progress
 from deploy.broker import BrokerError, EmbeddedBroker
 from deploy.context import kafka_failed, progress_bar, say
 from deploy.errors import CommandError
+from deploy.interrupts import interruptible
 from deploy.ports import PortTakenError
-from deploy.process import zhengdian
+from deploy.process import last_line, zhengdian
 from deploy.supervisor import PartSpec, Supervisor
 from processors.ruleset import RulesetBook
 from replay.disputes import Disputes, lost, settle
@@ -83,7 +82,7 @@ def replay_through_stack(options: StackOptions, settings: Settings, book: Rulese
     directory = Path(tempfile.mkdtemp(prefix="zhengdian-replay-"))
     done = False
     try:
-        with _interruptible(), progress_bar() as bar:
+        with interruptible(), progress_bar() as bar:
             summary = _Run(options, settings, book, directory, bar).run(began)
         done = True
         return summary
@@ -109,24 +108,6 @@ def _see_logs(directory: Path) -> str:
     """Where an error is explained; empty while no part has written a log."""
     logs = directory / "logs"
     return f" (logs: {logs})" if logs.is_dir() and any(logs.iterdir()) else ""
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Every signal that asks for the end raises KeyboardInterrupt once; what follows is cleaning up."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        for number in numbers:
-            signal.signal(number, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    before = [signal.signal(number, stop) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
 
 
 class _Run:
@@ -322,11 +303,19 @@ class _Run:
                 least, since = left, time.monotonic()
                 self._forgiven = self._deaths()
             elif time.monotonic() - since > _STALL_SECONDS:
-                raise CommandError(f"{name}: {left} records left and no progress for {_STALL_SECONDS:g} s")
+                raise CommandError(
+                    f"{name}: {left} records left and no progress for {_STALL_SECONDS:g} s{self._why(name)}"
+                )
             self._bar.update(task, completed=(self._bar.tasks[task].total or 0) - left)
             self._turn()
 
         wait(self._settings, float("inf"), on_left)
+
+    def _why(self, name: str) -> str:
+        """The last word of such a part, and how much room there is for what it writes."""
+        logs = sorted(self._logs.glob(f"{name}*.log"), key=lambda log: log.stat().st_mtime)
+        said = f"; {logs[-1].name}: {last_line(logs[-1])}" if logs else ""
+        return f"{said}; {shutil.disk_usage(self._directory).free >> 20} MiB free at {self._directory}"
 
     def _turn(self) -> None:
         """Keep the parts running; a few times a second, however often it is called."""

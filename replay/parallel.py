@@ -11,7 +11,8 @@ import re
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -132,16 +133,23 @@ class _Worker(NamedTuple):
         """Its end comes with that of `stack`."""
         ours, theirs = context.Pipe()
         process = context.Process(target=_work, args=(theirs, index, count, files, book), daemon=True)
-        process.start()
+        resource_tracker.ensure_running()  # starting it would unblock them again
+        # a Ctrl-C or a hang-up goes to all processes of a terminal; theirs stay blocked, as the parent decides, which is
+        # not to be interrupted between a process's start and its own end of the pipe
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()  # so that its death is an end of file here
         worker = cls(process, ours)
         stack.callback(worker.stop)
         return worker
 
     def stop(self) -> None:
-        """Waits for it; it ends by itself when all its rows are read, and else is told to."""
+        """Ends it; when all its rows are read it has nothing left to do."""
         self.connection.close()
-        self.process.terminate()
+        self.process.kill()
         self.process.join()
 
     def send(self, message: Any) -> None:
@@ -201,10 +209,11 @@ def _gather(workers: list[_Worker], on_bytes: Callable[[int], None] | None) -> l
 
 
 def _work(connection: Connection, index: int, count: int, files: list[InputFile], book: RulesetBook) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent, which gets it too, decides
-    with no_cycle_collection():
+    with no_cycle_collection(), suppress(EOFError, ConnectionError):  # the parent has gone, so nobody waits for it
         try:
             run = _take_lines(connection, index, count, files, book)
+        except ConnectionError:
+            raise
         except (InputError, MemoryError, OSError) as error:
             failed = (
                 error if isinstance(error, InputError) else ProcessError(f"a process of the replay failed: {error!r}")
@@ -224,14 +233,17 @@ def _take_lines(
         return _owner(event, count) == index
 
     def on_bytes(size: int) -> None:
-        connection.send(_Read(size))
+        if connection.poll():
+            raise EOFError  # the parent says nothing yet: its end is closed
+        if index == 0:
+            connection.send(_Read(size))
 
     def guessed(on_bytes: Callable[[int], None] | None = None) -> Iterator[Line]:
         for line in all_lines(files, on_bytes):
             if _guess(line.raw, count) == index:
                 yield line
 
-    strays = [line for line in guessed(on_bytes if index == 0 else None) if not run.take(line, mine)]
+    strays = [line for line in guessed(on_bytes) if not run.take(line, mine)]
     connection.send([(_owner(event_in(line), count), line) for line in strays])
     handed_over: list[Line] = connection.recv()
     for line in handed_over:

@@ -2,9 +2,13 @@
 
 import json
 import multiprocessing
+import os
+import signal
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +24,7 @@ from replay import memory, parallel
 from replay.files import InputError
 
 BOOK = default_book()
+ROOT = Path(__file__).parents[2]
 RULES = """
 name: mine
 version: "1"
@@ -153,7 +158,7 @@ def test_a_damaged_input_is_named(source: Path, tmp_path: Path) -> None:
 def test_the_command_takes_a_number_of_processes(source: Path, tmp_path: Path) -> None:
     def command(out: str, *options: str) -> subprocess.CompletedProcess[str]:
         args = [sys.executable, "-m", "deploy.cli", "replay", str(source), "--out", str(tmp_path / out), *options]
-        return subprocess.run(args, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=100)
+        return subprocess.run(args, cwd=ROOT, capture_output=True, text=True, timeout=100)
 
     for out, options in (("one", ()), ("two", ("--processes", "2")), ("cores", ("--processes", "0"))):
         result = command(out, *options)
@@ -165,3 +170,55 @@ def test_the_command_takes_a_number_of_processes(source: Path, tmp_path: Path) -
     assert (result.returncode, result.stderr.count("\n")) == (1, 1)
     assert "broken.jsonl.gz" in result.stderr
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "after"),
+    [
+        pytest.param(number, after, id=f"{number.name} after {after} s")
+        for number, after in [
+            (signal.SIGINT, 0.0),
+            (signal.SIGINT, 0.3),
+            (signal.SIGINT, 1.5),
+            (signal.SIGTERM, 0.0),
+            (signal.SIGTERM, 1.5),
+            (signal.SIGKILL, 1.5),
+        ]
+    ],
+)
+def test_no_process_outlives_the_command_or_says_a_word(
+    source: Path, tmp_path: Path, number: signal.Signals, after: float
+) -> None:
+    sale = (source / "sale.jsonl").read_bytes()
+    (source / "more.jsonl").write_bytes(sale * (50_000_000 // len(sale)))
+    command = [sys.executable, "-m", "deploy.cli", "replay", str(source), "--out", str(tmp_path / "out")]
+    with subprocess.Popen(
+        [*command, "--processes", "2"], cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as parent:
+        until(lambda: len(children(parent.pid)) >= 2)
+        time.sleep(after)
+        started = children(parent.pid)
+        if number is signal.SIGINT:
+            os.killpg(parent.pid, number)  # a terminal's Ctrl-C
+        else:
+            parent.send_signal(number)
+        _, said = parent.communicate(timeout=30)
+    assert said == ""
+    assert parent.returncode == (-number if number is signal.SIGKILL else 130)
+    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in started))
+    assert not (tmp_path / "out").exists()
+
+
+def children(pid: int) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return []
+
+
+def until(done: Callable[[], bool], seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
