@@ -21,7 +21,7 @@ from schemas.settings import Settings
 if TYPE_CHECKING:
     from replay.dlq.cases import Case, Place
     from replay.dlq.log import RejectedLog
-    from replay.dlq.resend import Correction, Outcome
+    from replay.dlq.resend import Outcome
 
 app = typer.Typer()
 _dlq = typer.Typer(help="Rejected records: list them, look at one, send it again. They are read from Kafka.")
@@ -29,6 +29,7 @@ app.add_typer(_dlq, name="dlq")
 
 _ID: Final = re.compile(r"(\d{1,9}):(\d{1,18})", re.ASCII)
 _IDS_SHOWN: Final = 10
+_REFUSALS_SHOWN: Final = 20
 _Wait = Annotated[float, typer.Option(min=0, help="Seconds to wait for the broker to answer.")]
 _StateChoice = Literal["todo", "open", "failed_again", "unsure", "resent", "all"]
 _TODO: Final = ("open", "failed_again", "unsure")
@@ -99,6 +100,8 @@ def dlq_show(
         content = log.raw(shown.place)
     if shown.cut:
         say(f"zhengdian: warning: {case.id}: only the first {shown.size} bytes of the record were kept")
+    if case.sent_other(shown):
+        say(f"zhengdian: warning: {case.id}: attempt {case.attempts} sent other bytes than those shown")
     if raw:
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
@@ -146,7 +149,8 @@ def dlq_replay(
 ) -> None:
     """Send rejected records again: one with a corrected content, or many as they are.
 
-    Exit code 1 when one was rejected again, or one that was named could not be sent.
+    What is still no event, or sure to be rejected, is refused with its reason. Exit code 1 when a record that was named
+    was refused; with --all and --reason that is no error.
     """
     if sum((bool(records), reason is not None, every)) != 1:
         raise wrong_use("give records, --reason or --all, and only one of these")
@@ -162,53 +166,53 @@ def dlq_replay(
         else:
             cases = [case for case in cases if _is(case, "todo") and reason in (None, case.current.reason)]
         counts = _replay(settings, log, cases, correction, limit, max_attempts, force=force, dry_run=dry_run)
-    words = ("would be sent", "would be rejected again") if dry_run else ("sent", "rejected again")
-    left = f", left for another time: {counts['left']}" if counts["left"] else ""
-    print(f"{words[0]}: {counts['sent']}, {words[1]}: {counts['rejected']}, refused: {counts['refused']}{left}")
-    if counts["rejected"] or (places and counts["refused"]):
-        raise CommandError("not every record could be sent; see above")
+    total = f"{'would be sent' if dry_run else 'sent'}: {counts['sent']}, refused: {counts['refused']}"
+    total += " (why is said above)" if counts["refused"] else ""
+    print(total + (f", left for another time: {counts['left']}" if counts["left"] else ""))
+    if places and counts["refused"]:
+        raise CommandError(f"not every record {'would' if dry_run else 'could'} be sent; see above")
 
 
 def _replay(
     settings: Settings,
     log: "RejectedLog",
     cases: "list[Case]",
-    correction: "Correction | None",
+    correction: bytes | None,
     limit: int,
     max_attempts: int,
     *,
     force: bool,
     dry_run: bool,
 ) -> Counter[str]:
-    """Do it, a line on stdout for each; returns counts of sent, rejected, refused and left."""
+    """Do it, a line on stdout for each; returns counts of sent, refused and left."""
     import time
 
     from replay.dlq.resend import refusal, rehearse, send_again
     from sinks.kafka import EventProducer
 
-    def latest_ms() -> int:
-        return time.time_ns() // 1_000_000 + settings.future_tolerance_seconds * 1000
-
+    latest_ms = time.time_ns() // 1_000_000 + settings.future_tolerance_seconds * 1000
     counts: Counter[str] = Counter()
     refused: dict[str, list[str]] = {}
     fit = []
     for case in cases:
-        if (why := refusal(case, correction, max_attempts, force=force)) is None:
+        if (why := refusal(case, correction, max_attempts, latest_ms, force=force)) is None:
             fit.append(case)
         else:
             counts["refused"] += 1
             refused.setdefault(why, []).append(case.id)
-    for why, ids in refused.items():
-        print(f"refused: {_some(ids)}: {why}")
+    for why, ids in islice(refused.items(), _REFUSALS_SHOWN):
+        print(f"refused: {_some(ids)}: {printable(why.encode())}")
+    if len(refused) > _REFUSALS_SHOWN:
+        print(f"refused: more, for {len(refused) - _REFUSALS_SHOWN} other reasons (name a record to see its own)")
     counts["left"] = max(0, len(fit) - limit)
     chosen = islice(fit, limit)
     if dry_run:
-        for outcome in rehearse(chosen, log.raw, latest_ms=latest_ms(), correction=correction):
+        for outcome in rehearse(chosen, log.raw, correction):
             _report(outcome, counts)
         return counts
     producer = EventProducer(settings)
     try:
-        for outcome in send_again(chosen, producer, log.raw, latest_ms=latest_ms, correction=correction):
+        for outcome in send_again(chosen, producer, log.raw, correction):
             _report(outcome, counts)
     finally:
         producer.close()
@@ -222,14 +226,10 @@ def _some(ids: list[str]) -> str:
 
 def _report(outcome: "Outcome", counts: Counter[str]) -> None:
     case, number = outcome.case, outcome.attempt
-    counts["sent" if outcome.error is None else "rejected"] += 1
+    counts["sent"] += 1
     would = "would be " if outcome.place is None else ""
     place = "" if outcome.place is None else f" {outcome.place[0]}:{outcome.place[1]}"
-    if outcome.error is not None:
-        why = f"{outcome.error.reason}: {printable(outcome.error.error.encode())}"
-        print(f"{would}rejected again: {case.id} (attempt {number}): {why}")
-    else:
-        print(f"{would}sent: {case.id} (attempt {number}) to {outcome.topic}{place}")
+    print(f"{would}sent: {case.id} (attempt {number}) to {outcome.topic}{place}")
 
 
 @contextmanager
@@ -286,9 +286,7 @@ def _check_reason(reason: str | None) -> None:
         raise wrong_use(f"--reason must be one of {', '.join(REASONS)}, not {reason!r}")
 
 
-def _correction(file: Path) -> "Correction":
-    from replay.dlq.resend import Correction
-
+def _correction(file: Path) -> bytes:
     try:
         raw = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     except OSError as error:
@@ -296,7 +294,7 @@ def _correction(file: Path) -> "Correction":
     raw = raw.removeprefix(b"\xef\xbb\xbf").rstrip(b"\r\n")  # an editor's, not the record's
     if not raw:
         raise wrong_use(f"{file}: is empty")
-    return Correction(raw, str(file))
+    return raw
 
 
 def _is(case: "Case", state: str) -> bool:

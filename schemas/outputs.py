@@ -242,7 +242,7 @@ class Resend(BaseModel):
     attempt: int = Field(ge=2, description="the first arrival is attempt 1")
     corrected: bool = Field(description="whether other bytes were sent than the rejected ones")
     sha256: str = Field(description="of the bytes sent")
-    topic: str = Field(description="where it goes; audit.rejected: it was still no event")
+    topic: str = Field(description="where it goes")
     partition: int | None = Field(None, description="where it went; null in the announcement")
     offset: int | None = None
     announced_partition: int | None = Field(

@@ -8,13 +8,15 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import orjson
 
+from replay.files import Line
+from replay.ingest import live_event
+from schemas.events import InvalidEventError
 from schemas.outputs import Rejected, Resend
 from schemas.rejections import rejected_bytes
-from schemas.topics import REJECTED
 
 Place = tuple[int, int]
 """(partition, offset) on audit.rejected"""
@@ -38,9 +40,16 @@ class Origin(NamedTuple):
         return "?" if self.file is None else f"{self.file}:{self.line}"
 
 
+Identity = tuple[Origin, str]
+"""where a record came from, and the hash of its bytes"""
+
+
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """One rejected record of the log, without its bytes: of them the first HEAD_BYTES, the size and the hash."""
+    """One rejected record of the log, without its bytes: of them the first HEAD_BYTES, the size and the hash.
+
+    `event`: what `time_or_error` says of the bytes.
+    """
 
     place: Place
     at_ms: int
@@ -50,6 +59,7 @@ class Rejection:
     sha256: str
     size: int
     head: bytes
+    event: int | str
 
     @property
     def cut(self) -> bool:
@@ -62,7 +72,7 @@ class Rejection:
         return self.at_ms, self.place
 
     @property
-    def identity(self) -> tuple[Origin, str]:
+    def identity(self) -> Identity:
         """The same for a record that is rejected again because it was read again."""
         return self.origin, self.sha256
 
@@ -85,6 +95,14 @@ class ResendEntry:
 Entry = Rejection | ResendEntry
 
 
+def time_or_error(raw: bytes) -> int | str:
+    """The time of the event in these bytes, or why they are none today: the program may have learned it since."""
+    try:
+        return live_event(Line("", 0, raw)).time
+    except InvalidEventError as error:
+        return f"{error.reason}: {error.error}"
+
+
 def entry_of(place: Place, at_ms: int, value: bytes) -> Entry:
     """The entry in a record of audit.rejected. Raises ValueError for a record that is none."""
     found = orjson.loads(value)
@@ -94,7 +112,8 @@ def entry_of(place: Place, at_ms: int, value: bytes) -> Entry:
     raw = rejected_bytes(record)
     origin = Origin(record.topic, record.partition, record.offset, record.file, record.line)
     digest = sha256(raw).hexdigest()
-    return Rejection(place, at_ms, record.reason, record.error, origin, digest, len(raw), raw[:HEAD_BYTES])
+    head, event = raw[:HEAD_BYTES], time_or_error(raw)
+    return Rejection(place, at_ms, record.reason, record.error, origin, digest, len(raw), head, event)
 
 
 @dataclass(slots=True)
@@ -140,6 +159,11 @@ class Case:
         """The latest rejection of that attempt, of the latest one rejected for None. Raises KeyError."""
         found = {1: self.arrivals[-1]} | {a.number: a.rejections[-1] for a in self.resends if a.rejections}
         return found[max(found) if attempt is None else attempt]
+
+    def sent_other(self, shown: Rejection) -> bool:
+        """Whether the latest attempt sent other bytes than those, and no rejection has brought them back."""
+        last = self.resends[-1] if self.resends else None
+        return last is not None and not last.rejections and last.resend.sha256 != shown.sha256
 
     @property
     def state(self) -> State:
@@ -193,7 +217,7 @@ def fold(entries: Iterable[Entry]) -> list[Case]:
 
     went = _destinations(rejections, tries)
     groups = _Groups()
-    attempt_at: dict[Hashable, Attempt] = {}
+    attempt_at: dict[Identity, Attempt] = {}
     for attempt in tries:
         groups.join(("attempt", attempt.announced), (attempt.resend.case_partition, attempt.resend.case_offset))
         if attempt.announced in went:
@@ -203,17 +227,13 @@ def fold(entries: Iterable[Entry]) -> list[Case]:
     arrivals: dict[Hashable, list[Rejection]] = defaultdict(list)
     resends: dict[Hashable, list[Attempt]] = defaultdict(list)
     for rejection in rejections:
-        made_by = attempt_at.get(rejection.place) or attempt_at.get(rejection.identity)
-        if (
-            rejection.place not in attempt_at
-        ):  # an attempt stopped at the edge is rejected under the record's own origin
-            groups.join(rejection.place, rejection.identity)
-        if made_by is not None:
+        groups.join(rejection.place, rejection.identity)
+        if (made_by := attempt_at.get(rejection.identity)) is not None:
             made_by.rejections.append(rejection)
     for attempt in tries:
         resends[groups.root(("attempt", attempt.announced))].append(attempt)
     for rejection in rejections:
-        if rejection.place not in attempt_at and rejection.identity not in attempt_at:
+        if rejection.identity not in attempt_at:
             arrivals[groups.root(rejection.place)].append(rejection)
     for root, mine in resends.items():
         if root not in arrivals and (heir := next((a for a in mine if a.rejections), None)):
@@ -238,24 +258,24 @@ def _take(attempts: dict[Place, Attempt], entry: ResendEntry) -> None:
         found.resend, found.sent = entry.resend, True
 
 
-def _destinations(rejections: list[Rejection], tries: list[Attempt]) -> dict[Place, Any]:
-    """Announcement -> what a rejection of that attempt is known by: its place when the edge made it, else its identity.
+def _destinations(rejections: list[Rejection], tries: list[Attempt]) -> dict[Place, Identity]:
+    """Announcement -> the identity that a rejection of that attempt has.
 
     An attempt that was cut off before it could say where it went is known by its bytes: a rejection of them on that topic
     that nothing else explains belongs to the latest such attempt before it.
     """
-    went: dict[Place, Any] = {}
+    went: dict[Place, Identity] = {}
     for attempt in tries:
         resend = attempt.resend
-        if attempt.sent and resend.topic == REJECTED:
-            went[attempt.announced] = (resend.partition, resend.offset)
-        elif attempt.sent:
+        if attempt.sent:
             went[attempt.announced] = (Origin(resend.topic, resend.partition, resend.offset), resend.sha256)
     unsure: dict[tuple[str | None, str], list[Attempt]] = defaultdict(list)
     for attempt in tries:
         if not attempt.sent:
             unsure[attempt.resend.topic, attempt.resend.sha256].append(attempt)
-    explained = set(went.values()) | {(a.resend.case_partition, a.resend.case_offset) for a in tries}
+    explained: set[Identity | Place] = set(went.values()) | {
+        (a.resend.case_partition, a.resend.case_offset) for a in tries
+    }
     seen = set()
     for rejection in rejections if unsure else ():
         if rejection.identity not in seen and explained.isdisjoint((rejection.identity, rejection.place)):

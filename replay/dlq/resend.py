@@ -11,14 +11,10 @@ from hashlib import sha256
 from itertools import islice
 from typing import Final, Protocol
 
-import orjson
-
-from replay.dlq.cases import Case, Place
+from replay.dlq.cases import Case, Place, time_or_error
 from replay.files import Line
-from replay.ingest import live_event, rejected_line
-from schemas.events import InvalidEventError
+from replay.ingest import live_event
 from schemas.outputs import Resend
-from schemas.rejections import rejection
 from schemas.topics import REJECTED, TOPIC_OF_TYPE
 from schemas.types import format_time
 from sinks.kafka import Record, event_key
@@ -40,62 +36,53 @@ class Producer(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Correction:
-    """The bytes to send instead of the rejected ones; `file` is what they were read from."""
-
-    raw: bytes
-    file: str
-
-
-@dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a case: `sent` to a place, or with `error` rejected again at once, as a worker would have done."""
+    """A case that was sent, and where it went; `place` is None when it was only rehearsed."""
 
     case: Case
     attempt: int
     topic: str
     place: Place | None
-    error: InvalidEventError | None
-
-    @property
-    def sent(self) -> bool:
-        return self.error is None
 
 
-def refusal(case: Case, correction: Correction | None, max_attempts: int, *, force: bool) -> str | None:
-    """Why that case is not sent again, or None. `force` overrides what is sure to fail, never the number of attempts."""
+def refusal(case: Case, correction: bytes | None, max_attempts: int, latest_ms: int, *, force: bool) -> str | None:
+    """Why that case is not sent again, or None.
+
+    `correction`: the bytes to send instead of the rejected ones; `latest_ms`: a worker rejects later events as `future`.
+    `force` overrides what the worker is sure to reject, never the number of attempts or what could not be sent right.
+    """
     found = case.current
     if case.attempts >= max_attempts:
         return f"given up after {case.attempts} attempts (--max-attempts {max_attempts})"
     if not force and case.state == "resent":
         return f"attempt {case.attempts} was sent and nothing has come back (--force sends it again)"
-    if correction is not None and sha256(correction.raw).hexdigest() != found.sha256:
-        return None
-    if found.reason == "oversize":
-        return "oversize: a result that Kafka would not take, no event that could be sent"
-    if found.cut:
-        return f"only the first {found.size} bytes were kept; give the whole record (--file)"
-    if not force and found.reason in _SURE_TO_FAIL:
-        return f"{found.reason}: {_SURE_TO_FAIL[found.reason]} (--force sends it all the same)"
-    return None
+    if correction is None and case.sent_other(found):
+        return f"attempt {case.attempts} was corrected; give the correction again with --file"
+    if correction is None or sha256(correction).hexdigest() == found.sha256:
+        if found.reason == "oversize":
+            return "oversize: a result that Kafka would not take, no event that could be sent"
+        if found.cut:
+            return f"only the first {found.size} bytes were kept; give the whole record with --file"
+        if not force and found.reason in _SURE_TO_FAIL:
+            return f"{found.reason}: {_SURE_TO_FAIL[found.reason]} (--force sends it all the same)"
+    event = found.event if correction is None else time_or_error(correction)
+    if isinstance(event, str):
+        if correction is None:
+            return f"still no event: {event}; correct it with --file"
+        return f"the correction is no event: {event}"
+    return f"its time has not come: {format_time(event)}" if event > latest_ms else None
 
 
 def send_again(
-    cases: Iterable[Case],
-    producer: Producer,
-    raw_of: Callable[[Place], bytes],
-    *,
-    latest_ms: Callable[[], int],
-    correction: Correction | None = None,
+    cases: Iterable[Case], producer: Producer, raw_of: Callable[[Place], bytes], correction: bytes | None = None
 ) -> Iterator[Outcome]:
-    """Send each case that `refusal` lets pass: its bytes as they were last tried, or the correction.
+    """Send each case, which `refusal` must have let pass: its bytes as they were last rejected, or the correction.
 
-    `raw_of`: the bytes by place; `latest_ms`: events later than this are rejected as `future`. What is still no event is
-    rejected again at once. Raises what `producer` and `raw_of` raise; outcomes given until then stand.
+    `raw_of`: the bytes by place. Raises what `producer` and `raw_of` raise; outcomes given until then stand.
     """
     left = iter(cases)
     while batch := list(islice(left, _BATCH)):
-        trials = [_trial(case, raw_of, correction, latest_ms()) for case in batch]
+        trials = [_trial(case, raw_of, correction) for case in batch]
         announced = producer.publish([_entry(trial.resend) for trial in trials], _PUBLISH_SECONDS)
         places = producer.publish([trial.record for trial in trials], _PUBLISH_SECONDS)
         done = [
@@ -113,16 +100,16 @@ def send_again(
         ]
         producer.publish([_entry(resend) for resend in done], _PUBLISH_SECONDS)
         for trial, place in zip(trials, places, strict=True):
-            yield Outcome(trial.case, trial.resend.attempt, trial.resend.topic, place, trial.error)
+            yield Outcome(trial.case, trial.resend.attempt, trial.resend.topic, place)
 
 
 def rehearse(
-    cases: Iterable[Case], raw_of: Callable[[Place], bytes], *, latest_ms: int, correction: Correction | None = None
+    cases: Iterable[Case], raw_of: Callable[[Place], bytes], correction: bytes | None = None
 ) -> Iterator[Outcome]:
     """What `send_again` would do, without sending anything."""
     for case in cases:
-        trial = _trial(case, raw_of, correction, latest_ms)
-        yield Outcome(case, trial.resend.attempt, trial.resend.topic, None, trial.error)
+        resend = _trial(case, raw_of, correction).resend
+        yield Outcome(case, resend.attempt, resend.topic, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,20 +117,12 @@ class _Trial:
     case: Case
     resend: Resend
     record: Record
-    error: InvalidEventError | None
 
 
-def _trial(case: Case, raw_of: Callable[[Place], bytes], correction: Correction | None, latest_ms: int) -> _Trial:
-    raw = raw_of(case.current.place) if correction is None else correction.raw
-    error = None
-    try:
-        event = live_event(Line("", 0, raw))
-        if event.time > latest_ms:
-            raise InvalidEventError("future", f"time: is too far ahead of the clock, got {format_time(event.time)!r}")
-        record: Record = (TOPIC_OF_TYPE[event.type], event_key(event), raw)
-    except InvalidEventError as found:
-        error = found
-        record = (REJECTED, None, _rejected_again(case, raw, correction, error))
+def _trial(case: Case, raw_of: Callable[[Place], bytes], correction: bytes | None) -> _Trial:
+    raw = raw_of(case.current.place) if correction is None else correction
+    event = live_event(Line("", 0, raw))
+    topic = TOPIC_OF_TYPE[event.type]
     digest = sha256(raw).hexdigest()
     resend = Resend(
         case_partition=case.place[0],
@@ -152,15 +131,9 @@ def _trial(case: Case, raw_of: Callable[[Place], bytes], correction: Correction 
         attempt=case.attempts + 1,
         corrected=digest != case.current.sha256,
         sha256=digest,
-        topic=record[0],
+        topic=topic,
     )
-    return _Trial(case, resend, record, error)
-
-
-def _rejected_again(case: Case, raw: bytes, correction: Correction | None, error: InvalidEventError) -> bytes:
-    if correction is not None:
-        return rejected_line(Line(correction.file, 1, raw), error)
-    return orjson.dumps(rejection(error.reason, error.error, raw, **case.current.origin._asdict()))
+    return _Trial(case, resend, (topic, event_key(event), raw))
 
 
 def _entry(resend: Resend) -> Record:

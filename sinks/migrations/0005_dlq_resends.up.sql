@@ -10,7 +10,7 @@ CREATE TABLE IF NOT EXISTS dlq_resends_raw
     attempt UInt32 COMMENT 'number of the attempt; the first arrival is 1',
     corrected Bool COMMENT 'whether other bytes were sent than the rejected ones',
     sha256 String COMMENT 'SHA-256 of the bytes sent',
-    topic LowCardinality(String) COMMENT 'Kafka topic it went to; audit.rejected: it was still no event',
+    topic LowCardinality(String) COMMENT 'Kafka topic it went to',
     partition Nullable(Int32) COMMENT 'Kafka partition it went to; null while announced',
     offset Nullable(Int64) COMMENT 'Kafka offset it went to; null while announced',
     received_at DateTime64(3, 'Asia/Shanghai') DEFAULT now64(3) COMMENT 'when the sink wrote the row',
@@ -29,7 +29,7 @@ CREATE OR REPLACE VIEW dlq_resends
     outcome String COMMENT 'sent: it went to its topic and was not rejected there; rejected: again; unsure: the command was interrupted',
     corrected Bool COMMENT 'whether other bytes were sent than the rejected ones',
     sha256 String COMMENT 'SHA-256 of the bytes sent',
-    topic String COMMENT 'Kafka topic it went to; audit.rejected: it was still no event',
+    topic String COMMENT 'Kafka topic it went to',
     partition Nullable(Int32) COMMENT 'Kafka partition it went to',
     offset Nullable(Int64) COMMENT 'Kafka offset it went to',
     received_at DateTime64(3, 'Asia/Shanghai') COMMENT 'when the sink wrote it'
@@ -38,7 +38,7 @@ AS SELECT
     concat(toString(case_partition), ':', toString(case_offset)) AS case_id, attempt, case_reason,
     multiIf(
         offset IS NULL, 'unsure',
-        topic = 'audit.rejected' OR (topic, assumeNotNull(partition), assumeNotNull(offset)) IN
+        (topic, assumeNotNull(partition), assumeNotNull(offset)) IN
         (
             SELECT assumeNotNull(topic), assumeNotNull(partition), assumeNotNull(offset)
             FROM rejected_raw
