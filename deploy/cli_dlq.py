@@ -17,6 +17,7 @@ from deploy.dlq_view import history, printable, row, summary, table
 from deploy.errors import CommandError, wrong_use
 from schemas.rejections import REASONS
 from schemas.settings import Settings
+from schemas.topics import REFERENCE, TOPICS
 
 if TYPE_CHECKING:
     from replay.dlq.cases import Case, Place
@@ -30,6 +31,7 @@ app.add_typer(_dlq, name="dlq")
 _ID: Final = re.compile(r"(\d{1,9}):(\d{1,18})", re.ASCII)
 _IDS_SHOWN: Final = 10
 _REFUSALS_SHOWN: Final = 20
+_ELSEWHERE: Final = "are in ClickHouse alone: SELECT * FROM rejected"
 _Wait = Annotated[float, typer.Option(min=0, help="Seconds to wait for the broker to answer.")]
 _StateChoice = Literal["todo", "open", "failed_again", "unsure", "resent", "all"]
 _TODO: Final = ("open", "failed_again", "unsure")
@@ -54,9 +56,14 @@ def dlq_list(
     form: Annotated[Literal["table", "json"], typer.Option("--format", help="How to write it.")] = "table",
     wait: _Wait = 10,
 ) -> None:
-    """Rejected records, the newest first, and totals by reason."""
+    """Rejected records, the newest first, and totals by reason.
+
+    Records of the topic reference that are no events, and rows that ClickHouse would not take, are not here: they are in
+    ClickHouse's view rejected.
+    """
     since_ms = parse_moment("--since", since)
     _check_reason(reason)
+    _check_topic(topic)
     with _opened(wait) as (_, log):
         found = [
             case
@@ -282,8 +289,19 @@ def _place(text: str) -> "Place":
 
 
 def _check_reason(reason: str | None) -> None:
-    if reason is not None and reason not in REASONS:
-        raise wrong_use(f"--reason must be one of {', '.join(REASONS)}, not {reason!r}")
+    if reason == "sink":
+        raise wrong_use(f"--reason sink: rows that ClickHouse would not take {_ELSEWHERE} WHERE reason = 'sink'")
+    here = [known for known in REASONS if known != "sink"]
+    if reason is not None and reason not in here:
+        raise wrong_use(f"--reason must be one of {', '.join(here)}, not {reason!r}")
+
+
+def _check_topic(topic: str | None) -> None:
+    if topic == REFERENCE:
+        raise wrong_use(f"--topic {topic}: its records that are no events {_ELSEWHERE} WHERE topic = '{topic}'")
+    here = [known.name for known in TOPICS if known.kind in ("source", "command", "output")]
+    if topic is not None and topic not in here:
+        raise wrong_use(f"--topic must be one of {', '.join(here)}, not {topic!r}")
 
 
 def _correction(file: Path) -> bytes:

@@ -376,6 +376,10 @@ def test_an_entry_knows_its_announcement() -> None:
         (("list", "--since", "yesterday"), "--since"),
         (("list", "--reason", "nope"), "not_json"),
         (("replay", "--reason", "nope"), "not_json"),
+        (("list", "--reason", "sink"), "SELECT * FROM rejected WHERE reason = 'sink'"),
+        (("replay", "--reason", "sink"), "SELECT * FROM rejected WHERE reason = 'sink'"),
+        (("list", "--topic", "chat.message"), "chat.messages"),
+        (("list", "--topic", "reference"), "SELECT * FROM rejected WHERE topic = 'reference'"),
     ],
 )
 def test_wrong_use_is_named(
