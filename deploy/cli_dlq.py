@@ -106,7 +106,7 @@ def dlq_show(
             raise CommandError(f"{case.id}: no rejection of attempt {attempt} is known") from None
         content = log.raw(shown.place)
     if shown.cut:
-        say(f"zhengdian: warning: {case.id}: only the first {shown.size} bytes of the record were kept")
+        say(f"zhengdian: warning: {case.id}: only the first {shown.size} of its {shown.full_size} bytes were kept")
     if case.sent_other(shown):
         say(f"zhengdian: warning: {case.id}: attempt {case.attempts} sent other bytes than those shown")
     if raw:
@@ -120,7 +120,7 @@ def dlq_show(
         print(_json(summary(case) | {"cut": shown.cut} | bytes_kept | {"history": [*history(case)]}))
     else:
         for name, value in (
-            summary(case) | {"reason": shown.reason, "error": shown.error, "bytes": shown.size}
+            summary(case) | {"reason": shown.reason, "error": shown.error, "bytes": shown.full_size}
         ).items():
             if name != "head":
                 print(f"{name + ':':10} {printable(str(value).encode())}")

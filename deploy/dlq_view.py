@@ -35,7 +35,7 @@ def summary(case: "Case") -> dict[str, Any]:
         "origin": str(origin),
         "rejected": format_time(case.arrivals[0].at_ms),
         "changed": format_time(case.changed_ms),
-        "bytes": case.current.size,
+        "bytes": case.current.full_size,
         "head": shortened(printable(case.current.head), HEAD_CHARACTERS),
     }
 

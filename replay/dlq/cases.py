@@ -22,7 +22,9 @@ Place = tuple[int, int]
 """(partition, offset) on audit.rejected"""
 State = Literal["open", "resent", "failed_again", "unsure"]
 HEAD_BYTES: Final = 240
-_CUT: Final = re.compile(r"\(raw is cut: \d+ of \d+ bytes\)$")
+_CUT: Final = re.compile(
+    r"(?:\(raw is cut: \d+ of (\d+) bytes\)|: the record .* of (\d+) bytes is more than Kafka takes)$"
+)
 
 
 class Origin(NamedTuple):
@@ -46,7 +48,7 @@ Identity = tuple[Origin, str]
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """One rejected record of the log, without its bytes: of them the first HEAD_BYTES, the size and the hash.
+    """One rejected record of the log, without its bytes: of those kept the first HEAD_BYTES, the size and the hash.
 
     `event`: what `time_or_error` says of the bytes.
     """
@@ -65,6 +67,12 @@ class Rejection:
     def cut(self) -> bool:
         """Whether only a part of its bytes was kept."""
         return self.reason == "oversize" or _CUT.search(self.error) is not None
+
+    @property
+    def full_size(self) -> int:
+        """Its size before it was cut, which its error tells."""
+        found = _CUT.search(self.error)
+        return self.size if found is None else int(found[1] or found[2])
 
     @property
     def order(self) -> tuple[int, Place]:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy import cli
-from deploy.dlq_view import history, printable, row
+from deploy.dlq_view import history, printable, row, summary
 from replay.dlq.cases import Case, Place, ResendEntry, entry_of, fold
 from replay.dlq.resend import Outcome, rehearse, send_again
 from replay.dlq.resend import refusal as refusal_at
@@ -275,6 +275,7 @@ def test_a_cut_record_is_sent_only_when_corrected() -> None:
     cluster.append(REJECTED, 0, value)
     (case,) = cluster.cases()
     assert str(case.current.origin) == "big.jsonl:7"
+    assert summary(case)["bytes"] == 1_000_000
     assert "only the first 400000 bytes" in refusal(case, force=True)
     assert not refusal(case, message(1))
 
@@ -315,6 +316,14 @@ def test_more_than_a_batch_is_sent_in_order() -> None:
 def test_what_is_no_entry_is_an_error(value: bytes) -> None:
     with pytest.raises(ValueError):
         entry_of((0, 0), 0, value)
+
+
+def test_a_result_too_large_for_kafka_is_shown_with_its_own_size() -> None:
+    cluster = Cluster()
+    error = "audit.flags: the record 'f' of 9000000 bytes is more than Kafka takes"
+    value = rejection("oversize", error, b"{", topic="audit.flags", partition=0)
+    cluster.append(REJECTED, 0, orjson.dumps(value))
+    assert summary(cluster.cases()[0])["bytes"] == 9_000_000
 
 
 @given(st.binary(max_size=80))
