@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from replay.dlq.resend import Outcome
 
 app = typer.Typer()
-_dlq = typer.Typer(help="Rejected records: list them, look at one, send it again. They are read from Kafka.")
+_dlq = typer.Typer(
+    help="Rejected records: list them, look at one, send it again. They are read from Kafka. Buyers are not masked here."
+)
 app.add_typer(_dlq, name="dlq")
 
 _ID: Final = re.compile(r"(\d{1,9}):(\d{1,18})", re.ASCII)
@@ -149,7 +151,10 @@ def dlq_replay(
         int, typer.Option(min=1, help="Give a record up after this many attempts, its first arrival counted.")
     ] = 3,
     force: Annotated[
-        bool, typer.Option("--force", help="Also what is sure to be rejected again, or was sent and has not come back.")
+        bool,
+        typer.Option(
+            "--force", help="Also late and conflict, which a worker rejects again, and what has not come back."
+        ),
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, send nothing.")] = False,
     wait: _Wait = 10,
