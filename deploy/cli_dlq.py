@@ -212,10 +212,7 @@ def _replay(
         else:
             counts["refused"] += 1
             refused.setdefault(why, []).append(case.id)
-    for why, ids in islice(refused.items(), _REFUSALS_SHOWN):
-        print(f"refused: {_some(ids)}: {printable(why.encode())}")
-    if len(refused) > _REFUSALS_SHOWN:
-        print(f"refused: more, for {len(refused) - _REFUSALS_SHOWN} other reasons (name a record to see its own)")
+    print_refused(refused)
     counts["left"] = max(0, len(fit) - limit)
     chosen = islice(fit, limit)
     if dry_run:
@@ -229,6 +226,14 @@ def _replay(
     finally:
         producer.close()
     return counts
+
+
+def print_refused(refused: dict[str, list[str]]) -> None:
+    """A line a reason, the first of them: errors quote the records, so there may be as many as records."""
+    for why, ids in islice(refused.items(), _REFUSALS_SHOWN):
+        print(f"refused: {_some(ids)}: {printable(why.encode())}")
+    if len(refused) > _REFUSALS_SHOWN:
+        print(f"refused: more, for {len(refused) - _REFUSALS_SHOWN} other reasons (name a record to see its own)")
 
 
 def _some(ids: list[str]) -> str:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy import cli
+from deploy.cli_dlq import print_refused
 from deploy.dlq_view import history, printable, row, summary
 from replay.dlq.cases import Case, Place, ResendEntry, entry_of, fold
 from replay.dlq.resend import Outcome, rehearse, send_again
@@ -267,6 +268,15 @@ def test_old_bytes_never_go_out_in_place_of_a_correction(fail_at: int) -> None:
     assert not refusal(case)
     cluster.send(case)
     assert [value for _, value in log[-2:]] == [message(2), message(2)]
+
+
+def test_refusals_of_many_records_fill_no_screen(capsys: pytest.CaptureFixture[str]) -> None:
+    print_refused({"same": [f"0:{n}" for n in range(5000)]} | {f"why {n}\x1b": [f"1:{n}"] for n in range(5000)})
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith("0:9 and 4990 more: same")
+    assert lines[1] == "refused: 1:0: why 0\\x1b"
+    assert len(lines) == 21
+    assert "4981 other reasons" in lines[-1]
 
 
 def test_a_cut_record_is_sent_only_when_corrected() -> None:
