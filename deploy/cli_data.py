@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deploy.context import MAX_SPEED, kafka_failed, load_settings, parse_speed, progress_bar, say, start_logs
+from deploy.context import (
+    MAX_SPEED,
+    kafka_failed,
+    load_settings,
+    make_room_for,
+    parse_speed,
+    progress_bar,
+    say,
+    start_logs,
+)
 from deploy.errors import CommandError, wrong_use
 from schemas.settings import Settings
 
@@ -99,6 +108,8 @@ def _run_ingest(settings: Settings, paths: Sequence[Path], pace: "Pace", wait: f
         raise CommandError(str(error)) from None
     if not found:
         say(f"zhengdian: warning: no *.jsonl, *.jsonl.gz or *.jsonl.zst below {', '.join(map(str, paths))}")
+    if pace.waits:
+        make_room_for(len(found))
     try:
         wait_for_broker(settings, wait)
         producer = EventProducer(settings)

@@ -1,5 +1,6 @@
 """What all commands share: settings, logs, rules, words on stderr, progress bars."""
 
+import resource
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from processors.ruleset import RulesetBook
 
 MAX_SPEED: Final = "max"
+_OTHER_FILES: Final = 200
+"""that a command may hold beside its input: libraries, sockets, logs"""
 
 
 def load_settings(**overrides: object) -> Settings:
@@ -96,3 +99,17 @@ def parse_moment(option: str, text: str | None) -> int | None:
         return None if text is None else parse_time(text)
     except ValueError as error:
         raise wrong_use(f"{option}: {error}") from None
+
+
+def make_room_for(files: int) -> None:
+    """Let the process hold so many files open side by side. Raises CommandError where that is more than it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = files + _OTHER_FILES
+    if soft >= wanted or soft == resource.RLIM_INFINITY:
+        return
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        raise CommandError(
+            f"{files} files would have to be open at the same time, but ulimit -n is {hard}; "
+            "raise it, or use --speed max, which reads one after the other"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

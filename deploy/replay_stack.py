@@ -21,7 +21,7 @@ from pydantic import SecretStr
 from rich.progress import Progress
 
 from deploy.broker import BrokerError, EmbeddedBroker
-from deploy.context import kafka_failed, progress_bar, say
+from deploy.context import kafka_failed, make_room_for, progress_bar, say
 from deploy.errors import CommandError
 from deploy.interrupts import interruptible
 from deploy.ports import PortTakenError
@@ -128,6 +128,8 @@ class _Run:
 
     def run(self, began: float) -> dict[str, Any]:
         files = inputs(self._options.source, self._options.out)
+        if self._options.speed is not None:
+            make_room_for(len(files))
         losers = self._losers(files)
         with ExitStack() as ending:
             if self._options.keep:

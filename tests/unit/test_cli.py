@@ -339,3 +339,22 @@ def test_ctrl_c_of_a_running_command_is_quiet(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=20)
     assert (process.returncode, out, err) == (130, "", "")
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        ("ulimit -n 256", "300 files would have to be open at the same time, but ulimit -n is 256"),
+        ("ulimit -S -n 256", "no broker answers at 127.0.0.1:1"),
+    ],
+    ids=["hard", "soft"],
+)
+def test_files_that_are_played_side_by_side_may_all_be_open(tmp_path: Path, limit: str, said: str) -> None:
+    for number in range(300):
+        (tmp_path / f"{number}.jsonl").write_bytes(b"{}")
+    command = f'{limit} && exec "{sys.executable}" -m deploy.cli ingest --speed 2 --wait 0 "{tmp_path}"'
+    env = {**os.environ, "ZHENGDIAN_KAFKA_BOOTSTRAP": "127.0.0.1:1"}
+    ended = subprocess.run(["sh", "-c", command], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 1
+    assert said in ended.stderr
+    assert ended.stderr.count("\n") == 1
