@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from replay.diff.model import Row, Side, Table
+from replay.files import printable
 from schemas.types import parse_time
 
 instant = lru_cache(maxsize=65_536)(parse_time)
@@ -36,7 +37,7 @@ def read_side(path: Path) -> tuple[Side, Row]:
     if not isinstance(summary, dict):
         raise ResultError(f"{file}: not a JSON object")
     events, accepted, duplicates = (_count(file, summary, name) for name in ("events", "accepted", "duplicates"))
-    return Side(str(path), events, accepted, duplicates), summary
+    return Side(printable(path), events, accepted, duplicates), summary
 
 
 def _count(file: Path, summary: Row, name: str) -> int | None:

@@ -1,6 +1,7 @@
 """`zhengdian replay` under two rulesets and `zhengdian diff`, on a day small enough to judge by hand."""
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -125,6 +126,14 @@ def test_a_shorter_memory_for_credit_moves_ranks(tmp_path: Path, capsys: pytest.
     table = capsys.readouterr().out
     assert "2 agents change rank" in table
     assert "1 → 2" in table
+
+
+def test_a_directory_whose_name_is_no_utf_8_is_compared(result: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    odd = result / os.fsdecode(b"a\xff")
+    (result / "a").rename(odd)
+    for output in ("json", "html", "table"):
+        assert run("diff", odd, odd, "--format", output) == 0
+        assert r"a\\xff" if output == "json" else r"a\xff" in capsys.readouterr().out
 
 
 @pytest.fixture
