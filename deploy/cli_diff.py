@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 _PIPE_COLUMNS = 200
+_EXIT_CODE = "Exit 1 when the results differ; windows within --tolerance and in_sale_event alone do not count."
 
 
 class _Format(StrEnum):
@@ -47,7 +48,7 @@ def diff(
     show_buyers: Annotated[
         bool, typer.Option("--show-buyers", help="Buyer ids unmasked in table and html; json always has them.")
     ] = False,
-    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit 1 when the results differ.")] = False,
+    exit_code: Annotated[bool, typer.Option("--exit-code", help=_EXIT_CODE)] = False,
 ) -> int:
     """Compare two replays: which flags, tasks, ranks and figures changed."""
     if not 0 <= tolerance < 1:

@@ -22,6 +22,10 @@ def as_json(diff: Diff) -> Row:
             "raised": diff.flags.new,
             "cleared": diff.flags.gone,
             "changed": _changed(diff.flags.changed),
+            "moved": [
+                {"shop_id": cleared["shop_id"], "cleared": cleared["flag_id"], "raised": raised["flag_id"]}
+                for cleared, raised in diff.flags_moved
+            ],
             "sale_event_only": diff.sale_event_only,
             "by_rule": [{"rule": group.key[0]} | _group(group) for group in diff.by_rule],
             "by_agent": [
@@ -49,6 +53,7 @@ def as_json(diff: Diff) -> Row:
             "new": diff.windows.new,
             "gone": diff.windows.gone,
             "changed": _changed(diff.windows.changed),
+            "within_tolerance": diff.windows.within,
         },
         "leaderboard": {
             "in_a": diff.leaderboard.in_a,

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from replay.diff.model import (
     FLAGS,
@@ -18,12 +18,16 @@ from replay.diff.model import (
     Fields,
     Group,
     Move,
+    MovedFlag,
     Row,
     Side,
     Table,
     TableDiff,
 )
 from replay.diff.read import ResultError, check_count, instant, read_rejected, read_rows, read_side
+
+ONE_A_DAY: Final = frozenset({"response.slow"})
+"""rules that flag one message per agent, buyer and day: the one with which a count is reached"""
 
 Pair = tuple[Row | None, Row | None]
 """a row as A and as B have it; None: it has not"""
@@ -41,7 +45,10 @@ def compare(path_a: Path, path_b: Path, tolerance: float = 0) -> Diff:
     def pairs(table: Table) -> Iterator[Pair]:
         for row_a, row_b in match(table, read_rows(path_a, table), read_rows(path_b, table)):
             for side, row in ((a, row_a), (b, row_b)):
-                if row is not None and isinstance(label := row.get("ruleset"), str):
+                if row is None:
+                    continue
+                side.shops.add(row["shop_id"])
+                if isinstance(label := row.get("ruleset"), str):
                     side.rulesets.add(label)
             yield row_a, row_b
 
@@ -77,6 +84,7 @@ def compare(path_a: Path, path_b: Path, tolerance: float = 0) -> Diff:
         by_rule=rules.sorted(),
         by_agent=agents.sorted(),
         sale_event_only=sale_event_only,
+        flags_moved=_moved_flags(flags),
         tasks=tasks,
         rounds=rounds,
         windows=windows,
@@ -150,18 +158,20 @@ def _listed(table: Table, pairs: Iterable[Pair], tolerance: float = 0) -> TableD
         if a is not None and b is not None:
             if fields := row_fields(table, a, b, tolerance):
                 diff.changed.append(Changed(b, fields))
+            elif tolerance and row_fields(table, a, b):
+                diff.within += 1
         elif a is not None:
             diff.gone.append(a)
         elif b is not None:
             diff.new.append(b)
-
-    def place(row: Row) -> tuple[Any, ...]:
-        return tuple(instant(row[name]) if name in table.times else row[name] for name in table.order)
-
-    diff.new.sort(key=place)
-    diff.gone.sort(key=place)
-    diff.changed.sort(key=lambda changed: place(changed.row))
+    diff.new.sort(key=lambda row: _place(table, row))
+    diff.gone.sort(key=lambda row: _place(table, row))
+    diff.changed.sort(key=lambda changed: _place(table, changed.row))
     return diff
+
+
+def _place(table: Table, row: Row) -> tuple[Any, ...]:
+    return tuple(instant(row[name]) if name in table.times else row[name] for name in table.order)
 
 
 def _counted(table: Table, pairs: Iterable[Pair]) -> Counts:
@@ -199,12 +209,22 @@ class _Groups:
 
 
 def _moves(leaderboard: TableDiff) -> list[Move]:
-    moves = []
-    for row, fields in leaderboard.changed:
-        before, after = fields.get("rank", (None, None))
-        if before is not None and after is not None:
-            moves.append(Move(row["shop_id"], row["hour_start"], row["agent_id"], before, after))
-    return moves
+    ranks = [(row, None, row.get("rank")) for row in leaderboard.new]
+    ranks += [(row, row.get("rank"), None) for row in leaderboard.gone]
+    ranks += [(row, *fields["rank"]) for row, fields in leaderboard.changed if "rank" in fields]
+    ranks.sort(key=lambda each: _place(LEADERBOARD, each[0]))
+    # the silent row has no rank in either
+    return [Move(row["shop_id"], row["hour_start"], row["agent_id"], a, b) for row, a, b in ranks if a != b]
+
+
+def _moved_flags(flags: TableDiff) -> list[MovedFlag]:
+    raised = {_day(row): row for row in flags.new if row["rule"] in ONE_A_DAY}
+    return [MovedFlag(row, raised.pop(_day(row))) for row in flags.gone if _day(row) in raised]
+
+
+def _day(flag: Row) -> tuple[str, ...]:
+    # occurred_at is written with the shop's offset
+    return flag["rule"], flag["shop_id"], flag["agent_id"], flag["buyer_id"], flag["occurred_at"][:10]
 
 
 def _check(path: Path, side: Side, said: Row, flags: int, tasks: int) -> None:

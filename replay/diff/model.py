@@ -85,6 +85,8 @@ class TableDiff:
     new: list[Row] = field(default_factory=list)
     gone: list[Row] = field(default_factory=list)
     changed: list[Changed] = field(default_factory=list)
+    within: int = 0
+    """rows that differ, but within the tolerance: not among the changed"""
 
     @property
     def differs(self) -> bool:
@@ -119,17 +121,25 @@ class Group(NamedTuple):
 
 
 class Move(NamedTuple):
-    """An agent whose rank in an hour differs; `by` > 0 is up."""
+    """An agent whose rank in an hour differs. A rank of None: not on that board."""
 
     shop_id: str
     hour_start: str
     agent_id: str
-    rank_a: int
-    rank_b: int
+    rank_a: int | None
+    rank_b: int | None
 
     @property
-    def by(self) -> int:
-        return self.rank_a - self.rank_b
+    def by(self) -> int | None:
+        """Places up (> 0) or down; None for who came onto the board or left it."""
+        return None if self.rank_a is None or self.rank_b is None else self.rank_a - self.rank_b
+
+
+class MovedFlag(NamedTuple):
+    """A flag that stands on another message of the same buyer that day, as A and as B have it."""
+
+    cleared: Row
+    raised: Row
 
 
 @dataclass
@@ -140,6 +150,7 @@ class Side:
     events: int | None = None
     accepted: int | None = None
     duplicates: int | None = None
+    shops: set[str] = field(default_factory=set)
     rulesets: set[str] = field(default_factory=set)
     rejected: Counter[str] = field(default_factory=Counter)
     """by reason"""
@@ -161,6 +172,8 @@ class Diff:
     by_agent: list[Group]
     sale_event_only: int
     """flags that differ in `in_sale_event` alone: not counted as changed"""
+    flags_moved: list[MovedFlag]
+    """pairs of a cleared and a raised flag; both are among `flags.gone` and `flags.new` too"""
     tasks: TableDiff
     rounds: Counts
     windows: TableDiff

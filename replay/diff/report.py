@@ -6,28 +6,44 @@ from typing import Any, Final, TypeVar
 
 from jinja2 import Environment, StrictUndefined
 
-from replay.diff.model import Changed, Diff, Row, TableDiff
+from replay.diff.model import LEADERBOARD, WINDOWS, Changed, Diff, Move, Row, Table, TableDiff
 from replay.diff.texts import Texts
-from replay.diff.words import changes, evidence, headline, masked, moment, printable, warning
+from replay.diff.words import (
+    Listed,
+    agent,
+    changes,
+    evidence,
+    headline,
+    largest_first,
+    listed,
+    masked,
+    moment,
+    moved_flags,
+    printable,
+    rank,
+    share,
+    warning,
+)
 
 T = TypeVar("T")
 
 ROWS: Final = 1000
 """rows of one list; a browser should open the report at once"""
+FOLDED: Final = 50
+"""a longer list is shown on a click"""
 _TEMPLATE: Final = Path(__file__).with_name("report.html")
 
 
 def as_html(diff: Diff, lang: str, *, show_buyers: bool = False) -> str:
     """The report in `zh` or `en`. Buyer ids are masked unless told otherwise."""
     texts = Texts(lang)
-    view = _View(texts, show_buyers)
+    view = _View(diff, texts, show_buyers)
     # all that is put into the template is escaped, ids and texts of messages are anybody's
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.finalize = _printable
     template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
     agents = [group for group in diff.by_agent if group.new or group.gone or group.changed]
     agents.sort(key=lambda group: -(group.new + group.gone + group.changed))
-    by_size = sorted(diff.windows.changed, key=lambda changed: -changed.row["window_seconds"])
     return template.render(
         t=texts,
         lang={"zh": "zh-CN", "en": "en"}[lang],
@@ -35,16 +51,17 @@ def as_html(diff: Diff, lang: str, *, show_buyers: bool = False) -> str:
         headline=headline(diff, texts),
         warnings=[warning(name, diff, texts) for name in diff.warnings],
         masked=not show_buyers,
+        folded=FOLDED,
         agents=view.rows(agents, lambda group: group),
         raised=view.rows(diff.flags.new, view.flag),
         cleared=view.rows(diff.flags.gone, view.flag),
         changed=view.rows(diff.flags.changed, view.changed_flag),
         tasks=view.tasks(diff.tasks),
-        moved=view.rows(diff.moved, lambda move: (move, moment(move.hour_start)[:16])),
-        board=view.table(diff.leaderboard, diff.leaderboard.changed, view.board_key),
-        windows=view.table(diff.windows, by_size, view.window_key),
+        moved=view.rows(largest_first(diff.moved), view.move),
+        board=view.table(LEADERBOARD, diff.leaderboard, view.board_key),
+        windows=view.table(WINDOWS, diff.windows, view.window_key),
         reasons=sorted({*diff.a.rejected, *diff.b.rejected}) if diff.a.rejected != diff.b.rejected else [],
-        tolerance=f"{diff.tolerance:.6g}" if diff.tolerance < 0.0001 else f"{diff.tolerance * 100:g} %",
+        tolerance=share(diff.tolerance),
     )
 
 
@@ -65,8 +82,9 @@ class _Rows(list[Any]):
 class _View:
     """Rows as the template takes them."""
 
-    def __init__(self, texts: Texts, show_buyers: bool) -> None:
+    def __init__(self, diff: Diff, texts: Texts, show_buyers: bool) -> None:
         self._texts, self._show_buyers = texts, show_buyers
+        self._moved = moved_flags(diff, texts)
 
     def rows(self, rows: Sequence[T], view: Callable[[T], Any]) -> _Rows:
         return _Rows([view(row) for row in rows[:ROWS]], max(0, len(rows) - ROWS))
@@ -75,6 +93,8 @@ class _View:
         return {
             "row": row,
             "time": moment(row["occurred_at"]),
+            "agent": agent(row, self._texts),
+            "moved": self._moved.get((row["shop_id"], row["flag_id"]), ""),
             "buyer": self._buyer(row),
             "rule": self._texts.name("rule", row["rule"]),
             "severity": self._texts.name("severity", row["severity"]),
@@ -99,21 +119,28 @@ class _View:
             "what": self._texts(what),
             "time": moment(row["raised_at"]),
             "buyer": self._buyer(row),
+            "status": self._texts.name("status", row["status"]),
+            "priority": self._texts.name("priority", row["priority"]),
             "changes": changes(fields, self._texts),
         }
 
-    def table(self, diff: TableDiff, changed: list[Changed], key: Callable[[Row], list[str]]) -> _Rows:
-        rows: list[tuple[str, Row, Any]] = [("", row, changes(fields, self._texts)) for row, fields in changed]
-        rows += [("row.new", row, []) for row in diff.new] + [("row.gone", row, []) for row in diff.gone]
-        return self.rows(rows, lambda each: (key(each[1]), each[0] and self._texts(each[0]), each[2]))
+    def move(self, move: Move) -> Row:
+        up = move.rank_a is None if move.by is None else move.by > 0
+        return {"move": move, "hour": moment(move.hour_start)[:16], "rank": rank(move, self._texts), "up": up}
+
+    def table(self, table: Table, diff: TableDiff, key: Callable[[Row], list[str]]) -> _Rows:
+        def cells(each: Listed) -> tuple[list[str], Listed]:
+            return key(each.row), each
+
+        return self.rows(listed(table, diff, self._texts), cells)
 
     def board_key(self, row: Row) -> list[str]:
-        return [row["shop_id"], moment(row["hour_start"])[:16], row["agent_id"] or self._texts("nobody")]
+        return [row["shop_id"], moment(row["hour_start"])[:16], agent(row, self._texts)]
 
     def window_key(self, row: Row) -> list[str]:
         size = self._texts.name("size", str(row["window_seconds"]))
         definition = self._texts.name("definition", row["definition"])
-        return [row["shop_id"], row["agent_id"], f"{moment(row['window_start'])[:16]} · {size}", definition]
+        return [row["shop_id"], agent(row, self._texts), f"{moment(row['window_start'])[:16]} · {size}", definition]
 
     def _buyer(self, row: Row) -> str:
         buyer: str = row["buyer_id"]

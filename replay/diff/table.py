@@ -8,9 +8,25 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from replay.diff.model import Changed, Diff, Group, Row, Side, TableDiff
+from replay.diff.model import LEADERBOARD, WINDOWS, Changed, Diff, Group, Row, Side, TableDiff
+from replay.diff.model import Table as ResultTable
 from replay.diff.texts import Texts
-from replay.diff.words import changes, evidence, headline, masked, moment, printable, warning
+from replay.diff.words import (
+    Listed,
+    agent,
+    changes,
+    evidence,
+    headline,
+    largest_first,
+    listed,
+    masked,
+    moment,
+    moved_flags,
+    printable,
+    rank,
+    share,
+    warning,
+)
 
 T = TypeVar("T")
 Cells = Sequence[str | Text]
@@ -31,10 +47,15 @@ class TablePrinter:
     def __init__(self, console: Console, limit: int, show_buyers: bool) -> None:
         self._console, self._limit, self._show_buyers = console, limit, show_buyers
         self._texts = Texts("en")
+        self._moved: dict[tuple[str, str], str] = {}
+        self._one_shop = False
 
     def print(self, diff: Diff) -> None:
         """Everything, the sentence that sums it up first."""
         texts = self._texts
+        self._moved = moved_flags(diff, texts)
+        shops = diff.a.shops | diff.b.shops
+        self._one_shop = len(shops) == 1
         self._line(headline(diff, texts), "bold")
         for name in diff.warnings:
             self._line(f"warning: {warning(name, diff, texts)}", "yellow")
@@ -45,11 +66,13 @@ class TablePrinter:
             _side,
             whole=True,
         )
+        if self._one_shop:
+            self._line(f"\nshop: {printable(*shops)}")
         columns = ("in A", "in B", "raised", "cleared", "changed")
         self._table("flags by rule", ("rule", *columns), diff.by_rule, _group, whole=True)
         by_agent = [group for group in diff.by_agent if group.new or group.gone or group.changed]
         by_agent.sort(key=lambda group: -(group.new + group.gone + group.changed))
-        self._table("flags by agent, where they differ", ("shop", "agent", *columns), by_agent, _group)
+        self._table("flags by agent, where they differ", ("shop", "agent", *columns), by_agent, self._agent_group)
         flag_columns = ("time", "rule", "severity", "shop", "agent", "buyer", "message", "evidence")
         self._table("flags raised: only in B", flag_columns, diff.flags.new, self._flag, "blue")
         self._table("flags cleared: only in A", flag_columns, diff.flags.gone, self._flag, "magenta")
@@ -60,24 +83,31 @@ class TablePrinter:
         self._table(
             "ranks moved",
             ("shop", "hour", "agent", "rank", "by"),
-            diff.moved,
-            lambda m: (m.shop_id, moment(m.hour_start), m.agent_id, f"{m.rank_a} → {m.rank_b}", f"{m.by:+d}"),
+            largest_first(diff.moved),
+            lambda move: (
+                *(move.shop_id, moment(move.hour_start)[:16], move.agent_id, rank(move, texts)),
+                "" if move.by is None else f"{move.by:+d}",
+            ),
         )
         self._rows(
             "leaderboard",
             ("shop", "hour", "agent"),
+            LEADERBOARD,
             diff.leaderboard,
-            lambda row: (row["shop_id"], moment(row["hour_start"]), row["agent_id"]),
+            lambda row: (row["shop_id"], moment(row["hour_start"])[:16], agent(row, texts)),
         )
         self._rows(
-            f"response windows, tolerance {diff.tolerance:g}",
+            f"response windows, tolerance {share(diff.tolerance)}",
             ("shop", "agent", "window", "size", "definition"),
+            WINDOWS,
             diff.windows,
             lambda row: (
-                *(row["shop_id"], row["agent_id"], moment(row["window_start"])),
+                *(row["shop_id"], agent(row, texts), moment(row["window_start"])[:16]),
                 *(texts.name("size", str(row["window_seconds"])), row["definition"]),
             ),
         )
+        if diff.differs and diff.windows.within:
+            self._line(f"\nresponse windows that differ within the tolerance: {diff.windows.within}")
         if diff.rounds.differs:
             counts = texts("rounds_line", new=diff.rounds.new, gone=diff.rounds.gone, changed=diff.rounds.changed)
             self._line(f"\nresponse rounds: {counts}")
@@ -102,25 +132,35 @@ class TablePrinter:
             ),
         )
 
-    def _rows(self, title: str, columns: Sequence[str], diff: TableDiff, key: Callable[[Row], Cells]) -> None:
-        rows = [(row, "only in B") for row in diff.new] + [(row, "only in A") for row in diff.gone]
-        rows += [(changed.row, self._fields(changed)) for changed in diff.changed]
-        self._table(title, (*columns, "changed"), rows, lambda each: (*key(each[0]), each[1]))
+    def _rows(
+        self, title: str, columns: Sequence[str], table: ResultTable, diff: TableDiff, key: Callable[[Row], Cells]
+    ) -> None:
+        def cells(each: Listed) -> Cells:
+            found = _arrows(each.changes) + _pairs(each.figures)
+            return *key(each.row), f"{each.only}: {found}" if each.only and found else each.only + found
+
+        self._table(title, (*columns, "changed"), listed(table, diff, self._texts), cells)
 
     def _flag(self, row: Row) -> Cells:
-        found = "; ".join(f"{name}: {each}" for name, each in evidence(row.get("evidence") or {}, self._texts))
-        return *self._flag_key(row), found
+        found = [_pairs(evidence(row.get("evidence") or {}, self._texts))]
+        if moved := self._moved.get((row["shop_id"], row["flag_id"])):
+            found.insert(0, moved)
+        return *self._flag_key(row), "; ".join(found)
 
     def _changed_flag(self, changed: Changed) -> Cells:
         return *self._flag_key(changed.row), self._fields(changed)
 
     def _flag_key(self, row: Row) -> Cells:
         cause = row.get("message_id") or row.get("review_id") or ""
-        place = (moment(row["occurred_at"]), row["rule"], row["severity"], row["shop_id"], row["agent_id"])
+        place = (moment(row["occurred_at"]), row["rule"], row["severity"], row["shop_id"], agent(row, self._texts))
         return *place, self._buyer(row), str(cause)
 
     def _fields(self, changed: Changed) -> str:
-        return "; ".join(f"{name}: {before} → {after}" for name, before, after in changes(changed.fields, self._texts))
+        return _arrows(changes(changed.fields, self._texts))
+
+    def _agent_group(self, group: Group) -> Cells:
+        shop, name = group.key
+        return _group(group._replace(key=(shop, name or self._texts("silent"))))
 
     def _buyer(self, row: Row) -> str:
         buyer: str = row["buyer_id"]
@@ -140,19 +180,28 @@ class TablePrinter:
     ) -> None:
         if not rows:
             return
+        skipped = columns.index("shop") if self._one_shop and "shop" in columns else None
         if title:
             self._line(f"\n{title} ({len(rows)})", f"bold {style}")
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-        for column in columns:
+        for column in (name for place, name in enumerate(columns) if place != skipped):
             number = column in _NUMBERS
             table.add_column(column, justify="right" if number else "left", overflow="fold", no_wrap=number)
         shown = rows if whole else rows[: self._limit]
         for row in shown:
-            table.add_row(*_texts(cells(row)))
+            table.add_row(*_texts(cell for place, cell in enumerate(cells(row)) if place != skipped))
         if shown:
             self._console.print(table)
         if len(rows) > len(shown):
             self._line(f"… {len(rows) - len(shown)} more (--limit, or --format json for all)", "dim")
+
+
+def _pairs(found: list[tuple[str, str]]) -> str:
+    return "; ".join(f"{name}: {each}" for name, each in found)
+
+
+def _arrows(found: list[tuple[str, str, str]]) -> str:
+    return "; ".join(f"{name}: {before} → {after}" for name, before, after in found)
 
 
 def _texts(cells: Iterable[str | Text]) -> list[Text]:

@@ -128,6 +128,44 @@ def test_a_shorter_memory_for_credit_moves_ranks(tmp_path: Path, capsys: pytest.
     assert "1 → 2" in table
 
 
+def test_an_agent_who_loses_the_credit_of_an_hour_leaves_its_board(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene = Scene()
+    for agent, time in (("early", "11 19:50"), ("late", "11 20:50")):
+        scene.says(time, agent=agent, buyer=agent)
+        scene.places("11 20:55", order=agent, buyer=agent)
+        scene.pays("11 20:56", order=agent, buyer=agent)
+    board = compared(tmp_path, scene, "horizon_minutes: 1440", "horizon_minutes: 30", capsys)["leaderboard"]
+    (moved,) = (move for move in board["moved"] if move["agent_id"] == "early")
+    assert (moved["hour_start"][11:16], moved["from"], moved["to"], moved["by"]) == ("20:00", 1, None, None)
+    assert run("diff", tmp_path / "a", tmp_path / "b") == 0
+    table = capsys.readouterr().out
+    assert "early   1 → – (off the board)" in table
+    assert "(silent)   only in B: orders placed: 1; orders paid: 1; paid: 100.00" in table
+
+
+def test_the_shop_has_a_column_only_beside_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, shops in (("one", ["s1"]), ("two", ["s1", "s2"])):
+        scene = Scene()
+        for shop in shops:
+            scene.says("11 20:00", "也许不行", shop=shop)
+        (tmp_path / "day.jsonl").write_bytes(b"\n".join(map(orjson.dumps, scene.events)))
+        assert run("replay", tmp_path / "day.jsonl", "--out", tmp_path / name) == 0
+    (tmp_path / "day.jsonl").write_bytes(b"")
+    assert run("replay", tmp_path / "day.jsonl", "--out", tmp_path / "none") == 0
+    capsys.readouterr()
+    assert run("diff", tmp_path / "none", tmp_path / "one") == 0
+    table = capsys.readouterr().out
+    assert "shop: s1" in table
+    assert "shop  " not in table
+    # s1 is the same in both, but a row of s2 must still say whose it is
+    assert run("diff", tmp_path / "one", tmp_path / "two") == 0
+    table = capsys.readouterr().out
+    assert "shop   agent" in table
+    assert "shop: " not in table
+
+
 def test_a_directory_whose_name_is_no_utf_8_is_compared(result: Path, capsys: pytest.CaptureFixture[str]) -> None:
     odd = result / os.fsdecode(b"a\xff")
     (result / "a").rename(odd)
@@ -188,7 +226,7 @@ def test_a_full_disk_leaves_the_old_report_and_nothing_half(result: Path, capsys
 def test_the_table_is_limited_and_masked_and_json_is_neither(result: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("diff", result / "none", result / "a", "--limit", "5") == 0
     table = capsys.readouterr().out
-    assert "warning: The inputs were not the same events" in table
+    assert "warning: The numbers of input lines or of accepted events differ" in table
     assert "flags raised: only in B (60)" in table
     assert "… 55 more" in table
     assert "b***67" in table
