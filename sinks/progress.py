@@ -18,7 +18,7 @@ from sinks.kafka import PASSING_ERRORS, client_options, sink_group, topic_name, 
 from sinks.sink import KINDS
 
 Ends = Mapping[Position, int]
-"""(topic, partition) -> the offset that the next record will get; partitions without records are left out"""
+"""(topic, partition) -> the offset that the next record will get; partitions without records are left out, as nobody can read them"""
 OnLeft = Callable[[int], object]
 """called a few times a second with the number of records still to be read; what it raises ends the waiting"""
 
@@ -28,22 +28,25 @@ _ENDS_SECONDS: Final = 30.0
 _RETRY_SECONDS: Final = 0.5
 
 
-def true_ends(settings: Settings, topics: Iterable[str], seconds: float = _ENDS_SECONDS) -> dict[Position, int]:
+def true_ends(
+    settings: Settings, topics: Iterable[str], seconds: float = _ENDS_SECONDS, *, emptied: bool = False
+) -> dict[Position, int]:
     """The ends of the topics' partitions, by the high watermark of a fetch: some brokers' ListOffsets is short.
 
+    `emptied`: also of partitions whose records Kafka has all deleted, where a group may have committed nothing.
     Raises TimeoutError when the broker does not tell all of them in time, and KafkaError.
     """
     deadline, names = time.monotonic() + seconds, list(topics)
     while True:
         try:
-            return _ends(settings, names, deadline)
+            return _ends(settings, names, deadline, emptied)
         except PASSING_ERRORS:
             if time.monotonic() > deadline:
                 raise
             time.sleep(_RETRY_SECONDS)
 
 
-def _ends(settings: Settings, topics: Iterable[str], deadline: float) -> dict[Position, int]:
+def _ends(settings: Settings, topics: Iterable[str], deadline: float, emptied: bool) -> dict[Position, int]:
     bare = {topic_name(settings, topic): topic for topic in topics}
     consumer = KafkaConsumer(
         **client_options(settings),
@@ -73,7 +76,7 @@ def _ends(settings: Settings, topics: Iterable[str], deadline: float) -> dict[Po
             for partition in left:
                 if (end := consumer.highwater(partition)) is not None and end >= latest[partition]:
                     ends[partition] = end
-        return {(bare[p.topic], p.partition): end for p, end in ends.items() if end > starts[p]}
+        return {(bare[p.topic], p.partition): end for p, end in ends.items() if end > (0 if emptied else starts[p])}
     finally:
         consumer.close(autocommit=False)
 

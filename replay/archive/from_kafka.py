@@ -51,12 +51,11 @@ class KafkaSource:
         """`begins`, `ends`: topic -> by partition the offset to start and to stop at; `cut`: partitions that have lost records
         which may belong in; `unread_by_workers`: records that no worker had read by then, so that conflicts among them are
         not known."""
-        ends = true_ends(self._settings, EVENT_TOPICS)
+        ends = true_ends(self._settings, EVENT_TOPICS, emptied=True)
         # workers commit what they have rejected: asked in this order, all of it is there
-        worker_ends = {position: end for position, end in ends.items() if position[0] in WORKER_TOPICS}
-        committed = self._committed(list(worker_ends))
-        unread = sum(max(end - committed.get(position, 0), 0) for position, end in worker_ends.items())
-        ends |= true_ends(self._settings, [REJECTED])
+        by_workers = [position for position in ends if position[0] in WORKER_TOPICS]
+        committed = self._committed(by_workers)
+        ends |= true_ends(self._settings, [REJECTED], emptied=True)
         found: dict[str, dict[int, int]] = defaultdict(dict)
         for (topic, number), end in ends.items():
             found[topic][number] = end
@@ -69,6 +68,10 @@ class KafkaSource:
             cut = self._cut(consumer, begins, by_topic)
         finally:
             consumer.close(autocommit=False)
+        unread = sum(
+            max(ends[topic, number] - max(committed.get((topic, number), 0), begins[topic][number]), 0)
+            for topic, number in by_workers
+        )
         return {"begins": begins, "ends": by_topic, "cut": cut, "unread_by_workers": unread}
 
     def size(self, plan: dict[str, Any]) -> int:
@@ -159,13 +162,14 @@ class KafkaSource:
         }
 
     def _cut(self, consumer: Any, begins: Offsets, ends: Offsets) -> list[str]:
-        """`topic partition` where Kafka has deleted records that may belong in: the first one left is not too old to."""
+        """`topic partition` where Kafka has deleted records that may belong in: the first one left is not too old to, or none
+        is left to tell."""
         cut = []
         for topic in EVENT_TOPICS:
             for number, begin in enumerate(begins.get(topic, [])):
                 if begin > 0:
                     record = next(self._records(consumer, topic, number, begin, ends[topic][number]), None)
-                    if record is not None and not self._selection.written_too_early(topic, record.timestamp):
+                    if record is None or not self._selection.written_too_early(topic, record.timestamp):
                         cut.append(f"{topic} {number}")
         return cut
 

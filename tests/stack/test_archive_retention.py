@@ -15,6 +15,7 @@ from schemas.settings import Settings
 from schemas.topics import CHAT, ORDERS
 from schemas.types import format_time
 from sinks.kafka import EventProducer, create_topics, wait_for_broker
+from sinks.progress import sink_ends, source_ends, wait_for_worker
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.kafka]
 
@@ -49,14 +50,14 @@ def test_what_kafka_has_deleted_is_warned_of_or_refused(tmp_path: Path) -> None:
 
         all_of_it, later = KafkaSource(settings, Selection()), KafkaSource(settings, Selection(start=now + 2 * HOUR_MS))
         whole = all_of_it.plan()
-        assert whole["cut"] == []
+        assert (whole["cut"], whole["unread_by_workers"]) == ([], 10)
         steps = list(all_of_it.read(whole, None))
         assert ids(steps) == [str(number) for number in range(10)]
 
         delete_before(4)
         plan = all_of_it.plan()
         assert plan["cut"] == [f"{CHAT} 0"]
-        assert all_of_it.size(plan) == 6
+        assert all_of_it.size(plan) == plan["unread_by_workers"] == 6
         assert ids(list(all_of_it.read(plan, None))) == ["4", "5", "6", "7", "8", "9"]
         # nothing of this range can have been among what is gone
         bounded = later.plan()
@@ -75,4 +76,13 @@ def test_what_kafka_has_deleted_is_warned_of_or_refused(tmp_path: Path) -> None:
         with pytest.raises(ArchiveError, match="are gone"):
             list(all_of_it.read(whole, [CHAT, 0, 9]))
         assert ORDERS not in whole["ends"]
+
+        # no record is left to tell whether one of the range was among them
+        emptied = all_of_it.plan()
+        assert emptied["cut"] == later.plan()["cut"] == [f"{CHAT} 0"]
+        assert emptied["unread_by_workers"] == all_of_it.size(emptied) == 0
+        assert list(all_of_it.read(emptied, None)) == []
+        # nobody waits for a group to read what is gone
+        assert source_ends(settings) == sink_ends(settings) == {}
+        wait_for_worker(settings, 0)
         admin.close()
