@@ -216,6 +216,24 @@ def test_an_event_that_only_the_worker_took_for_one_of_the_future_is_no_event(da
     assert entries == [ArchivedEvent(CHAT, "chat.message", NOON, raws[1]), ArchivedRejection(refused)]
 
 
+def test_a_row_refused_at_an_offset_of_an_earlier_topic_takes_no_event_out(database: Database) -> None:
+    """The topic was made anew: another record stands there now, which counts."""
+    for table in ("raw_events", "rejected_raw"):
+        database.command(f"TRUNCATE TABLE {table}")
+    later = [chat(id_, "b") for id_ in ("later", "last")]
+    for offset, raw in enumerate(later):
+        for table, row in rows_of(Record(CHAT, 0, offset, b"s|b", raw, None)):
+            insert(database, table, [row])
+    refused = [
+        rejection(reason, "x", chat(reason, "b"), topic=CHAT, partition=0, offset=offset)
+        for offset, reason in enumerate(("conflict", "future"))
+    ]
+    insert(database, "rejected_raw", [tuple(row[name] for name in COLUMNS["rejected_raw"]) for row in refused])
+    entries = [entry for entry, _ in ClickHouseSource(database, Selection()).read({}, None)]
+    assert {entry.raw for entry in entries if isinstance(entry, ArchivedEvent)} == set(later)
+    assert [entry.row for entry in entries if isinstance(entry, ArchivedRejection)] == refused
+
+
 def test_what_was_refused_at_an_offset_of_an_earlier_topic_says_nothing(bootstrap: str) -> None:
     """The topic was made anew: another record stands there now. What is no rejected record is passed over."""
     system = Settings(kafka_bootstrap=bootstrap, partitions=1, topic_prefix=f"p{next(NUMBERS)}.")
