@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -24,6 +24,14 @@ app = typer.Typer()
 class _From(StrEnum):
     KAFKA = "kafka"
     CLICKHOUSE = "clickhouse"
+
+
+class _Where(NamedTuple):
+    """As in ArchiveOptions: an archive of two systems would be of none."""
+
+    origin: str
+    topic_prefix: str = ""
+    database: str = ""
 
 
 @app.command()
@@ -53,47 +61,49 @@ def archive(
     from replay.archive.selection import EARLIEST_MS, LATEST_MS, Selection
     from replay.archive.writer import PART_BYTES
 
-    kafka = source is _From.KAFKA
-    options = ArchiveOptions(
-        source=source.value,
-        range=ArchiveRange(
-            start=None if start is None else format_time(start), end=None if end is None else format_time(end)
-        ),
-        topic_prefix=settings.topic_prefix if kafka else "",
-        database="" if kafka else settings.database,
-        part_bytes=part_bytes or PART_BYTES,
+    span = ArchiveRange(
+        start=None if start is None else format_time(start), end=None if end is None else format_time(end)
     )
     selection = Selection(EARLIEST_MS if start is None else start, LATEST_MS if end is None else end)
     rulesets = list(load_rules(settings.rules).versions)
-    opened = _kafka(settings, selection, wait) if kafka else _clickhouse(settings, selection)
-    with opened as taken_from:
+    opened = _kafka(settings, selection, wait) if source is _From.KAFKA else _clickhouse(settings, selection)
+    with opened as (taken_from, where):
+        options = ArchiveOptions(
+            source=source.value,
+            range=span,
+            topic_prefix=where.topic_prefix,
+            database=where.database,
+            origin=where.origin,
+            part_bytes=part_bytes or PART_BYTES,
+        )
         manifest = _write(out, options, taken_from, rulesets)
     _report(out, manifest)
 
 
 @contextlib.contextmanager
-def _kafka(settings: Settings, selection: "Selection", wait: float) -> "Iterator[Source]":
+def _kafka(settings: Settings, selection: "Selection", wait: float) -> "Iterator[tuple[Source, _Where]]":
     from kafka.errors import KafkaError
 
     from replay.archive.from_kafka import KafkaSource
-    from sinks.kafka import wait_for_broker
+    from sinks.kafka import cluster_of, wait_for_broker
 
     try:
         wait_for_broker(settings, wait)
-        yield KafkaSource(settings, selection)
+        where = _Where(cluster_of(settings), topic_prefix=settings.topic_prefix)
+        yield KafkaSource(settings, selection), where
     except (KafkaError, TimeoutError) as error:
         raise kafka_failed(settings, error) from error
 
 
 @contextlib.contextmanager
-def _clickhouse(settings: Settings, selection: "Selection") -> "Iterator[Source]":
+def _clickhouse(settings: Settings, selection: "Selection") -> "Iterator[tuple[Source, _Where]]":
     from replay.archive.from_clickhouse import ClickHouseSource
     from sinks.database import DatabaseError, DatabaseUnavailableError, open_database
     from sinks.embedded import DatabaseLockedError
 
     try:
         with contextlib.closing(open_database(settings)) as database:
-            yield ClickHouseSource(database, selection)
+            yield ClickHouseSource(database, selection), _Where(database.place, database=database.name)
     except (DatabaseError, DatabaseUnavailableError) as error:
         hint = "; --source kafka needs no database" if isinstance(error, DatabaseLockedError) else ""
         raise CommandError(f"ClickHouse: {error}{hint}") from error

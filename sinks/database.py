@@ -110,6 +110,8 @@ class Database(Protocol):
     """
 
     name: str
+    place: str
+    """host:port of the server, or the directory of the embedded one"""
 
     def create(self) -> None:
         """Create the database itself when there is none."""

@@ -42,6 +42,7 @@ class EmbeddedDatabase(GuardedReads):
 
     def __init__(self, data_dir: Path, name: str) -> None:
         self.name = name
+        self.place = str(data_dir.resolve())
         data_dir.mkdir(parents=True, exist_ok=True)
         self._path = data_dir / "chdb"
         self._lock_file = _lock(data_dir / "chdb.lock")

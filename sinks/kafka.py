@@ -108,6 +108,16 @@ def wait_for_broker(settings: Settings, seconds: float) -> None:
             time.sleep(0.1)
 
 
+def cluster_of(settings: Settings) -> str:
+    """The cluster's id, of a broker that tells none the brokers of the settings. Raises KafkaError."""
+    admin = KafkaAdminClient(**client_options(settings))
+    try:
+        told = admin.describe_cluster()["cluster_id"]
+    finally:
+        admin.close()
+    return told or ",".join(sorted(client_options(settings)["bootstrap_servers"]))
+
+
 def create_topics(settings: Settings, topics: Sequence[Topic] = TOPICS) -> dict[str, str]:
     """Create the topics that are missing. Topic name -> "created" or "exists".
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from clickhouse_driver import Client, errors
+from clickhouse_driver.defines import DEFAULT_PORT, DEFAULT_SECURE_PORT
 from clickhouse_driver.util.helpers import parse_url
 
 from sinks.database import (
@@ -73,6 +74,8 @@ class ServerDatabase(GuardedReads):
             if not os.access(self._options.get(option, os.curdir), os.R_OK):
                 raise DatabaseError(f"ZHENGDIAN_CLICKHOUSE_URL: {option} {self._options[option]} can't be read")
         self.name = self._options.pop("database", None) or name
+        port = DEFAULT_SECURE_PORT if self._options.get("secure") else DEFAULT_PORT
+        self.place = f"{self._host}:{self._options.get('port', port)}"
         self._insert_settings = dict(insert_settings)
         # the client's and ClickHouse's settings share one dictionary in the driver
         self._options["settings"] = {"server_side_params": True, **self._options.get("settings", {})}

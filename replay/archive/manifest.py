@@ -65,6 +65,11 @@ class ArchiveOptions(BaseModel):
     range: ArchiveRange
     topic_prefix: str = Field(description="kafka: what the topics' names began with")
     database: str = Field(description="clickhouse: the database; empty for kafka")
+    origin: str = Field(
+        "",
+        description="kafka: the cluster's id, of one that tells none its brokers; clickhouse: the server's host:port, or the "
+        "directory of the embedded one",
+    )
     part_bytes: int = Field(description="uncompressed bytes between two checkpoints")
 
 

@@ -21,7 +21,15 @@ from deploy import cli
 from processors.ruleset import default_book
 from replay import parallel
 from replay.archive.from_clickhouse import ClickHouseSource
-from replay.archive.manifest import MANIFEST, PROGRESS, ArchiveManifest, ArchiveOptions, ArchiveRange
+from replay.archive.manifest import (
+    MANIFEST,
+    PROGRESS,
+    ArchiveCounts,
+    ArchiveManifest,
+    ArchiveOptions,
+    ArchiveProgress,
+    ArchiveRange,
+)
 from replay.archive.selection import Selection
 from replay.archive.writer import write_archive
 from replay.export import export
@@ -34,7 +42,7 @@ from schemas.settings import Settings
 from schemas.topics import CHAT, COMMANDS, ORDERS, REFERENCE
 from schemas.types import format_time, parse_time
 from sinks.database import Database, open_database
-from sinks.kafka import EventProducer, create_topics, wait_for_broker
+from sinks.kafka import EventProducer, cluster_of, create_topics, wait_for_broker
 from sinks.migrate import up
 from sinks.progress import wait_for_sink, wait_for_worker
 from sinks.sink import Sink
@@ -187,6 +195,7 @@ def test_a_replay_of_the_archive_equals_a_replay_of_the_events(live: Live, run: 
     assert summary["duplicates"] > 50
     manifest = ArchiveManifest.read(tmp_path / "kafka.zst" / MANIFEST)
     assert manifest.options.source == "kafka"
+    assert (manifest.options.origin, manifest.options.database) == (cluster_of(live.settings), "")
     assert manifest.read_to["unread_by_workers"] == 0
     assert manifest.rulesets == ["default@1"]
     aside = rejected(tmp_path / "kafka.zst")
@@ -210,6 +219,8 @@ def test_a_replay_of_the_archive_equals_a_replay_of_the_events(live: Live, run: 
     replayed = replay(tmp_path / "from-clickhouse", tmp_path / "b", default_book())
     assert results(tmp_path / "b") == wanted
     assert replayed["duplicates"] == 0
+    options = ArchiveManifest.read(tmp_path / "from-clickhouse" / MANIFEST).options
+    assert (options.origin, options.database) == (str(live.settings.data_dir), "zhengdian")
     assert replayed["accepted"] == summary["accepted"]
     assert rejected(tmp_path / "from-clickhouse") == aside
     parallel.replay(tmp_path / "from-clickhouse", tmp_path / "c", default_book(), 3)
@@ -332,6 +343,25 @@ def test_a_broker_that_dies_on_the_way(live: Live, run: Any, broker: Broker, tmp
     assert process.returncode == 0, err
     assert run("archive", tmp_path / "whole", *part)[0] == 0
     assert ArchiveManifest.read(out / MANIFEST).files == ArchiveManifest.read(tmp_path / "whole" / MANIFEST).files
+
+
+def test_an_archive_of_another_cluster_is_not_continued(
+    broker: Broker, tmp_path: Path, monkeypatch: Any, capfd: Any
+) -> None:
+    monkeypatch.setenv("ZHENGDIAN_KAFKA_BOOTSTRAP", broker.bootstrap)
+    settings = Settings(partitions=1)
+    wait_for_broker(settings, 20)
+    create_topics(settings)
+    assert cli.run(["archive", str(tmp_path / "whole")]) == 0
+    whole = ArchiveManifest.read(tmp_path / "whole" / MANIFEST)
+    for origin, code in (("another-cluster", 2), (cluster_of(settings), 0)):
+        out = tmp_path / origin
+        out.mkdir()
+        options = whole.options.model_copy(update={"origin": origin})
+        begun = ArchiveProgress(created_at="", options=options, read_to=whole.read_to, counts=ArchiveCounts())
+        begun.write(out / PROGRESS)
+        assert cli.run(["archive", str(out)]) == code
+        assert ("was begun with another origin" in capfd.readouterr().err) == (code == 2)
 
 
 def test_records_that_no_worker_has_read_are_warned_of(

@@ -372,6 +372,18 @@ def test_one_process_owns_the_directory(tmp_path: Path) -> None:
     assert holder.returncode == 0
 
 
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("clickhouse://u:secret@h/d", "h:9000"),
+        ("clickhouses://u:secret@h/d", "h:9440"),
+        ("clickhouses://u:secret@h:1/d?password=secret", "h:1"),
+    ],
+)
+def test_a_server_is_where_the_driver_connects_and_names_no_password(url: str, place: str) -> None:
+    assert open_database(Settings(clickhouse="server", clickhouse_url=url)).place == place
+
+
 def test_unreachable_server_is_to_be_retried_and_names_no_password() -> None:
     db = open_database(Settings(clickhouse="server", clickhouse_url="clickhouse://u:geheim@127.0.0.1:1/x"))
     with pytest.raises(DatabaseUnavailableError) as caught:

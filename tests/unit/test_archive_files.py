@@ -298,6 +298,8 @@ def test_a_kept_file_that_changed_is_not_built_upon(tmp_path: Path) -> None:
         ({"range": ArchiveRange(start="2025-11-11T00:00:00+00:00", end=None)}, "range"),
         ({"source": "clickhouse"}, "source"),
         ({"topic_prefix": "x."}, "topic_prefix"),
+        ({"database": "other"}, "database"),
+        ({"origin": "another-cluster"}, "origin"),
         ({"part_bytes": 7}, "part_bytes"),
     ],
 )
