@@ -16,6 +16,8 @@ from schemas.topics import COMMANDS, REFERENCE
 from sinks.database import Database
 
 _PAGE: Final = 20_000
+_PAGE_BYTES: Final = 16 << 20
+"""of rejected records at once: one may have several MB"""
 _IN_RANGE: Final = """
     (topic = {reference:String}
     OR (time >= fromUnixTimestamp64Milli({start:Int64})
@@ -37,16 +39,29 @@ _EVENTS: Final = f"""
     ORDER BY shop_id, buyer_id, source, id
     LIMIT {{page:UInt32}}
 """  # noqa: S608 - only what is fixed here
-_REJECTED: Final = """
-    SELECT reason, error, raw, raw_encoding, topic, partition, offset, file, line,
-        ifNull(topic, '') AS k1, ifNull(partition, -1) AS k2, ifNull(offset, -1) AS k3, ifNull(file, '') AS k4,
-        ifNull(line, -1) AS k5, toString(reason) AS k6, toString(cityHash64(raw)) AS k7
+_REJECTED_KEYS: Final = """
+    ifNull(topic, '') AS k1, ifNull(partition, -1) AS k2, ifNull(offset, -1) AS k3, ifNull(file, '') AS k4,
+    ifNull(line, -1) AS k5, toString(reason) AS k6, toString(cityHash64(raw)) AS k7
+"""
+_REJECTED_AFTER: Final = """
     FROM rejected_raw FINAL
     WHERE (k1, k2, k3, k4, k5, k6, cityHash64(raw))
         > ({k1:String}, {k2:Int32}, {k3:Int64}, {k4:String}, {k5:Int64}, {k6:String}, toUInt64({k7:String}))
         AND reason != 'late'
-    ORDER BY k1, k2, k3, k4, k5, k6, cityHash64(raw)
-    LIMIT {page:UInt32}
+"""
+_REJECTED_ORDER: Final = "ORDER BY k1, k2, k3, k4, k5, k6, cityHash64(raw)"
+_REJECTED_SIZES: Final = f"""
+    SELECT {_REJECTED_KEYS}, length(raw) + length(error) + 200 AS size
+    {_REJECTED_AFTER}
+    {_REJECTED_ORDER}
+    LIMIT {{page:UInt32}}
+"""
+_REJECTED: Final = f"""
+    SELECT reason, error, raw, raw_encoding, topic, partition, offset, file, line, {_REJECTED_KEYS}
+    {_REJECTED_AFTER}
+        AND (k1, k2, k3, k4, k5, k6, cityHash64(raw)) <= ({{last_k1:String}}, {{last_k2:Int32}}, {{last_k3:Int64}},
+            {{last_k4:String}}, {{last_k5:Int64}}, {{last_k6:String}}, toUInt64({{last_k7:String}}))
+    {_REJECTED_ORDER}
 """
 _KEY: Final = ("shop_id", "buyer_id", "source", "id")
 _REJECTED_KEY: Final = ("k1", "k2", "k3", "k4", "k5", "k6", "k7")
@@ -56,11 +71,14 @@ _BEFORE_REJECTED: Final = ["", -2, -2, "", -2, "", "0"]
 class ClickHouseSource:
     """raw_events, then rejected. Methods raise DatabaseError and DatabaseUnavailableError."""
 
-    def __init__(self, database: Database, selection: Selection, page: int = _PAGE) -> None:
-        """`page`: rows asked for at once."""
+    def __init__(
+        self, database: Database, selection: Selection, page: int = _PAGE, page_bytes: int = _PAGE_BYTES
+    ) -> None:
+        """`page`: rows asked for at once; `page_bytes`: about how many bytes of rejected ones."""
         self._db = database
         self._selection = selection
         self._page = page
+        self._page_bytes = page_bytes
 
     def plan(self) -> dict[str, Any]:
         """Nothing is fixed: a row has no order of arrival. What comes in while the archive is written may be in it."""
@@ -79,7 +97,7 @@ class ClickHouseSource:
                 event = ArchivedEvent(row["topic"], row["type"], row["time_ms"], row["raw"].encode())
                 yield event, ["raw_events", *(row[name] for name in _KEY)]
             key = _BEFORE_REJECTED
-        for row in self._pages(_REJECTED, _REJECTED_KEY, key, {}):
+        for row in self._rejected_rows(key):
             at = ["rejected", *(row.pop(name) for name in _REJECTED_KEY)]
             yield self._rejected(row), at
 
@@ -112,6 +130,21 @@ class ClickHouseSource:
             if len(rows) < self._page:
                 return
             key = [rows[-1][name] for name in names]
+
+    def _rejected_rows(self, key: list[Any]) -> Iterator[dict[str, Any]]:
+        """In pages of so many bytes, asked for by the sizes: no index helps here, so few queries count."""
+        last, held = key, 0
+        for size in self._pages(_REJECTED_SIZES, _REJECTED_KEY, key, {}):
+            last = [size[name] for name in _REJECTED_KEY]
+            held += size["size"]
+            if held >= self._page_bytes:
+                yield from self._rejected_between(key, last)
+                key, held = last, 0
+        yield from self._rejected_between(key, last)
+
+    def _rejected_between(self, key: list[Any], last: list[Any]) -> list[dict[str, Any]]:
+        bounds = zip((*_REJECTED_KEY, *(f"last_{name}" for name in _REJECTED_KEY)), (*key, *last), strict=True)
+        return self._db.query(_REJECTED, dict(bounds)) if last != key else []
 
     def _bounds(self) -> dict[str, Any]:
         start, end = self._selection

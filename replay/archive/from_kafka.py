@@ -7,6 +7,7 @@ same. An offset by time is not asked for: some brokers answer it wrongly.
 import time
 from collections import defaultdict
 from collections.abc import Iterator
+from sys import intern
 from typing import Any, Final, NamedTuple
 
 from kafka import KafkaConsumer, TopicPartition
@@ -137,15 +138,18 @@ class KafkaSource:
     def _rejected_live(
         self, consumer: Any, begins: Offsets, ends: Offsets
     ) -> dict[tuple[str, int], dict[int, _Refusal]]:
-        """(topic, partition) -> offset -> why, of what only the live run knew."""
+        """(topic, partition) -> offset -> why, of what only the live run knew and the archive holds."""
         found: dict[tuple[str, int], dict[int, _Refusal]] = defaultdict(dict)
         for number, end in enumerate(ends.get(REJECTED, [])):
             for record in self._records(consumer, REJECTED, number, begins[REJECTED][number], end):
                 row = _rejected(record.value or b"")
                 if row is None or row.reason not in _ONLY_LIVE_KNOWS or row.topic not in EVENT_TOPICS:
                     continue
-                if row.topic is not None and row.partition is not None and row.offset is not None:
-                    refusal = _Refusal(row.reason, row.error, hash(rejected_bytes(row)))
+                if row.topic is None or row.partition is None or row.offset is None:
+                    continue
+                raw = rejected_bytes(row)
+                if self._selection.holds_rejected(row.topic, raw):  # any other is left out as an event would be
+                    refusal = _Refusal(intern(row.reason), intern(row.error), hash(raw))
                     found[row.topic, row.partition][row.offset] = refusal
         return found
 

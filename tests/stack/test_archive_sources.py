@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -162,7 +163,7 @@ def test_pages_end_at_any_key(database: Database, tmp_path: Path, page: int) -> 
     found = [rejection("invalid", odd, odd.encode(), file=odd, line=line) for line, odd in enumerate(ODD)]
     found += [rejection("not_json", "x", b"\xff", topic=CHAT, partition=0, offset=offset) for offset in range(5)]
     insert(database, "rejected_raw", [tuple(row[name] for name in COLUMNS["rejected_raw"]) for row in found])
-    source = ClickHouseSource(database, Selection(), page)
+    source = ClickHouseSource(database, Selection(), page, page_bytes=250 * page)
     entries = [entry for entry, _ in source.read({}, None)]
     events = Counter(entry.raw for entry in entries if isinstance(entry, ArchivedEvent))
     assert events == Counter(each.value for each in records)
@@ -173,6 +174,34 @@ def test_pages_end_at_any_key(database: Database, tmp_path: Path, page: int) -> 
     steps = list(source.read({}, None))
     for index, (_, position) in list(enumerate(steps))[::7]:
         assert list(source.read({}, orjson.loads(orjson.dumps(position)))) == steps[index + 1 :]
+
+
+def test_of_what_was_refused_live_only_the_ranges_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A log holds the conflicts of years."""
+    raws = [chat("m", "b", at=NOON + at) for at in (-1, 0, 1)]
+    rows = [rejection("conflict", "x", raw, topic=CHAT, partition=0, offset=at) for at, raw in enumerate(raws)]
+    source = KafkaSource(Settings(), Selection(NOON, NOON + 1))
+    monkeypatch.setattr(source, "_records", lambda *_: (SimpleNamespace(value=orjson.dumps(row)) for row in rows))
+    held = source._rejected_live(None, {REJECTED: [0]}, {REJECTED: [3]})
+    assert {at: list(by_offset) for at, by_offset in held.items()} == {(CHAT, 0): [1]}
+
+
+def test_few_large_rejected_rows_are_held_at_once(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    for table in ("raw_events", "rejected_raw"):
+        database.command(f"TRUNCATE TABLE {table}")
+    found = [rejection("not_json", "x", b"%d" % n * 1_000_000, file="a.jsonl", line=n) for n in range(10)]
+    insert(database, "rejected_raw", [tuple(row[name] for name in COLUMNS["rejected_raw"]) for row in found])
+    held, query = [], database.query
+
+    def counted(*args: Any) -> list[dict[str, Any]]:
+        rows = query(*args)
+        held.append(sum(len(str(value)) for row in rows for value in row.values()))
+        return rows
+
+    monkeypatch.setattr(database, "query", counted)
+    entries = [entry for entry, _ in ClickHouseSource(database, Selection(), page_bytes=2_500_000).read({}, None)]
+    assert [entry.row for entry in entries if isinstance(entry, ArchivedRejection)] == found
+    assert max(held) < 4_000_000
 
 
 def test_each_reason_of_the_rejected_table(database: Database, tmp_path: Path) -> None:
