@@ -13,7 +13,8 @@ from typing import BinaryIO, Final, NamedTuple
 import zstandard
 
 from replay.archive.manifest import ArchiveError
-from replay.archive.reader import archives_below, check_sum, listed_files
+from replay.archive.reader import archives_among, check_sum, listed_files
+from replay.walk import files_below
 
 SUFFIXES: Final = (".jsonl", ".jsonl.gz", ".jsonl.zst")
 STDIN: Final = "-"
@@ -73,13 +74,14 @@ def input_files(path: Path, *, rejected: bool = False) -> list[InputFile]:
             raise MissingInputError(f"{path}: no such file or directory")
         if not path.is_dir():
             return [InputFile(path, printable(Path(path.name)), path.stat().st_size)]
-        archives = list(archives_below(path))
+        files = list(files_below(path))
+        archives = set(archives_among(files))
         found = [
             InputFile(file, printable(file.relative_to(path)), file.stat().st_size)
-            for file in path.rglob("*.jsonl*")
+            for file in files
             if file.name.endswith(SUFFIXES) and file.is_file() and file.parent not in archives
         ]
-        for archive in archives:
+        for archive in sorted(archives):
             found += [
                 InputFile(
                     archive / file.name,
@@ -94,7 +96,7 @@ def input_files(path: Path, *, rejected: bool = False) -> list[InputFile]:
     except ArchiveError as error:
         raise InputError(str(error)) from None
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from error
+        raise InputError(f"{error.filename or path}: {error.strerror or error}") from error
     return sorted(found, key=lambda file: file.name)
 
 

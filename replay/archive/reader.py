@@ -1,6 +1,6 @@
 """Which directories are archives, and which of their files are input."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import orjson
@@ -16,15 +16,15 @@ from replay.archive.manifest import (
 )
 
 
-def archives_below(directory: Path) -> Iterator[Path]:
-    """The directory itself and all below it that hold an archive, finished or not. Raises OSError."""
+def archives_among(files: Sequence[Path]) -> Iterator[Path]:
+    """The directories of those files that hold an archive, finished or not. Raises OSError."""
     for name in (MANIFEST, PROGRESS):
-        for file in directory.rglob(name):
+        for file in files:
             # a directory with both is given once
-            if (name == MANIFEST or not (file.parent / MANIFEST).exists()) and _is_ours(file):
+            if file.name == name and (name == MANIFEST or not (file.parent / MANIFEST).exists()) and _is_ours(file):
                 yield file.parent
     # files of an archive without either: a copy that ended too early
-    parts = {file.parent for file in directory.rglob("*.zst") if PART_NAME.fullmatch(file.name)}
+    parts = {file.parent for file in files if PART_NAME.fullmatch(file.name)}
     yield from sorted(part for part in parts if not (part / MANIFEST).exists() and not (part / PROGRESS).exists())
 
 

@@ -1,11 +1,14 @@
 """What `replay` and `ingest` read: plain and compressed lines, odd files, broken files."""
 
+import errno
 import gzip
 import io
 import os
 import sys
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zstandard
@@ -113,6 +116,42 @@ def test_members_and_frames_one_after_the_other(tmp_path: Path, suffix: str) -> 
 def test_missing_path(tmp_path: Path) -> None:
     with pytest.raises(MissingInputError, match="no such file"):
         input_files(tmp_path / "none")
+
+
+def test_directory_that_cannot_be_read_is_an_error_that_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = tmp_path / "open" / "closed"
+    closed.mkdir(parents=True)
+    (tmp_path / "a.jsonl").write_bytes(b"1")
+
+    def refusing(call: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def listed(where: Any = ".") -> Any:
+            if str(where) == str(closed):
+                raise PermissionError(errno.EACCES, "Permission denied", str(closed))
+            return call(where)
+
+        return listed
+
+    # both ways to list a directory: root, as whom tests may run, may read them all
+    for name in ("scandir", "listdir"):
+        monkeypatch.setattr(os, name, refusing(getattr(os, name)))
+    with pytest.raises(InputError, match=r"closed: Permission denied$"):
+        input_files(tmp_path)
+
+
+def test_links_to_directories_are_followed_and_each_directory_is_read_once(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "deep").mkdir(parents=True)
+    (elsewhere / "deep" / "x.jsonl").write_bytes(b"1")
+    inputs = tmp_path / "in"
+    inputs.mkdir()
+    (inputs / "link").symlink_to(elsewhere)
+    (inputs / "twice").symlink_to(elsewhere / "deep")
+    (elsewhere / "deep" / "cycle").symlink_to(inputs)
+    (inputs / "self").symlink_to("self")
+    (inputs / "nowhere.jsonl").symlink_to(tmp_path / "none")
+    assert [line.raw for line in read_lines(inputs)] == [b"1"]
 
 
 def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
