@@ -65,7 +65,9 @@ def input_files(path: Path, *, rejected: bool = False) -> list[InputFile]:
     """Every `*.jsonl`, `*.jsonl.gz` and `*.jsonl.zst` below a directory by relative path, or the one file given.
 
     Of an archive the files that its manifest lists, all there and of their length; those with what was rejected only where
-    `rejected` asks for them. A directory without any gives an empty list. Raises MissingInputError when there is no such path, and InputError for an archive that is damaged or unfinished.
+    `rejected` asks for them. A directory without any gives an empty list. Raises MissingInputError when there is no such
+    path, and InputError for an archive that is damaged or unfinished or has such files beside its own, and for a directory
+    that can't be read.
     """
     try:
         if str(path) == STDIN:
@@ -76,10 +78,11 @@ def input_files(path: Path, *, rejected: bool = False) -> list[InputFile]:
             return [InputFile(path, printable(Path(path.name)), path.stat().st_size)]
         files = list(files_below(path))
         archives = set(archives_among(files))
+        inputs = [file for file in files if file.name.endswith(SUFFIXES) and file.is_file()]
         found = [
             InputFile(file, printable(file.relative_to(path)), file.stat().st_size)
-            for file in files
-            if file.name.endswith(SUFFIXES) and file.is_file() and file.parent not in archives
+            for file in inputs
+            if file.parent not in archives
         ]
         for archive in sorted(archives):
             found += [
@@ -93,6 +96,10 @@ def input_files(path: Path, *, rejected: bool = False) -> list[InputFile]:
                 for file in listed_files(archive)
                 if rejected or file.role == "events"
             ]
+        known = {file.path for file in found}
+        for stray in inputs:
+            if stray not in known:
+                raise InputError(f"{stray}: not in the archive's manifest; take it out")
     except ArchiveError as error:
         raise InputError(str(error)) from None
     except OSError as error:

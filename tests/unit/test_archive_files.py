@@ -422,13 +422,27 @@ def test_a_replay_has_what_the_live_run_rejected_each_once_in_the_order_of_an_ex
 def test_an_archive_lies_among_other_inputs(archive: Path, tmp_path: Path) -> None:
     shutil.copytree(archive, tmp_path / "in" / "old" / "a")
     (tmp_path / "in" / "more.jsonl").write_bytes(b"1\n")
-    (tmp_path / "in" / "old" / "a" / "unlisted.jsonl").write_bytes(b"2\n")
     names = [file.name for file in input_files(tmp_path / "in")]
     assert names[0] == "more.jsonl"
     assert names[1:] == [f"old/a/{file.name}" for file in input_files(archive)]
-    assert not any("unlisted" in name for name in names)
     assert total_bytes(tmp_path / "in") == sum(file.size for file in input_files(tmp_path / "in"))
     assert all(file.sha256 for file in files_of([archive]))
+
+
+@pytest.mark.parametrize("name", ["more.jsonl", "more.jsonl.gz", f"{CHAT}-09999.jsonl.zst"])
+def test_what_lies_beside_an_archives_files_is_neither_read_nor_passed_over(
+    archive: Path, tmp_path: Path, name: str
+) -> None:
+    directory = tmp_path / "in" / "a"
+    shutil.copytree(archive, directory)
+    (directory / "notes.txt").touch()
+    (directory / "results").mkdir()
+    (directory / "results" / "flags.jsonl").write_bytes(b"")
+    below = {file.name for file in input_files(tmp_path / "in")}
+    assert below == {f"a/{file.name}" for file in input_files(archive)} | {"a/results/flags.jsonl"}
+    (directory / name).write_bytes(b"1\n")
+    with pytest.raises(InputError, match=rf"a/{name}: not in the archive's manifest; take it out"):
+        input_files(tmp_path / "in")
 
 
 @pytest.mark.parametrize("content", [b'{"name": "a web page"}', b"no json", b"[]"])
