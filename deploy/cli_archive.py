@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from deploy.context import kafka_failed, load_rules, load_settings, parse_moment, progress_bar, say, start_logs
+from deploy.context import (
+    kafka_failed,
+    load_rules,
+    load_settings,
+    open_with_tables,
+    parse_moment,
+    progress_bar,
+    say,
+    start_logs,
+)
 from deploy.errors import CommandError, wrong_use
 from schemas.settings import Settings
 from schemas.types import format_time
@@ -98,11 +107,11 @@ def _kafka(settings: Settings, selection: "Selection", wait: float) -> "Iterator
 @contextlib.contextmanager
 def _clickhouse(settings: Settings, selection: "Selection") -> "Iterator[tuple[Source, _Where]]":
     from replay.archive.from_clickhouse import ClickHouseSource
-    from sinks.database import DatabaseError, DatabaseUnavailableError, open_database
+    from sinks.database import DatabaseError, DatabaseUnavailableError
     from sinks.embedded import DatabaseLockedError
 
     try:
-        with contextlib.closing(open_database(settings)) as database:
+        with open_with_tables(settings) as database:
             yield ClickHouseSource(database, selection), _Where(database.place, database=database.name)
     except (DatabaseError, DatabaseUnavailableError) as error:
         hint = "; --source kafka needs no database" if isinstance(error, DatabaseLockedError) else ""

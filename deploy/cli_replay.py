@@ -12,6 +12,7 @@ from deploy.context import (
     MAX_SPEED,
     load_rules,
     load_settings,
+    open_with_tables,
     parse_moment,
     parse_speed,
     progress_bar,
@@ -104,18 +105,12 @@ def export(
     book = load_rules(settings.rules)
     _check_out(out)
     from replay.export import export as run
-    from sinks import migrate
-    from sinks.database import DatabaseError, DatabaseUnavailableError, open_database
+    from sinks.database import DatabaseError, DatabaseUnavailableError
 
     try:
-        db = open_database(settings)
-        try:
-            if any(step.state == "pending" for step in migrate.status(db)):
-                raise CommandError(f"database {db.name} has not the tables it needs; run: zhengdian migrate up")
+        with open_with_tables(settings) as db:
             _show(run(db, out, book, span=span, now=at))
-        finally:
-            db.close()
-    except (DatabaseError, DatabaseUnavailableError, migrate.MigrationError) as error:
+    except (DatabaseError, DatabaseUnavailableError) as error:
         raise CommandError(str(error)) from None
     except OSError as error:
         raise CommandError(f"{error.filename or out}: {error.strerror or error}") from None

@@ -2,6 +2,8 @@
 
 import resource
 import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +17,7 @@ from schemas.types import parse_time
 
 if TYPE_CHECKING:
     from processors.ruleset import RulesetBook
+    from sinks.database import Database
 
 MAX_SPEED: Final = "max"
 _OTHER_FILES: Final = 200
@@ -58,6 +61,34 @@ def kafka_failed(settings: Settings, error: Exception) -> CommandError:
     """The error of a command that Kafka let down; it names the brokers."""
     text = str(error) or type(error).__name__
     return CommandError(text if settings.kafka_bootstrap in text else f"Kafka at {settings.kafka_bootstrap}: {text}")
+
+
+@contextmanager
+def open_with_tables(settings: Settings) -> "Iterator[Database]":
+    """The settings' database, which must have its tables; where it has not, nothing is created.
+
+    Raises CommandError, and DatabaseError and DatabaseUnavailableError as `open_database` does.
+    """
+    from sinks import migrate
+    from sinks.database import NO_SUCH_DATABASE, DatabaseError, open_database
+
+    def lacking(name: str) -> CommandError:
+        return CommandError(f"database {name} has not the tables it needs; run: zhengdian migrate up")
+
+    if settings.clickhouse == "embedded" and not (settings.data_dir / "chdb").exists():
+        raise lacking(settings.database)  # opening would create it
+    with closing(open_database(settings)) as db:
+        try:
+            pending = any(step.state == "pending" for step in migrate.status(db))
+        except migrate.MigrationError as error:
+            raise CommandError(str(error)) from None
+        except DatabaseError as error:
+            if error.code != NO_SUCH_DATABASE:
+                raise
+            pending = True
+        if pending:
+            raise lacking(db.name)
+        yield db
 
 
 def say(message: str) -> None:

@@ -51,6 +51,7 @@ TRANSIENT_CODES: Final[frozenset[int]] = frozenset(
 """error codes of ClickHouse that pass: the same statement may succeed later"""
 
 NO_SUCH_COLUMN: Final = 16
+NO_SUCH_DATABASE: Final = 81
 TYPE_MISMATCH: Final = 53
 DATA_CODES: Final[frozenset[int]] = frozenset(
     {

@@ -3,6 +3,7 @@
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.sale_strategies import events, record
 
+from deploy import cli
 from processors.partition import Incoming, Partition
 from processors.ruleset import default_book
 from replay.archive.from_clickhouse import ClickHouseSource
@@ -143,6 +145,33 @@ ODD = [
     "-1",
     "0",
 ]
+
+
+@pytest.mark.parametrize("command", [("archive", "--source", "clickhouse"), ("export", "--out")])
+@pytest.mark.parametrize("state", ["no directory", "no tables", "no database"])
+def test_a_database_without_tables_is_named_and_nothing_is_written(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    command: tuple[str, ...],
+    state: str,
+) -> None:
+    data, out = tmp_path / "data", tmp_path / "out"
+    monkeypatch.setenv("ZHENGDIAN_DATA_DIR", str(data))
+    monkeypatch.setenv("ZHENGDIAN_DATABASE", "sales")
+    with ExitStack() as stack:
+        if state == "no tables":
+            open_database(Settings()).close()
+        elif state == "no database":
+            server = stack.enter_context(NativeServerProcess(tmp_path / "server"))
+            monkeypatch.setenv("ZHENGDIAN_CLICKHOUSE", "server")
+            monkeypatch.setenv("ZHENGDIAN_CLICKHOUSE_URL", server.url("sales"))
+        code = cli.run([*command, str(out)])
+    err = capfd.readouterr().err
+    assert (code, err.count("\n")) == (1, 1), err
+    assert "database sales has not the tables it needs; run: zhengdian migrate up" in err
+    assert not out.exists()
+    assert data.exists() == (state == "no tables")
 
 
 @pytest.mark.parametrize("page", [1, 3, 100])
