@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deploy.context import load_rules, load_settings, parse_moment, progress_bar, start_logs
+from deploy.context import load_rules, load_settings, parse_moment, progress_bar, say, start_logs
 from deploy.errors import CommandError, wrong_use
 
 if TYPE_CHECKING:
@@ -116,10 +116,13 @@ def backfill(
         )
     if done.settled:
         print(f"late events settled: {done.settled}")
-    if done.recent:
-        print(f"left alone, written in the last {min_age:g} s: {done.recent}; run it again later")
-    if done.eventless:
-        print(f"left alone, rows without any raw event: {done.eventless} days")
+    for count, why in (
+        (done.recent, f"rows written in the last {min_age:g} s; run it again later"),
+        (done.eventless, "days with rows but without any raw event"),
+        (done.aged, "days so old that raw events of theirs may have expired"),
+    ):
+        if count:
+            say(f"left alone: {count} {why}")
     print(f"{'would repair' if dry_run else 'repaired'}: {done.total} rows in {done.days} shop days")
 
 

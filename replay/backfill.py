@@ -110,6 +110,8 @@ class Repairs:
     """wrong rows left alone because they are younger than `min_age_seconds`"""
     eventless: int = 0
     """days left alone: rows, but no raw event to replay"""
+    aged: int = 0
+    """days left alone: raw events of theirs may have expired"""
 
     @property
     def total(self) -> int:
@@ -132,6 +134,9 @@ class Backfill:
             if on_span is not None:
                 on_span(span)
             self.repairs.days += span.days
+            if span.aged:
+                self.repairs.aged += span.days
+                continue
             if not span.events:
                 self.repairs.eventless += span.days
                 continue
