@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sinks.verify.scope import Span
 
 app = typer.Typer()
+_LOST: Final = "the event that counted is not in raw_events"
 
 
 class OutputFormat(StrEnum):
@@ -118,6 +119,7 @@ def backfill(
         print(f"late events settled: {done.settled}")
     for count, why in (
         (done.recent, f"rows written in the last {min_age:g} s; run it again later"),
+        (done.lost, f"rows, {_LOST}"),
         (done.eventless, "days with rows but without any raw event"),
         (done.aged, "days so old that raw events of theirs may have expired"),
     ):
@@ -174,6 +176,8 @@ def _summary(report: "Report") -> list[str]:
     lines = [f"checked: {report.days} shop days, {report.units.total()} rows ({_counts(report.units)})"]
     if report.other_rules:
         lines.append(f"not compared, written under rules that are not loaded: {_counts(report.other_rules)}")
+    if report.lost:
+        lines.append(f"not compared, {_LOST}: {_counts(report.lost)}")
     if report.late:
         lines.append(f"not counted, too late for the worker: {report.late} events; a backfill settles them")
     lines.append(f"not recomputed: {'; '.join(NOT_RECOMPUTED)}")
@@ -195,6 +199,7 @@ def _print_json(differences: "list[Difference]", report: "Report") -> None:
                 "checked": report.units,
                 "differences": report.drift,
                 "other_rules": report.other_rules,
+                "lost_events": report.lost,
                 "late_events": report.late,
                 "not_recomputed": NOT_RECOMPUTED,
                 "rows": [difference._asdict() for difference in differences],

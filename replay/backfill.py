@@ -27,6 +27,7 @@ from schemas.topics import CALL_TASKS, FLAGS, LEADERBOARD, ROUNDS, WINDOWS
 from schemas.types import format_amount, format_time
 from sinks.database import Database, DatabaseError
 from sinks.rows import COLUMNS, Record, rows_of
+from sinks.verify.refused import PLACE, REFUSED, Lost, lost
 from sinks.verify.rules import SETTLED
 from sinks.verify.scope import Span
 
@@ -36,7 +37,6 @@ _EVERYTHING: Final = 2**62
 _DELETE_KEYS: Final = 1000
 _INSERT_ROWS: Final = 50_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_REFUSED: Final = "SELECT ifNull(topic, ''), ifNull(partition, -1), ifNull(offset, -1) FROM rejected_raw FINAL WHERE topic IS NOT NULL"
 _IN_SPAN: Final = "{0} >= fromUnixTimestamp64Milli({{from:Int64}}) AND {0} < fromUnixTimestamp64Milli({{to:Int64}})"
 
 Key = tuple[Any, ...]
@@ -110,6 +110,8 @@ class Repairs:
     """wrong rows left alone because they are younger than `min_age_seconds`"""
     eventless: int = 0
     """days left alone: rows, but no raw event to replay"""
+    lost: int = 0
+    """wrong rows left alone because the event that counted is not in raw_events"""
     aged: int = 0
     """days left alone: raw events of theirs may have expired"""
 
@@ -126,6 +128,7 @@ class Backfill:
         self._db, self._book, self._dry_run = db, book, dry_run
         self._before = int(db.query("SELECT toUnixTimestamp64Milli(now64(3)) AS now")[0]["now"])
         self._settled_before = self._before - round(min_age_seconds * 1000)
+        self._lost: dict[str, Lost] = {}
         self.repairs = Repairs()
 
     def run(self, spans: Sequence[Span], on_span: Callable[[Span], None] | None = None) -> Iterator[Repair]:
@@ -140,6 +143,8 @@ class Backfill:
             if not span.events:
                 self.repairs.eventless += span.days
                 continue
+            if span.shop_id not in self._lost:
+                self._lost[span.shop_id] = lost(self._db, span.shop_id)
             self._settle_late(span)
             repairs = list(self._wrong(span))
             if not self._dry_run:
@@ -156,7 +161,7 @@ class Backfill:
         off leaves rows that verify finds wanting."""
         late = (
             " FROM rejected_raw FINAL WHERE reason = 'late' AND error != {settled:String}"
-            " AND (topic, partition, offset) IN (SELECT topic, partition, offset FROM raw_events FINAL"
+            f" AND {PLACE} IN (SELECT topic, partition, offset, cityHash64(raw) FROM raw_events FINAL"
             f" WHERE shop_id = {{shop:String}} AND {_IN_SPAN.format('time')})"
         )
         params = {"shop": span.shop_id, "from": span.start, "to": span.end, "settled": SETTLED}
@@ -216,10 +221,10 @@ class Backfill:
             "SELECT partition, raw FROM raw_events FINAL WHERE shop_id = {shop:String} AND buyer_id != ''"
             " AND modulo(cityHash64(buyer_id), {groups:UInt64}) = {group:UInt64} AND buyer_id IN"
             f" (SELECT buyer_id FROM raw_events WHERE shop_id = {{shop:String}} AND {_IN_SPAN.format('time')})"
-            f" AND (topic, partition, offset) NOT IN ({_REFUSED} AND reason = 'conflict')"
+            f" AND {PLACE} NOT IN ({REFUSED} = 'conflict')"
             # a dry run counts the late events that it would have settled
-            f" AND ({_IN_SPAN.format('time')} OR (topic, partition, offset) NOT IN"
-            f" ({_REFUSED} AND reason = 'late' AND error != {{settled:String}})) ORDER BY partition",
+            f" AND ({_IN_SPAN.format('time')} OR {PLACE} NOT IN"
+            f" ({REFUSED} = 'late' AND error != {{settled:String}})) ORDER BY partition",
             {"shop": span.shop_id, "from": span.start, "to": span.end, "settled": SETTLED, **group},
         )
         partitions: dict[int, Partition] = {}
@@ -255,6 +260,9 @@ class Backfill:
         for key in stored.keys() | derived.keys():
             old, new = stored.get(key), derived.get(key)
             if old == new or not _matters(table, span, old, new):
+                continue
+            if any(_rests_on(self._lost[span.shop_id], row) for row in (old, new) if row is not None):
+                self.repairs.lost += 1
                 continue
             if written.get(key, 0) >= self._settled_before:
                 self.repairs.recent += 1
@@ -331,6 +339,11 @@ def _matters(table: Table, span: Span, old: Values | None, new: Values | None) -
             return False  # what was derived once and is no more
         return not table.figures or any(row[name] not in (0, "0.00", {}) for name in table.figures)
     return True
+
+
+def _rests_on(lost_ones: Lost, row: Values) -> bool:
+    """Whether a row is one of such a buyer, or a sum that the buyer is in."""
+    return row["buyer_id"] in lost_ones.buyers if "buyer_id" in row else row["partition"] in lost_ones.partitions
 
 
 def _plain(value: Any) -> Any:

@@ -93,7 +93,8 @@ def _needed(name: str, order: dict[str, None]) -> None:
 @cache
 def comparison_sql(comparison: Comparison) -> str:
     """A SELECT of one row a unit: its keys, `pipeline` and `recomputed` (each a list of the rows' figures as texts),
-    `hint`, and `others`: labels of rulesets that are not loaded and that one of its rows carries."""
+    `hint`, `others`: labels of rulesets that are not loaded and that one of its rows carries, and `lost`: whether it may
+    rest on an event that raw_events does not keep."""
     sides = f"{comparison.sql}_stored", f"{comparison.sql}_recomputed"
     order: dict[str, None] = {}
     for side in sides:
@@ -101,6 +102,12 @@ def comparison_sql(comparison: Comparison) -> str:
     names = [f"{name} AS (\n{_file(name)[1]}\n)" for name in order]
     keys = ", ".join(comparison.keys)
     figures = ", ".join(f"ifNull(toString({figure}), 'null')" for figure in comparison.figures)
+    if "buyer" in comparison.keys:
+        lost = "has({lost_buyers:Array(String)}, buyer)"
+    elif "partition" in comparison.keys:
+        lost = "has({lost_partitions:Array(Int64)}, toInt64(partition))"
+    else:
+        lost = "notEmpty({lost_partitions:Array(Int64)})"
     hint = "hint" if comparison is HIDDEN else "''"
     selects = [
         f"SELECT {keys}, [{figures}] AS figures, toString(ruleset) AS label, toString({hint}) AS hint, {number} AS side FROM (\n{_file(side)[1]}\n)"
@@ -110,6 +117,7 @@ def comparison_sql(comparison: Comparison) -> str:
         (f"WITH {', '.join(names)}\n" if names else "")
         + f"SELECT {keys}, arraySort(groupArrayIf(figures, side = 0)) AS pipeline,"
         " arraySort(groupArrayIf(figures, side = 1)) AS recomputed, max(hint) AS hint,"
-        " arraySort(arrayFilter(l -> NOT has({labels:Array(String)}, l), groupUniqArray(label))) AS others\n"
+        " arraySort(arrayFilter(l -> NOT has({labels:Array(String)}, l), groupUniqArray(label))) AS others,"
+        f" {lost} AS lost\n"
         f"FROM (\n{selects[0]}\nUNION ALL\n{selects[1]}\n)\nGROUP BY {keys}"
     )

@@ -11,6 +11,7 @@ from processors.sentiment import is_negative
 from schemas.types import format_time
 from sinks.database import Database
 from sinks.verify.queries import COMPARISONS, HIDDEN, Comparison, comparison_sql
+from sinks.verify.refused import PLACE, REFUSED, Lost, lost
 from sinks.verify.rules import SETTLED, parameters
 from sinks.verify.scope import Span
 
@@ -25,13 +26,12 @@ _TIMES: Final = frozenset({"opened_at", "replied_at", "window_start", "hour_star
     "raised_at", "not_before", "due_at",
 }  # fmt: skip
 _AMOUNTS: Final = frozenset({"paid_amount", "refunded_amount"})
-_LATE: Final = """
-SELECT count() AS n FROM raw_events FINAL
-WHERE shop_id = {shop:String} AND time >= fromUnixTimestamp64Milli({from:Int64}) AND time < fromUnixTimestamp64Milli({to:Int64})
-    AND (topic, partition, offset) IN (
-        SELECT ifNull(topic, ''), ifNull(partition, -1), ifNull(offset, -1) FROM rejected_raw FINAL
-        WHERE reason = 'late' AND error != {settled:String})
-"""
+_DIFFERS: Final = "pipeline != recomputed AND empty(others)"
+_LATE: Final = (
+    "SELECT count() AS n FROM raw_events FINAL WHERE shop_id = {shop:String}"
+    " AND time >= fromUnixTimestamp64Milli({from:Int64}) AND time < fromUnixTimestamp64Milli({to:Int64})"
+    f" AND {PLACE} IN ({REFUSED} = 'late' AND error != {{settled:String}})"
+)
 
 
 class Difference(NamedTuple):
@@ -71,6 +71,8 @@ class Report:
     """units that differ, by table"""
     other_rules: Counter[str] = field(default_factory=Counter)
     """units not compared, by the ruleset they were written under"""
+    lost: Counter[str] = field(default_factory=Counter)
+    """units by table that differ where the event that counted is not in raw_events: nobody can say which side is right"""
     late: int = 0
     """events too late for the worker, which neither side counts"""
 
@@ -84,6 +86,7 @@ class Verify:
 
     def __init__(self, db: Database, book: RulesetBook, now_ms: int) -> None:
         self._db, self._book, self._now = db, book, now_ms
+        self._lost: dict[str, Lost] = {}
         self.report = Report()
 
     def run(
@@ -94,7 +97,16 @@ class Verify:
         for span in spans:
             if on_span is not None:
                 on_span(span)
-            params = {**parameters(self._book, span.shop_id), "from": span.start, "to": span.end, "now": self._now}
+            if span.shop_id not in self._lost:
+                self._lost[span.shop_id] = lost(self._db, span.shop_id)
+            params = {
+                **parameters(self._book, span.shop_id),
+                "from": span.start,
+                "to": span.end,
+                "now": self._now,
+                "lost_buyers": sorted(self._lost[span.shop_id].buyers),
+                "lost_partitions": sorted(self._lost[span.shop_id].partitions),
+            }
             self.report.days += span.days
             late = {key: params[key] for key in ("shop", "from", "to")} | {"settled": SETTLED}
             self.report.late += self._db.query(_LATE, late)[0]["n"]
@@ -109,28 +121,38 @@ class Verify:
         sql = comparison_sql(comparison)
         params = {name: value for name, value in params.items() if f"{{{name}:" in sql}
         if comparison is HIDDEN:
-            rows = [_judged(row) for row in self._db.query(sql, params)]
-            self.report.units["flags"] += sum(bool(row["pipeline"] or row["recomputed"]) for row in rows)
-            others = [row for row in rows if row["others"] and row["pipeline"]]
-            self.report.other_rules.update(label for row in others for label in row["others"])
-            rows = [row for row in rows if not row["others"] and row["pipeline"] != row["recomputed"]]
+            judged = [row for row in map(_judged, self._db.query(sql, params)) if row["pipeline"] or row["recomputed"]]
+            others = [row for row in judged if row["others"]]
+            differing = [row for row in judged if not row["others"] and row["pipeline"] != row["recomputed"]]
+            rows = [row for row in differing if not row["lost"]]
+            self._count(
+                comparison,
+                len(judged),
+                [label for row in others for label in row["others"]],
+                len(differing) - len(rows),
+            )
             yield from self._differences(comparison, span, rows, len(rows), limit)
             return
         totals = self._db.query(
-            "SELECT count() AS units, countIf(pipeline != recomputed AND empty(others)) AS drift,"
+            f"SELECT count() AS units, countIf({_DIFFERS} AND NOT lost) AS drift, countIf({_DIFFERS} AND lost) AS lost_units,"
             f" groupArrayArrayIf(others, notEmpty(others)) AS labels FROM ({sql})",
             params,
         )[0]
-        self.report.units[comparison.table] += totals["units"]
-        self.report.other_rules.update(totals["labels"])
+        self._count(comparison, totals["units"], totals["labels"], totals["lost_units"])
         rows = []
         if totals["drift"] and limit > 0:
             rows = self._db.query(
-                f"SELECT * FROM ({sql}) WHERE pipeline != recomputed AND empty(others)"
+                f"SELECT * FROM ({sql}) WHERE {_DIFFERS} AND NOT lost"
                 f" ORDER BY {', '.join(comparison.keys)} LIMIT {int(limit)}",
                 params,
             )
         yield from self._differences(comparison, span, rows, totals["drift"], limit)
+
+    def _count(self, comparison: Comparison, units: int, labels: Sequence[str], lost_units: int) -> None:
+        self.report.units[comparison.table] += units
+        self.report.other_rules.update(labels)
+        if lost_units:
+            self.report.lost[comparison.table] += lost_units
 
     def _differences(
         self, comparison: Comparison, span: Span, rows: Iterable[Mapping[str, Any]], count: int, limit: int

@@ -398,6 +398,67 @@ def test_a_late_event_counts_once_a_backfill_has_settled_it(fresh: Database) -> 
     assert repaired(fresh) == []
 
 
+def _order(name: str) -> tuple[str, bytes]:
+    """Under the id that _paid() gives the payment."""
+    item = {"sku_id": "k", "title": "t", "quantity": 2, "unit_price": "5.00"}
+    data = {"shop_id": "s", "buyer_id": name, "order_id": name, "amount": "10.00", "items": [item]}
+    event = {"specversion": "1.0", "id": name, "source": "x", "type": "order.placed", "data": data}
+    return "commerce.orders", line_of({**event, "time": "2026-11-01T10:00:00+08:00"})
+
+
+def test_a_refusal_is_of_a_content_not_of_an_offset(fresh: Database) -> None:
+    """After a topic is made anew, an old refusal names the offset of another event."""
+    Pipeline(fresh, default_book()).feed([_message(1, "2026-11-01T10:00:00+08:00", "buyer")])
+    for reason in ("conflict", "late"):
+        fresh.command(
+            "INSERT INTO rejected_raw (reason, error, raw, raw_encoding, topic, partition, offset)"
+            " SELECT {reason:String}, 'old', '{}', 'utf-8', topic, partition, offset FROM raw_events",
+            {"reason": reason},
+        )
+    differences, report = verified(fresh)
+    assert (differences, report.late) == ([], 0)
+    run = Backfill(fresh, default_book(), min_age_seconds=0)
+    assert list(run.run(spans(fresh, default_book(), *ALL))) == []
+    assert run.repairs.settled == 0
+
+
+def test_where_the_event_that_counted_is_lost_nothing_is_judged_and_nothing_changed(fresh: Database) -> None:
+    """Of a conflict between two topics, raw_events keeps the lower offset, which may be the refused event."""
+    placed = [_order(name) for name in ("b1", "b2", "b3")]
+    Pipeline(fresh, default_book()).feed([*placed, _paid("b3", "2026-11-01T11:00:00+08:00")], chunk=1)
+    assert fresh.query("SELECT type FROM raw_events FINAL WHERE buyer_id = 'b3'") == [{"type": "payment.succeeded"}]
+    before = contents(fresh)
+    differences, report = verified(fresh)
+    assert differences == []
+    assert report.lost.keys() == {"leaderboard_partials", "leaderboard_hourly"}
+    run = Backfill(fresh, default_book(), min_age_seconds=0)
+    assert list(run.run(spans(fresh, default_book(), *ALL))) == []
+    assert run.repairs.lost == 1
+    assert contents(fresh) == before
+    # the other partitions are judged and mended as ever
+    lost = fresh.query("SELECT partition FROM raw_events FINAL WHERE buyer_id = 'b3'")[0]["partition"]
+    fresh.command(f"ALTER TABLE leaderboard_partials DELETE WHERE partition != {lost} SETTINGS mutations_sync = 2")
+    assert any("leaderboard_partials" in line for line in lines(fresh))
+    assert repaired(fresh) != []
+    assert contents(fresh) == before
+
+
+def test_a_round_whose_message_is_lost_is_not_judged(fresh: Database) -> None:
+    data = {"shop_id": "s", "agent_id": "a", "sender": "buyer", "text": "您好"}
+    event = {"specversion": "1.0", "source": "x", "type": "chat.message", "time": "2026-11-01T10:00:00+08:00"}
+    asked = [
+        ("chat.messages", line_of({**event, "id": name, "data": {**data, "buyer_id": name}}))
+        for name in ("b1", "b2", "b3")
+    ]
+    Pipeline(fresh, default_book()).feed([*asked, _paid("b3", "2026-11-01T11:00:00+08:00")], chunk=1)
+    before = contents(fresh)
+    differences, report = verified(fresh)
+    assert differences == []
+    assert report.lost.keys() == {"response_rounds", "window_partials", "response_windows"}
+    assert repaired(fresh) == []
+    assert contents(fresh) == before
+
+
 def test_rows_under_rules_that_are_not_loaded_are_told_apart_from_drift(db: Database) -> None:
     mine = parse_rulesets('name: mine\nversion: "1"\nresponse: {slow_count: 1}\nphrases: {vague: [您好]}\n')
     differences, report = verified(db, mine)
