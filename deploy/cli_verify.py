@@ -2,7 +2,6 @@
 
 import json
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,6 +47,9 @@ def verify(
     rules: RulesFile = None,
     output: Annotated[OutputFormat, typer.Option("--format", help="text: one line a difference.")] = OutputFormat.text,
     limit: Annotated[int, typer.Option(min=0, help="Differences to print; all are counted.")] = 1000,
+    allow_other_rules: Annotated[
+        bool, typer.Option("--allow-other-rules", help="Rows under rules that are not loaded are no failure.")
+    ] = False,
 ) -> None:
     """Recompute results from ClickHouse's raw events by SQL of its own, compare, exit 1 on drift.
 
@@ -59,7 +61,7 @@ def verify(
         from sinks.verify.scope import spans
 
         book = _book(rules)
-        check = Verify(db, book, time.time_ns() // 1_000_000)
+        check = Verify(db, book)
         found = spans(db, book, start, end, shop)
         with progress_bar() as bar:
             task = bar.add_task("verify", total=max(1, len(found)))
@@ -73,9 +75,16 @@ def verify(
         print("\n".join(_summary(check.report)))
     else:
         _print_json(differences, check.report)
+    sys.stdout.flush()
     if not check.report.clean:
-        sys.stdout.flush()
-        raise CommandError("the tables are not what the raw events say; zhengdian backfill repairs them")
+        raise CommandError(
+            "the tables are not what the raw events say; zhengdian backfill --dry-run tells what it would repair"
+        )
+    if check.report.other_rules and not allow_other_rules:
+        raise CommandError(
+            f"rows under rules that are not loaded ({', '.join(sorted(check.report.other_rules))}) were not compared;"
+            " give their file with --rules, or let them pass with --allow-other-rules"
+        )
 
 
 @app.command()
@@ -173,7 +182,8 @@ def _summary(report: "Report") -> list[str]:
     """What was checked, what was not, and what was found, for people."""
     from sinks.verify.run import NOT_RECOMPUTED
 
-    lines = [f"checked: {report.days} shop days, {report.units.total()} rows ({_counts(report.units)})"]
+    units = +report.units
+    lines = [f"checked: {report.days} shop days, {units.total()} rows" + (f" ({_counts(units)})" if units else "")]
     if report.other_rules:
         lines.append(f"not compared, written under rules that are not loaded: {_counts(report.other_rules)}")
     if report.lost:

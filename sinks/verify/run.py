@@ -82,10 +82,10 @@ class Report:
 
 
 class Verify:
-    """Compares a database with its raw events. `now_ms`: by whose clock open rounds are pending."""
+    """Compares a database with its raw events."""
 
-    def __init__(self, db: Database, book: RulesetBook, now_ms: int) -> None:
-        self._db, self._book, self._now = db, book, now_ms
+    def __init__(self, db: Database, book: RulesetBook) -> None:
+        self._db, self._book = db, book
         self._lost: dict[str, Lost] = {}
         self.report = Report()
 
@@ -103,7 +103,6 @@ class Verify:
                 **parameters(self._book, span.shop_id),
                 "from": span.start,
                 "to": span.end,
-                "now": self._now,
                 "lost_buyers": sorted(self._lost[span.shop_id].buyers),
                 "lost_partitions": sorted(self._lost[span.shop_id].partitions),
             }
@@ -122,23 +121,19 @@ class Verify:
         params = {name: value for name, value in params.items() if f"{{{name}:" in sql}
         if comparison is HIDDEN:
             judged = [row for row in map(_judged, self._db.query(sql, params)) if row["pipeline"] or row["recomputed"]]
-            others = [row for row in judged if row["others"]]
-            differing = [row for row in judged if not row["others"] and row["pipeline"] != row["recomputed"]]
+            known = [row for row in judged if not row["others"]]
+            differing = [row for row in known if row["pipeline"] != row["recomputed"]]
             rows = [row for row in differing if not row["lost"]]
-            self._count(
-                comparison,
-                len(judged),
-                [label for row in others for label in row["others"]],
-                len(differing) - len(rows),
-            )
+            labels = [label for row in judged for label in row["others"]]
+            self._count(comparison, len(known), labels, len(differing) - len(rows))
             yield from self._differences(comparison, span, rows, len(rows), limit)
             return
         totals = self._db.query(
-            f"SELECT count() AS units, countIf({_DIFFERS} AND NOT lost) AS drift, countIf({_DIFFERS} AND lost) AS lost_units,"
-            f" groupArrayArrayIf(others, notEmpty(others)) AS labels FROM ({sql})",
+            f"SELECT countIf(empty(others)) AS known, countIf({_DIFFERS} AND NOT lost) AS drift,"
+            f" countIf({_DIFFERS} AND lost) AS lost_units, groupArrayArrayIf(others, notEmpty(others)) AS labels FROM ({sql})",
             params,
         )[0]
-        self._count(comparison, totals["units"], totals["labels"], totals["lost_units"])
+        self._count(comparison, totals["known"], totals["labels"], totals["lost_units"])
         rows = []
         if totals["drift"] and limit > 0:
             rows = self._db.query(
@@ -148,8 +143,9 @@ class Verify:
             )
         yield from self._differences(comparison, span, rows, totals["drift"], limit)
 
-    def _count(self, comparison: Comparison, units: int, labels: Sequence[str], lost_units: int) -> None:
-        self.report.units[comparison.table] += units
+    def _count(self, comparison: Comparison, known: int, labels: Sequence[str], lost_units: int) -> None:
+        """`known`: units all of whose rows are under loaded rules."""
+        self.report.units[comparison.table] += known - lost_units
         self.report.other_rules.update(labels)
         if lost_units:
             self.report.lost[comparison.table] += lost_units

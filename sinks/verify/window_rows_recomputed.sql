@@ -1,5 +1,6 @@
 -- uses: window_shares
--- Whole windows. What is open counts as unanswered once its day is over, as pending before.
+-- Whole windows. What is open counts as unanswered once its day is over, as pending before: by the
+-- server's clock, as in the view.
 WITH summed AS
 (
     SELECT
@@ -11,7 +12,7 @@ WITH summed AS
         sum(round) AS n, sum(s.answered) AS n_answered, sum(within) AS n_within, sum(ms) AS total,
         sum(first) AS n_first, sum(first_ms) AS total_first, sum(first_within) AS n_first_within,
         sum(wrote) AS n_wrote, sum(s.replied) AS n_replied,
-        if(day_end <= fromUnixTimestamp64Milli({now:Int64}), 0, n - n_answered) AS open,
+        if(day_end <= now64(3), 0, n - n_answered) AS open,
         n - n_answered - open AS missed,
         if(definition = 'platform', missed, 0) AS charged,
         arraySort(arrayConcat(

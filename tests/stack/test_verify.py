@@ -58,7 +58,7 @@ def database(folder: Path) -> Database:
 
 def verified(db: Database, book: RulesetBook | None = None, limit: int = 100) -> tuple[list[Difference], Report]:
     book = book or default_book()
-    check = Verify(db, book, time.time_ns() // 1_000_000)
+    check = Verify(db, book)
     return list(check.run(spans(db, book, *ALL), limit)), check.report
 
 
@@ -590,6 +590,25 @@ def test_the_commands(tmp_path: Path) -> None:
     clean = zhengdian(tmp_path, "verify", *whole)
     assert clean.returncode == 0, clean.stdout
     assert "differences: 0" in clean.stdout
+
+
+def test_what_was_not_compared_because_of_its_rules_fails_unless_it_is_allowed(tmp_path: Path) -> None:
+    db = database(tmp_path)
+    Pipeline(db, default_book()).feed([_paid("p1", "2026-11-01T10:00:00+08:00"), _order("p2")])
+    db.command(
+        "ALTER TABLE leaderboard_partials UPDATE ruleset = 'mine@9', paid_amount = 999 WHERE true"
+        " SETTINGS mutations_sync = 2"
+    )
+    assert verified(db)[1].units.total() == 0
+    db.close()
+    whole = ["--from", "2026-11-01T00:00:00+08:00", "--to", "2026-11-02T00:00:00+08:00"]
+    found = zhengdian(tmp_path, "verify", *whole)
+    assert found.returncode == 1, found.stdout
+    assert "not compared, written under rules that are not loaded: " in found.stdout
+    assert "checked: 1 shop days, 0 rows\n" in found.stdout
+    assert found.stderr.startswith("zhengdian: rows under rules that are not loaded (mine@9) were not compared")
+    allowed = zhengdian(tmp_path, "verify", *whole, "--allow-other-rules")
+    assert (allowed.returncode, allowed.stdout) == (0, found.stdout)
 
 
 def test_wrong_use_is_one_line(tmp_path: Path) -> None:
