@@ -68,6 +68,13 @@ def tables(db: Database) -> list[str]:
     ]
 
 
+def lifetimes(db: Database) -> list[str]:
+    return [
+        r["engine_full"]
+        for r in db.query("SELECT engine_full FROM system.tables WHERE database = currentDatabase() ORDER BY name")
+    ]
+
+
 def test_up_down_up(db: Database) -> None:
     before = db.query(
         "SELECT table, name, type, comment FROM system.columns WHERE database = currentDatabase() ORDER BY table, position"
@@ -90,11 +97,24 @@ def test_each_step_leaves_nothing_behind(db: Database) -> None:
     steps = migrate.load()
     migrate.down(db, len(steps))
     for step in steps:
-        before = tables(db)
+        before = tables(db), lifetimes(db)
         migrate.up(db, target=step.version)
         migrate.down(db)
-        assert tables(db) == before
+        assert (tables(db), lifetimes(db)) == before
         migrate.up(db, target=step.version)
+
+
+def test_events_of_buyers_expire_and_reference_events_stay(db: Database) -> None:
+    """Agents and sale events are kept for good, and so is what they follow from."""
+    event = {"shop_id": "s", "time": at("2025-01-01"), "source": "x", "type": "t", "topic": "t", "partition": 0, "offset": 0, "raw": "{}"}  # fmt: skip
+    now = datetime.fromtimestamp(time.time(), SHANGHAI)
+    old, fresh = now - timedelta(days=401), now - timedelta(days=399)
+    for buyer in ("", "b"):
+        put(db, "raw_events", event | {"buyer_id": buyer, "id": "old", "ingested_at": old})
+        put(db, "raw_events", event | {"buyer_id": buyer, "id": "fresh", "ingested_at": fresh})
+    db.command("OPTIMIZE TABLE raw_events FINAL")
+    rows = db.query("SELECT buyer_id, id FROM raw_events ORDER BY buyer_id, id")
+    assert [tuple(row.values()) for row in rows] == [("", "fresh"), ("", "old"), ("b", "fresh")]
 
 
 def test_a_changed_or_unknown_step_is_named(db: Database) -> None:
