@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sinks.verify.scope import Span
 
 app = typer.Typer()
+_MAX_AGE_S: Final = 366 * 86_400
 _LOST: Final = "the event that counted is not in raw_events"
 
 
@@ -58,11 +59,10 @@ def verify(
     start, end = _range(since, until)
     with _database() as db:
         from sinks.verify.run import Verify
-        from sinks.verify.scope import spans
 
         book = _book(rules)
         check = Verify(db, book)
-        found = spans(db, book, start, end, shop)
+        found = _spans(db, book, start, end, shop)
         with progress_bar() as bar:
             task = bar.add_task("verify", total=max(1, len(found)))
             differences = []
@@ -106,13 +106,14 @@ def backfill(
     The range grows to the whole local days that it touches.
     """
     start, end = _range(since, until)
+    if not 0 <= min_age <= _MAX_AGE_S:  # the option's bounds let nan through
+        raise wrong_use(f"--min-age must be a number of seconds from 0 to {_MAX_AGE_S}, not {min_age}")
     with _database() as db:
         from replay.backfill import Backfill
-        from sinks.verify.scope import spans
 
         book = _book(rules)
         run = Backfill(db, book, dry_run=dry_run, min_age_seconds=min_age)
-        found = spans(db, book, start, end, shop)
+        found = _spans(db, book, start, end, shop)
         with progress_bar() as bar:
             task = bar.add_task("backfill", total=max(1, len(found)))
             repairs = run.run(found, lambda span: bar.update(task, description=_span(span, book)))
@@ -147,6 +148,18 @@ def _range(since: str, until: str) -> tuple[int, int]:
     return start, end
 
 
+def _spans(db: "Database", book: "RulesetBook", start: int, end: int, shop: str | None) -> "list[Span]":
+    """The days to look at; says so when there are none. Raises CommandError for a shop of which there is nothing at all."""
+    from sinks.verify.scope import has_shop, spans
+
+    found = spans(db, book, start, end, shop)
+    if not found:
+        if shop is not None and not has_shop(db, shop):
+            raise CommandError(f"no event and no row of a shop {shop!r}")
+        say("nothing in this range")
+    return found
+
+
 def _book(rules: Path | None) -> "RulesetBook":
     return load_rules(rules if rules is not None else load_settings().rules)
 
@@ -158,6 +171,9 @@ def _database() -> Iterator["Database"]:
     from sinks.database import DatabaseError, DatabaseUnavailableError, open_database
 
     settings = load_settings()
+    if settings.clickhouse == "embedded" and not (settings.data_dir / "chdb").exists():
+        # opening it would make one
+        raise CommandError(f"no database in {settings.data_dir}: run zhengdian migrate up, or set ZHENGDIAN_DATA_DIR")
     start_logs(settings, "verify", quiet=True)
     try:
         db = open_database(settings)

@@ -67,6 +67,8 @@ _WINDOWS: Final = Table(
 )  # fmt: skip
 _BOARDS: Final = Table("leaderboard_partials", ("hour_start", "agent_id", "partition"), "hour_start", BoardSums.FIGURES)
 _TABLE_OF: Final = {FLAGS: _FLAGS, CALL_TASKS: _TASKS, ROUNDS: _ROUNDS, WINDOWS: _WINDOWS, LEADERBOARD: _BOARDS}
+_ABOUT: Final = ("buyer_id", "agent_id", "rule", "message_id", "review_id", "order_id", "occurred_at", "raised_at")
+"""what tells a reader which row it is, besides its key"""
 _GONE: Final = frozenset({"void", "cleared"})
 
 
@@ -78,18 +80,22 @@ class Repair(NamedTuple):
     key: dict[str, Any]
     stored: Values | None
     derived: Values | None
+    zone: str
+    """in which times are shown"""
 
     def line(self) -> str:
         """`leaderboard_partials shop=s hour_start=… agent_id=a partition=0: replaced, paid_amount 10.00 -> 12.00`"""
+        row = self.derived or self.stored or {}
+        about = self.key | {name: row[name] for name in _ABOUT if row.get(name) not in (None, "")}
         unit = f"{self.table} shop={self.shop_id} " + " ".join(
-            f"{name}={_shown(name, value)}" for name, value in self.key.items()
+            f"{name}={_shown(name, value, self.zone)}" for name, value in about.items()
         )
         if self.stored is None:
             return f"{unit}: inserted"
         if self.derived is None:
             return f"{unit}: deleted"
         changed = ", ".join(
-            f"{name} {_shown(name, self.stored[name])} -> {_shown(name, value)}"
+            f"{name} {_shown(name, self.stored[name], self.zone)} -> {_shown(name, value, self.zone)}"
             for name, value in self.derived.items()
             if self.stored[name] != value
         )
@@ -267,36 +273,54 @@ class Backfill:
             if written.get(key, 0) >= self._settled_before:
                 self.repairs.recent += 1
                 continue
-            yield Repair(table.name, span.shop_id, dict(zip(table.key, key, strict=True)), old, new)
+            yield Repair(
+                table.name,
+                span.shop_id,
+                dict(zip(table.key, key, strict=True)),
+                old,
+                new,
+                self._book.timezone(span.shop_id),
+            )
 
     # ---- writing ----------------------------------------------------------------------------------------------------
 
     def _write(self, shop_id: str, repairs: Sequence[Repair]) -> None:
         """Old rows out, right ones in; in this order, lest a merge drop a right row for a wrong one of a higher revision.
+        Batch by batch, so that what breaks off leaves a small gap.
 
         What was written after the backfill began stays: it knows more.
         """
         for table in _TABLE_OF.values():
             ours = [repair for repair in repairs if repair.table == table.name]
-            keys = [
-                "\0".join(str(repair.key[name]) for name in table.key) for repair in ours if repair.stored is not None
-            ]
-            parts = [
-                f"toString(toUnixTimestamp64Milli({name}))" if name in _TIMES else f"toString({name})"
-                for name in table.key
-            ]
-            for start in range(0, len(keys), _DELETE_KEYS):
-                self._db.command(
-                    f"ALTER TABLE {table.name} DELETE WHERE shop_id = {{shop:String}}"
-                    f" AND written_at < fromUnixTimestamp64Milli({{before:Int64}})"
-                    f" AND arrayStringConcat([{', '.join(parts)}], '\\0') IN {{keys:Array(String)}}"
-                    " SETTINGS mutations_sync = 2",
-                    {"shop": shop_id, "before": self._before, "keys": keys[start : start + _DELETE_KEYS]},
-                )
-            rows = [repair.derived for repair in ours if repair.derived is not None]
-            for start in range(0, len(rows), _INSERT_ROWS):
-                some = rows[start : start + _INSERT_ROWS]
-                self._db.insert(table.name, {name: [row[name] for row in some] for name in COLUMNS[table.name]})
+            wrong = [repair for repair in ours if repair.stored is not None]
+            for start in range(0, len(wrong), _DELETE_KEYS):
+                batch = wrong[start : start + _DELETE_KEYS]
+                self._delete(table, shop_id, batch)
+                self._insert(table, batch)
+            missing = [repair for repair in ours if repair.stored is None]
+            for start in range(0, len(missing), _INSERT_ROWS):
+                self._insert(table, missing[start : start + _INSERT_ROWS])
+
+    def _delete(self, table: Table, shop_id: str, repairs: Sequence[Repair]) -> None:
+        parts = [
+            f"toString(toUnixTimestamp64Milli({name}))" if name in _TIMES else f"toString({name})" for name in table.key
+        ]
+        self._db.command(
+            f"ALTER TABLE {table.name} DELETE WHERE shop_id = {{shop:String}}"
+            f" AND written_at < fromUnixTimestamp64Milli({{before:Int64}})"
+            f" AND arrayStringConcat([{', '.join(parts)}], '\\0') IN {{keys:Array(String)}}"
+            " SETTINGS mutations_sync = 2",
+            {
+                "shop": shop_id,
+                "before": self._before,
+                "keys": ["\0".join(str(repair.key[name]) for name in table.key) for repair in repairs],
+            },
+        )
+
+    def _insert(self, table: Table, repairs: Sequence[Repair]) -> None:
+        rows = [repair.derived for repair in repairs if repair.derived is not None]
+        if rows:
+            self._db.insert(table.name, {name: [row[name] for row in rows] for name in COLUMNS[table.name]})
 
 
 _TIMES: Final = frozenset({"opened_at", "window_start", "hour_start"})
@@ -355,9 +379,9 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _shown(name: str, value: Any) -> str:
+def _shown(name: str, value: Any, zone: str) -> str:
     if value is None:
         return "null"
     if isinstance(value, int) and (name.endswith("_at") or name in ("window_start", "hour_start", "not_before")):
-        return format_time(value, "Asia/Shanghai")
+        return format_time(value, zone)
     return str(value) if value != "" else "''"

@@ -78,6 +78,12 @@ def spans(
     return found
 
 
+def has_shop(db: Database, shop_id: str) -> bool:
+    """Whether there is anything of the shop, at any time."""
+    selects = (f"SELECT 1 FROM {table} WHERE shop_id = {{shop:String}} LIMIT 1" for table, _, _ in _DATED)
+    return bool(db.query(" UNION ALL ".join(selects), {"shop": shop_id}))
+
+
 def _alike(a: Span, b: Span) -> bool:
     """What may be repaired must not drag along what may not."""
     return (a.shop_id, a.events > 0, a.aged) == (b.shop_id, b.events > 0, b.aged)

@@ -27,7 +27,7 @@ from schemas.settings import Settings
 from schemas.topics import TOPIC_OF_TYPE
 from schemas.types import parse_time
 from sinks import migrate
-from sinks.database import Database, open_database
+from sinks.database import Database, DatabaseError, open_database
 from sinks.verify.run import Difference, Report, Verify
 from sinks.verify.scope import spans
 
@@ -619,6 +619,71 @@ def test_wrong_use_is_one_line(tmp_path: Path) -> None:
         found = zhengdian(tmp_path, "verify", *args)
         assert (found.returncode, found.stderr.count("\n")) == (2, 1), found.stderr
         assert "--from" in found.stderr
-    empty = zhengdian(tmp_path, "verify", "--from", "2026-01-01T00:00:00Z", "--to", "2026-01-02T00:00:00Z")
-    assert (empty.returncode, empty.stderr.count("\n")) == (1, 1), empty.stderr
-    assert "migrate up" in empty.stderr
+    day = ("--from", "2026-01-01T00:00:00Z", "--to", "2026-01-02T00:00:00Z")
+    for age in ("inf", "nan", "1e300", "-1"):
+        found = zhengdian(tmp_path, "backfill", *day, "--min-age", age)
+        assert found.returncode == 2, (age, found.stderr)
+        assert "--min-age" in found.stderr
+    for command in ("verify", "backfill"):
+        empty = zhengdian(tmp_path / "none", command, *day)
+        assert (empty.returncode, empty.stderr.count("\n")) == (1, 1), empty.stderr
+        assert "migrate up" in empty.stderr
+    assert list(tmp_path.iterdir()) == [], "looking for a database must not make one"
+
+
+def test_a_range_without_anything_is_said_and_an_unknown_shop_fails(tmp_path: Path) -> None:
+    db = database(tmp_path)
+    Pipeline(db, default_book()).feed([_paid("p1", "2026-11-01T10:00:00+08:00")])
+    db.close()
+    day = ("--from", "2026-01-01T00:00:00Z", "--to", "2026-01-02T00:00:00Z")
+    for command in ("verify", "backfill"):
+        nothing = zhengdian(tmp_path, command, *day, "--shop", "s")
+        assert (nothing.returncode, nothing.stderr) == (0, "nothing in this range\n")
+        unknown = zhengdian(tmp_path, command, *day, "--shop", "t")
+        assert (unknown.returncode, unknown.stdout) == (1, "")
+        assert "'t'" in unknown.stderr
+
+
+def test_a_repair_tells_what_its_row_is_about_in_the_shop_s_time(fresh: Database) -> None:
+    book = parse_rulesets('name: ny\nversion: "1"\ntimezone: America/New_York\n')
+    vague = {"shop_id": "s", "buyer_id": "b", "agent_id": "a", "sender": "agent", "text": "可能吧"}
+    event = {"specversion": "1.0", "id": "m1", "source": "x", "type": "chat.message", "data": vague}
+    said = ("chat.messages", line_of({**event, "time": "2026-11-11T10:00:00+08:00"}))
+    Pipeline(fresh, book).feed([said])
+    fresh.command("ALTER TABLE flags_raw DELETE WHERE rule = 'language.vague' SETTINGS mutations_sync = 2")
+    (line,) = [repair.line() for repair in repaired(fresh, book)]
+    assert re.fullmatch(
+        r"flags_raw shop=s flag_id=\S+ buyer_id=b agent_id=a rule=language\.vague message_id=m1"
+        r" occurred_at=2026-11-10T21:00:00\S*-05:00: inserted",
+        line,
+    )
+
+
+class BreaksOff:
+    """A database that lets one insert of the repaired rows through, and no more."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self.inserts = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._db, name)
+
+    def insert(self, table: str, columns: Any) -> int:
+        self.inserts += 1
+        if self.inserts > 1:
+            raise DatabaseError("killed")
+        return self._db.insert(table, columns)
+
+
+def test_a_backfill_that_breaks_off_leaves_a_small_gap(fresh: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("replay.backfill._DELETE_KEYS", 2)
+    paid = [_paid(f"p{hour}", f"2026-11-01T{hour}:00:00+08:00") for hour in range(10, 20)]
+    Pipeline(fresh, default_book()).feed(paid)
+    fresh.command("ALTER TABLE leaderboard_partials UPDATE paid_amount = 1 WHERE true SETTINGS mutations_sync = 2")
+    breaks_off: Any = BreaksOff(fresh)
+    with pytest.raises(DatabaseError):
+        repaired(breaks_off)
+    assert fresh.query("SELECT count() AS n FROM leaderboard_hourly") == [{"n": 8}]
+    repaired(fresh)
+    assert lines(fresh) == []
