@@ -84,5 +84,6 @@ def _phrases(book: RulesetBook, shop_id: str) -> dict[str, Any]:
         "phrases": [phrase for phrase, _, _ in found],
         "phrase_categories": [category for _, category, _ in found],
         "phrase_versions": [version for _, _, version in found],
+        "mark": next(mark for mark in map(chr, range(0xE000, 0xF900)) if not any(mark in text for text in texts)),
         "any_phrase": "|".join(map(re.escape, texts)) or _NOTHING,
     }

@@ -10,18 +10,23 @@ FROM
 (
     SELECT
         *,
-        arrayMap(s -> s.4, arrayFold(
-            (taken, m) -> if(arrayExists(s -> m.1 < s.2 AND s.1 < m.2, taken), taken, arrayPushBack(taken, m)),
-            matches, CAST([], 'Array(Tuple(Int64, Int64, Int64, String))'))) AS standing
+        -- Longest first: what stands is cut out of the text before shorter ones are looked for, `mark` (in no phrase) is
+        -- left there. Linear in the text, where comparing places with each other would not be.
+        if(length(present) < 2, present, arrayFold(
+            (found, level) -> (
+                replaceRegexpAll(found.1, level.1, {mark:String}),
+                arrayConcat(found.2, arrayIntersect(level.2, splitByString(
+                    {mark:String}, replaceRegexpAll(found.1, level.1, concat({mark:String}, '\\0', {mark:String})))))),
+            levels, (plain, CAST([], 'Array(String)'))).2) AS standing
     FROM
     (
         SELECT
             *,
-            arraySort(m -> (-m.3, m.1), arrayFlatten(arrayMap(
-                p -> arrayMap(
-                    place -> (toInt64(place), toInt64(place + length(p)), toInt64(lengthUTF8(p)), p),
-                    arrayFilter(place -> substring(plain, place, length(p)) = p, range(1, length(plain) + 1))),
-                present))) AS matches
+            if(length(present) < 2, [], arrayReverseSort(arrayDistinct(arrayMap(p -> lengthUTF8(p), present)))) AS lengths,
+            -- for each length what finds its phrases, the first of overlapping ones alone, and the phrases
+            arrayMap(
+                same -> (arrayStringConcat(arrayMap(p -> regexpQuoteMeta(p), same), '|'), same),
+                arrayMap(n -> arrayFilter(p -> lengthUTF8(p) = n, present), lengths)) AS levels
         FROM
         (
             SELECT
