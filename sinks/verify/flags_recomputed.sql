@@ -18,9 +18,10 @@ CROSS JOIN
 (
     SELECT groupArray(span) AS spans FROM
     (
+        -- RFC 3339 allows t and z
         SELECT argMax((
-            toUnixTimestamp64Milli(parseDateTime64BestEffort(JSONExtractString(raw, 'data', 'starts_at'), 3, 'UTC')),
-            toUnixTimestamp64Milli(parseDateTime64BestEffort(JSONExtractString(raw, 'data', 'ends_at'), 3, 'UTC'))), (time, id)) AS span
+            toUnixTimestamp64Milli(parseDateTime64BestEffort(upper(JSONExtractString(raw, 'data', 'starts_at')), 3, 'UTC')),
+            toUnixTimestamp64Milli(parseDateTime64BestEffort(upper(JSONExtractString(raw, 'data', 'ends_at')), 3, 'UTC'))), (time, id)) AS span
         FROM raw_events FINAL
         WHERE shop_id = {shop:String} AND buyer_id = '' AND type = 'sale_event.scheduled'
         GROUP BY JSONExtractString(raw, 'data', 'sale_event_id')
