@@ -1,4 +1,4 @@
--- uses: events, versions, served
+-- uses: steps, versions, served
 -- Follow-up calls as the reviews have them. The category is not looked at, nor the status once people took steps.
 WITH
     opened AS
@@ -51,7 +51,10 @@ SELECT
     greatest(raised_at + {due_after_review_ms:Array(Int64)}[v], not_before + {due_after_call_ms:Array(Int64)}[v]) AS due_at,
     b.agent AS excluded_agent_id, {assigned_role:Array(String)}[v] AS assigned_role,
     multiIf(
-        o.buyer IN (SELECT buyer FROM events WHERE type LIKE 'call_task.%'), 'in hand',
+        -- which order a task's id stands for only its row tells
+        (o.buyer, o.order_id) IN (
+            SELECT buyer_id, order_id FROM call_tasks WHERE shop_id = {shop:String} AND (buyer_id, task_id) IN (SELECT * FROM steps)
+        ), 'in hand',
         s.worst > {negative_rating_max:Array(Int64)}[v], 'withdrawn', 'open') AS status,
     {ruleset:Array(String)}[v] AS ruleset
 FROM opened AS o
