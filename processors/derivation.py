@@ -101,8 +101,10 @@ class Derivation:
 
     def _add_to_session(self, message: Message) -> int:
         sessions = self._sessions
-        gap = self.book.at(self.shop_id, message.time).session_gap_ms
-        if sessions and continues(sessions[-1][-1], message, gap):
+        previous = sessions[-1][-1] if sessions else None
+        if previous and continues(
+            previous, message, self.book.session_gap_ms(self.shop_id, previous.time, message.time)
+        ):
             sessions[-1].append(message)
         else:
             sessions.append([message])

@@ -89,6 +89,17 @@ class RulesetBook:
             return rules[0]
         return rules[max(bisect_right(starts, time_ms) - 1, 0)]
 
+    def session_gap_ms(self, shop_id: str, earlier_ms: int, later_ms: int) -> int:
+        """The gap that parts sessions between two neighbouring messages: the smallest in force at any time between them.
+
+        So a message between two that belong together can only belong to both: less time, and no smaller gap.
+        """
+        starts, rules = self._shops.get(shop_id, self._common)
+        if len(rules) == 1:
+            return rules[0].session_gap_ms
+        first = max(bisect_right(starts, earlier_ms) - 1, 0)
+        return min(version.session_gap_ms for version in rules[first : max(bisect_right(starts, later_ms), 1)])
+
     def history(self, shop_id: str) -> tuple[tuple[int, Rules], ...]:
         """The shop's rules with the Unix milliseconds from which they are in force, oldest first; the first for all before."""
         return tuple(zip(*self._shops.get(shop_id, self._common), strict=True))

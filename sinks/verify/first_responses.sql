@@ -1,5 +1,6 @@
 -- uses: messages
--- First responses: a session is a run of the buyer's messages, with any agent, without a gap of ten minutes.
+-- First responses: a session is a run of the buyer's messages, with any agent, without a gap of ten minutes. Of the
+-- versions in force between two messages the smallest gap parts them.
 SELECT
     buyer, any(partition) AS partition, min(at) AS began_at,
     minIf(at, from_buyer) AS asked_at,
@@ -16,9 +17,12 @@ FROM
             SELECT
                 buyer, agent, partition, at, id, source, from_buyer, effective,
                 arrayCount(s -> s <= at, {starts:Array(Int64)}) AS version,
-                at - lagInFrame(at, 1, toInt64(-1e15)) OVER (
+                lagInFrame(at, 1, toInt64(-1e15)) OVER (
                     PARTITION BY buyer ORDER BY at, id, source ROWS BETWEEN 1 PRECEDING AND CURRENT ROW
-                ) >= {session_gap_ms:Array(Int64)}[version] AS begins
+                ) AS before,
+                greatest(arrayCount(s -> s <= before, {starts:Array(Int64)}), 1) AS version_before,
+                at - before >= arrayMin(arraySlice(
+                    {session_gap_ms:Array(Int64)}, version_before, greatest(version, 1) - version_before + 1)) AS begins
             FROM messages
         )
     )

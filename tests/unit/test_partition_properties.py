@@ -7,17 +7,38 @@ import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sale_strategies import events, record, sales
+from sale_strategies import MIDNIGHT, NOON, distinct, events, record, sales
 
 from processors.leaderboard import BoardSums
 from processors.partition import Flush, Incoming, Partition
 from processors.reference import Reference
 from processors.results import Results, results
-from processors.ruleset import default_book
+from processors.ruleset import RulesetBook, default_book, parse_rulesets
 from replay.files import Line
 from replay.memory import MemoryReplay
+from schemas.types import format_time
 
 BOOK = default_book()
+GAPS = parse_rulesets(
+    """
+name: gaps
+version: "1"
+response: {session_gap_ms: 100000}
+---
+version: "2"
+effective_from: 2026-11-11T12:04:59+08:00
+response: {session_gap_ms: 10000000}
+---
+version: "3"
+effective_from: 2026-11-12T00:00:00+08:00
+response: {session_gap_ms: 50000, first_response_target_ms: 100000}
+---
+version: "4"
+effective_from: 2026-11-12T00:01:00+08:00
+response: {session_gap_ms: 10000000}
+"""
+)
+"""rules under which gaps grow, shrink and grow again"""
 NOW = 2**61
 FOREVER = 2**61
 LOOSE = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
@@ -26,8 +47,8 @@ Sale = list[dict[str, Any]]
 sales_with_conflicts = st.lists(events(), min_size=1, max_size=40)
 
 
-def fresh(writer: bytes = b"w") -> Partition:
-    return Partition(0, BOOK, writer=writer, horizon_ms=FOREVER)
+def fresh(writer: bytes = b"w", book: RulesetBook = BOOK) -> Partition:
+    return Partition(0, book, writer=writer, horizon_ms=FOREVER)
 
 
 def rows(partition: Partition) -> Results:
@@ -56,6 +77,39 @@ def test_incremental_batches_in_any_order_equal_one_derivation(sale: Sale, rnd: 
         if rnd.random() < 0.5:
             partition.flush()
     assert rows(partition) == expected(sale)
+
+
+@st.composite
+def chats(draw: st.DrawFn) -> dict[str, Any]:
+    """A message of one buyer at a moment near which the gap changes."""
+    moment = draw(
+        st.sampled_from([(NOON, s) for s in (0, 119, 298, 310, 700)] + [(MIDNIGHT, s) for s in (-301, 5, 70)])
+    )
+    data = {"shop_id": "s", "buyer_id": "b", "agent_id": "a", "sender": draw(st.sampled_from(["buyer", "agent"]))}
+    time = format_time(moment[0] + moment[1] * 1000, "Asia/Shanghai")
+    event = {"specversion": "1.0", "source": "test", "type": "chat.message", "time": time, "data": {**data, "text": ""}}
+    return {**event, "id": f"m-{time}"}
+
+
+@given(st.lists(chats(), min_size=3, max_size=8).map(distinct), st.randoms(use_true_random=False))
+@settings(LOOSE, max_examples=300)
+def test_the_highest_revision_is_of_all_events_where_versions_part_sessions_differently(
+    sale: Sale, rnd: random.Random
+) -> None:
+    def final(events: Sale) -> dict[tuple[str, bytes], dict[str, Any]]:
+        log, partition = Log([]), fresh(book=GAPS)
+        for event in events:
+            partition.apply([record(event)])
+            log.send(partition.flush().outputs)
+        return log.final()
+
+    shuffled = list(sale)
+    rnd.shuffle(shuffled)
+    whole = fresh(book=GAPS)
+    whole.apply([record(event) for event in sale])
+    log = Log([])
+    log.send(whole.flush().outputs)
+    assert final(shuffled) == log.final()
 
 
 @given(st.lists(events(), min_size=2, max_size=25), st.randoms(use_true_random=False))
