@@ -35,18 +35,33 @@ class Calendar:
         return (ms + self.offset(ms)) % DAY_MS
 
     def day_start(self, ms: int) -> int:
-        """The local midnight that begins the day of `ms`. Midnights lie on quarter hours, as offsets do."""
+        """The local midnight that begins the day of `ms`; the first where clocks go back over it (Azores, Havana).
+
+        Midnights lie on quarter hours, as offsets do.
+        """
         quarter = ms // _QUARTER_MS
         found = self._day_starts.get(quarter)
         if found is None:
             offset = self.offset(ms)
             midnight = (ms + offset) // DAY_MS * DAY_MS
-            found = self._day_starts[quarter] = midnight - self.offset(midnight - offset)
+            found = midnight - self.offset(midnight - offset)
+            before = self.offset(found - 3 * HOUR_MS)  # no zone goes back by more
+            if self.ms_of_day(midnight - before) == 0:
+                found = min(found, midnight - before)
+            self._day_starts[quarter] = found
         return found
 
     def day_end(self, ms: int) -> int:
         """The local midnight that ends the day of `ms` (days may last 23 or 25 hours)."""
         return self.day_start(self.day_start(ms) + DAY_MS + DAY_MS // 2)
+
+    def steady_until(self, ms: int, until: int) -> int:
+        """`until`, or the moment after `ms` and before it at which the clocks change; at most a day apart."""
+        offset = self.offset(ms)
+        if self.offset(until) == offset:
+            return until
+        quarters = range(ms // _QUARTER_MS + 1, until // _QUARTER_MS + 1)
+        return next(q * _QUARTER_MS for q in quarters if self.offset(q * _QUARTER_MS) != offset)
 
     def hour_start(self, ms: int) -> int:
         """The full local hour at or before `ms`."""

@@ -9,7 +9,7 @@ from processors.calendar import Calendar
 from processors.facts import Command, Order, ReviewVersion
 from processors.ids import derive
 from processors.reminders import Verdict
-from processors.ruleset import Rules, within
+from processors.ruleset import DAY_MS, Rules, within
 
 
 class CallTask(NamedTuple):
@@ -109,14 +109,13 @@ def call_task(
 
 def earliest_within(time: int, hours: Sequence[tuple[int, int]], days: Calendar) -> int:
     """The earliest moment at or after `time` inside one of the [start, end) intervals of the local day."""
-    of_day = days.ms_of_day(time)
-    if any(within(interval, of_day) for interval in hours):
-        return time
-    start_of_day = days.day_start(time)
-    later = [start for start, _ in hours if start > of_day]
-    if later:
-        return start_of_day + min(later)
-    return days.day_end(time) + min(start for start, _ in hours)
+    while True:
+        of_day = days.ms_of_day(time)
+        if any(within(interval, of_day) for interval in hours):
+            return time
+        ahead = min((start - of_day) % DAY_MS for start, _ in hours)
+        # where clocks change on the way the rest of it may be shorter or longer
+        time = days.steady_until(time, time + ahead)
 
 
 def _priority(rating: int, order: Order | None, raised_at: int, others: Sequence[ReviewVersion], rules: Rules) -> str:

@@ -35,10 +35,6 @@ SELECT
     multiIf(
         s.worst <= {high_rating:Array(Int64)}[v] OR toInt64(b.amount * 100) >= {high_fen:Array(Int64)}[v] OR e.bad > 0, 'high',
         s.worst <= {normal_rating:Array(Int64)}[v], 'normal', 'low') AS priority,
-    -- local midnights, and times of day in ms after them
-    toInt64(toUnixTimestamp(toStartOfDay(fromUnixTimestamp64Milli(raised_at), {tz:String}))) * 1000 AS today,
-    toInt64(toUnixTimestamp(toStartOfDay(fromUnixTimestamp64Milli(today) + INTERVAL 36 HOUR, {tz:String}))) * 1000 AS tomorrow,
-    (raised_at + timezoneOffset(toTimeZone(fromUnixTimestamp64Milli(raised_at), {tz:String})) * 1000) % 86400000 AS raised_of_day,
     (b.at + timezoneOffset(toTimeZone(fromUnixTimestamp64Milli(b.at), {tz:String})) * 1000) % 86400000 AS placed_of_day,
     b.order_id != '' AND if({late_from:Array(Int64)}[v] < {late_to:Array(Int64)}[v],
         placed_of_day >= {late_from:Array(Int64)}[v] AND placed_of_day < {late_to:Array(Int64)}[v],
@@ -46,8 +42,13 @@ SELECT
     arrayFilter(
         (h, w, l) -> w = v AND l = late,
         arrayZip({hours_from:Array(Int64)}, {hours_to:Array(Int64)}), {hours_version:Array(Int64)}, {hours_late:Array(Int64)}) AS hours,
-    if(arrayExists(h -> h.1 <= raised_of_day AND raised_of_day < h.2, hours), raised_at, arrayMin(arrayFilter(
-        t -> t > raised_at, arrayConcat(arrayMap(h -> today + h.1, hours), arrayMap(h -> tomorrow + h.1, hours))))) AS not_before,
+    -- Quarters of an hour from the review on, each as its start, its end and what the clock shows at its start: clocks
+    -- change between quarters alone. Three days hold calling hours even where one day lacks them.
+    arrayMap(t -> (t, (intDiv(t, 900000) + 1) * 900000, (t + timezoneOffset(toTimeZone(fromUnixTimestamp64Milli(t), {tz:String})) * 1000) % 86400000),
+        arrayMap(n -> greatest(raised_at, (intDiv(raised_at, 900000) + n) * 900000), range(288))) AS quarters,
+    arrayMin(arrayFlatten(arrayMap(
+        q -> arrayFilter(t -> t < q.2, arrayMap(h -> q.1 + greatest(h.1 - q.3, 0), arrayFilter(h -> q.3 < h.2, hours))),
+        quarters))) AS not_before,
     greatest(raised_at + {due_after_review_ms:Array(Int64)}[v], not_before + {due_after_call_ms:Array(Int64)}[v]) AS due_at,
     b.agent AS excluded_agent_id, {assigned_role:Array(String)}[v] AS assigned_role,
     multiIf(

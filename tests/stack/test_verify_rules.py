@@ -12,6 +12,7 @@ from test_verify import database, lines
 from processors.reviews import task_id_of
 from processors.ruleset import default_book, parse_rulesets
 from schemas.topics import TOPIC_OF_TYPE
+from schemas.types import format_time, parse_time
 from sinks.database import Database
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow]
@@ -57,7 +58,9 @@ def test_of_overlapping_phrases_the_longest_counts_alone_in_sql_too(fresh: Datab
     book = parse_rulesets(OVERLAPPING)
     seed = random.randrange(2**32)
     dice = random.Random(seed)
-    texts = ["".join(dice.choices("abcA.|(\\*+x\ue000", [9, 9, 9, 3, 1, 1, 1, 1, 1, 1, 1, 1], k=12)) for _ in range(2000)]
+    texts = [
+        "".join(dice.choices("abcA.|(\\*+x\ue000", [9, 9, 9, 3, 1, 1, 1, 1, 1, 1, 1, 1], k=12)) for _ in range(2000)
+    ]
     Pipeline(fresh, book).feed(
         (said(f"m{n}", f"2026-11-01T10:{n // 60:02d}:{n % 60:02d}+08:00", text) for n, text in enumerate(texts)),
         chunk=len(texts),
@@ -111,3 +114,68 @@ def test_a_step_on_one_task_leaves_the_buyers_other_tasks_compared(fresh: Databa
     )
     (line,) = lines(fresh)
     assert line.startswith("call_tasks shop=s buyer=b order_id=free status: pipeline resolved, recomputed open")
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "posted"),
+    [
+        ("America/New_York", "2026-11-01", "2026-11-01T03:00:00-05:00"),
+        ("America/New_York", "2026-03-08", "2026-03-08T04:00:00-04:00"),
+        ("America/New_York", "2026-11-01", "2026-10-31T21:00:00-04:00"),
+        ("Atlantic/Azores", "2026-10-25", "2026-10-25T00:30:00+00:00"),
+    ],
+)
+def test_calling_hours_are_those_of_the_clock_on_days_when_it_changes(
+    fresh: Database, zone: str, day: str, posted: str
+) -> None:
+    book = parse_rulesets(f'name: mine\nversion: "1"\ntimezone: {zone}\n')
+    Pipeline(fresh, book).feed([review("r", posted)])
+    assert lines(fresh, book) == []
+    assert fresh.query(f"SELECT toString(toTimeZone(not_before, '{zone}')) AS at FROM call_tasks") == [
+        {"at": f"{day} 10:00:00.000"}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("zone", "first"), [("Atlantic/Azores", "2026-10-25T00:00:00Z"), ("America/Havana", "2026-11-01T04:00:00Z")]
+)
+def test_a_day_whose_midnight_comes_twice_is_one_day(fresh: Database, zone: str, first: str) -> None:
+    book = parse_rulesets(f'name: mine\nversion: "1"\ntimezone: {zone}\n')
+    start = parse_time(first)
+    asked, answered = (format_time(start + minutes * 60_000, zone) for minutes in (30, 600))
+    Pipeline(fresh, book).feed([said("m1", asked, "", "buyer"), said("m2", answered, "")])
+    assert lines(fresh, book) == []
+    days = "SELECT toUnixTimestamp64Milli(window_start) AS start, answered FROM response_windows"
+    assert fresh.query(f"{days} WHERE window_seconds = 86400 AND definition = 'all'") == [
+        {"start": start, "answered": 1}
+    ]
+
+
+GAPS = """
+name: mine
+version: "1"
+response: {session_gap_ms: 600000}
+---
+version: "2"
+effective_from: 2026-11-11T00:00:00+08:00
+response: {session_gap_ms: 50000}
+---
+version: "3"
+effective_from: 2026-11-11T00:01:00+08:00
+response: {session_gap_ms: 900000}
+"""
+
+
+def test_versions_of_the_rules_part_sessions_the_same_in_sql(fresh: Database) -> None:
+    book = parse_rulesets(GAPS)
+    start = parse_time("2026-11-10T23:40:00+08:00")
+    dice = random.Random(1)
+    conversations = []
+    for buyer in range(200):
+        for number, second in enumerate(sorted(dice.sample(range(0, 2400, 10), 6))):
+            data = {"buyer_id": f"b{buyer}", "agent_id": "a", "sender": dice.choice(["buyer", "agent"]), "text": ""}
+            time = format_time(start + second * 1000, "Asia/Shanghai")
+            conversations.append(event("chat.message", f"m{buyer}-{number}", time, **data))
+    dice.shuffle(conversations)
+    Pipeline(fresh, book).feed(conversations, chunk=100)
+    assert lines(fresh, book) == []
