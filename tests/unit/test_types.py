@@ -1,4 +1,4 @@
-"""Instants at the edges of what events may have."""
+"""Instants at the edges of what events may have, and numbers that JSON has not."""
 
 import json
 
@@ -36,3 +36,12 @@ def test_what_follows_from_such_an_event_can_be_read(time: str, days: int) -> No
     # the start of its day, the end of it, when a call is due, a second call
     ms = parse_time(time) + days * DAY_MS
     assert parse_time(format_time(ms, "Asia/Shanghai")) == ms
+
+
+@pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"-Infinity"])
+def test_numbers_that_json_has_not_make_it_no_json(number: bytes) -> None:
+    line = message(FIRST)
+    with pytest.raises(InvalidEventError) as caught:
+        parse_event(line.replace(b'"text": ""', b'"text": "", "more": [' + number + b"]"))
+    assert caught.value.reason == "not_json"
+    assert parse_event(line.replace(b'"text": ""', b'"text": "NaN Infinity ' + number + b'"')).id == "1"
