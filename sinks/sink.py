@@ -277,7 +277,7 @@ class Sink:
             self._consumer.commit(self._kafka_offsets(offsets), timeout_ms=5_000)
         except KafkaError as error:
             metrics.COMMIT_FAILURES.inc()
-            log.warning("commit_failed", error=str(error))  # the records come again and replace themselves
+            log.warning("commit_failed", error=str(error))  # made good by the partition's next batch
 
     def _kafka_offsets(self, offsets: dict[Position, int]) -> dict[Any, Any]:
         return {
