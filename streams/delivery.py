@@ -8,6 +8,7 @@ import aiokafka
 from aiokafka.errors import MessageSizeTooLargeError
 
 from schemas.settings import Settings
+from streams.health import is_deaf
 from streams.kafka import client_options
 from streams.retrying import retrying
 
@@ -60,6 +61,10 @@ class Deliverer:
         if self._producer is not None:
             await self._producer.stop()
             self._producer = None
+
+    def is_deaf(self) -> bool:
+        """Whether it will never find a broker again."""
+        return self._producer is not None and is_deaf(self._producer.client)
 
     async def deliver(self, topic: str, partition: int, records: Sequence[Record]) -> int | None:
         """Deliver all records in order; returns the offset of the last one, None when there are none.

@@ -5,6 +5,7 @@ brokers answer ListOffsets(latest) with the base offset of the last batch. With 
 after the copy is read.
 """
 
+import asyncio
 import shutil
 import time
 from collections.abc import Callable, Iterable
@@ -25,6 +26,9 @@ log = structlog.get_logger()
 _OFFSET_KEY: Final = b"\0offset"
 _COPY_MAX_AGE_SECONDS: Final = 12 * 3600
 """an older copy may have missed tombstones that compaction has removed (delete.retention.ms, 24 h by default)"""
+
+_QUIET_SECONDS: Final = 20.0
+"""a consumer goes on asking for ever while Kafka is away"""
 
 State = dict[bytes, bytes]
 """state key -> latest value"""
@@ -51,7 +55,8 @@ class LocalCopy:
         if mark is None:
             return None
         offset, written_at, key = mark.split(b" ", 2)
-        if time.time() - float(written_at) > _COPY_MAX_AGE_SECONDS:
+        # written in the future: one of the two clocks is wrong, and the age unknown
+        if not 0 <= time.time() - float(written_at) <= _COPY_MAX_AGE_SECONDS:
             return None
         return state, int(offset), key
 
@@ -128,7 +133,7 @@ async def read_state(
     """Read the state of the partitions to the end; returns partition -> state, and the number of records read.
 
     Gives up early, with what it has, when `wanted` turns False (the assignment has changed).
-    Raises KafkaError or OSError.
+    Raises KafkaError or OSError, the latter also when nothing has come for a while.
     """
     topic = settings.topic_prefix + STATE
     states: dict[int, State] = {partition: {} for partition in partitions}
@@ -143,53 +148,62 @@ async def read_state(
         max_partition_fetch_bytes=REQUEST_BYTES,
     )
     await consumer.start()
+    loop = asyncio.get_running_loop()
     read = 0
     try:
-        consumer.assign(list(numbers))
-        marks: dict[TopicPartition, tuple[int, bytes]] = {}
-        for tp, partition in numbers.items():
-            if loaded := copy.load(partition):
-                states[partition], offset, key = loaded
-                read += len(states[partition])
-                marks[tp] = (offset, key)
-                consumer.seek(tp, offset)  # the record of the copy's end itself, to see that it is the same topic
-            else:
-                copy.discard(partition)
-                await consumer.seek_to_beginning(tp)
-        # the larger of the two ends: ListOffsets may be short (see above), a high watermark after a leader change
-        ends = await consumer.end_offsets(list(numbers))
-        left = set(numbers)
-        while left and wanted():
-            for tp, records in (await consumer.getmany(*left, timeout_ms=100)).items():
-                partition, state = numbers[tp], states[numbers[tp]]
-                if mark := marks.pop(tp, None):
-                    if (records[0].offset, records[0].key) != mark:
-                        log.warning("local_copy_foreign", partition=partition)
-                        copy.discard(partition)
-                        state.clear()
-                        await consumer.seek_to_beginning(tp)
-                        continue
-                    records = records[1:]
-                    if not records:
-                        continue
-                read += len(records)
-                for record in records:
-                    if record.value is None:
-                        state.pop(record.key, None)
-                    else:
-                        state[record.key] = record.value
-                copy.store(partition, ((record.key, record.value) for record in records), records[-1].offset)
-            for tp in list(left):
-                end = consumer.highwater(tp)
-                if end is not None and await consumer.position(tp) >= max(end, ends[tp] or 0):
-                    if tp in marks:  # the topic ends before the copy does
-                        del marks[tp]
-                        copy.discard(numbers[tp])
-                        states[numbers[tp]].clear()
-                        await consumer.seek_to_beginning(tp)
-                        continue
-                    left.discard(tp)
-                    consumer.pause(tp)
+        async with asyncio.timeout(_QUIET_SECONDS) as patience:
+
+            def heard() -> None:
+                patience.reschedule(loop.time() + _QUIET_SECONDS)
+
+            consumer.assign(list(numbers))
+            marks: dict[TopicPartition, tuple[int, bytes]] = {}
+            for tp, partition in numbers.items():
+                if loaded := copy.load(partition):
+                    states[partition], offset, key = loaded
+                    read += len(states[partition])
+                    marks[tp] = (offset, key)
+                    consumer.seek(tp, offset)  # the record of the copy's end itself, to see that it is the same topic
+                else:
+                    copy.discard(partition)
+                    await consumer.seek_to_beginning(tp)
+            heard()  # a large copy takes a while to load
+            # the larger of the two ends: ListOffsets may be short (see above), a high watermark after a leader change
+            ends = await consumer.end_offsets(list(numbers))
+            left = set(numbers)
+            while left and wanted():
+                for tp, records in (await consumer.getmany(*left, timeout_ms=100)).items():
+                    partition, state = numbers[tp], states[numbers[tp]]
+                    if mark := marks.pop(tp, None):
+                        if (records[0].offset, records[0].key) != mark:
+                            log.warning("local_copy_foreign", partition=partition)
+                            copy.discard(partition)
+                            state.clear()
+                            await consumer.seek_to_beginning(tp)
+                            continue
+                        records = records[1:]
+                        if not records:
+                            continue
+                    read += len(records)
+                    heard()
+                    for record in records:
+                        if record.value is None:
+                            state.pop(record.key, None)
+                        else:
+                            state[record.key] = record.value
+                    copy.store(partition, ((record.key, record.value) for record in records), records[-1].offset)
+                for tp in list(left):
+                    end = consumer.highwater(tp)
+                    if end is not None and await consumer.position(tp) >= max(end, ends[tp] or 0):
+                        if tp in marks:  # the topic ends before the copy does
+                            del marks[tp]
+                            copy.discard(numbers[tp])
+                            states[numbers[tp]].clear()
+                            await consumer.seek_to_beginning(tp)
+                            continue
+                        left.discard(tp)
+                        consumer.pause(tp)
+                        heard()
     finally:
         await consumer.stop()
     return states, read

@@ -18,6 +18,7 @@ from faust.types.tuples import TP, ConsumerMessage
 from yarl import URL
 
 from streams import metrics
+from streams.health import is_deaf
 
 log = structlog.get_logger()
 
@@ -112,10 +113,34 @@ class BatchConsumer(driver.Consumer):
         # offsets go down, too: a log that was made anew starts over
         return offset != self._committed_offset[tp]
 
+    def uncommitted(self) -> dict[TP, int | None]:
+        """Of the partitions where more could be committed: what is, None for nothing."""
+        done = ((tp, self._new_offset(tp)) for tp in list(self._inflight))
+        return {tp: self._committed_offset[tp] for tp, at in done if at is not None and self._should_commit(tp, at)}
+
+    # --- how the group and the brokers are known; all of it may be out of date by a heartbeat
+
     def is_member(self) -> bool:
         """Whether the group, as far as this consumer has heard, still knows it."""
-        consumer = self._thread._consumer
-        return consumer is not None and consumer._coordinator.generation != driver.DEFAULT_GENERATION_ID
+        coordinator = self._coordinator()
+        return coordinator is not None and coordinator.generation != driver.DEFAULT_GENERATION_ID
+
+    def has_coordinator(self) -> bool:
+        """Whether the broker that keeps the group is known."""
+        coordinator = self._coordinator()
+        return coordinator is not None and coordinator.coordinator_id is not None
+
+    def is_deaf(self) -> bool:
+        """Whether it will never find a broker again."""
+        consumer = self._aiokafka()
+        return consumer is not None and is_deaf(consumer._client)
+
+    def _coordinator(self) -> Any:
+        consumer = self._aiokafka()
+        return None if consumer is None else consumer._coordinator  # None, too, before it has started
+
+    def _aiokafka(self) -> aiokafka.AIOKafkaConsumer | None:
+        return self._thread._consumer
 
     def lag(self) -> dict[str, int]:
         """Topic -> records that no checkpoint covers yet, over the assigned partitions that were fetched."""

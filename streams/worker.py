@@ -4,8 +4,9 @@ import asyncio
 import gc
 import signal
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 import faust
@@ -19,6 +20,7 @@ from schemas.types import DAY_MS
 from streams import metrics
 from streams.app import build_app, group_id
 from streams.delivery import Deliverer
+from streams.health import Watch, mend_connections
 from streams.kafka import check_topics, muffle_aiokafka
 from streams.process import Standstill, WorkerError, die, leave
 from streams.retrying import is_infrastructure, retrying
@@ -32,7 +34,9 @@ RETRY_SECONDS = 60.0
 """how long an infrastructure error is retried in place"""
 _SEEK_SECONDS = 60.0
 """how long after a restore the seek may take"""
-_STOP_SECONDS = 15.0
+_LEAVE_SECONDS = 15.0
+_STOP_SECONDS = 25.0
+"""all of it: the final checkpoint, leaving the group, and what else may be slow when it is told to stop"""
 _HEALTH_SECONDS = 0.25
 _MAX_CHECKPOINT_PAUSE = 5.0
 _GC_THRESHOLDS = (50_000, 20, 1000)
@@ -43,6 +47,18 @@ def _first(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+async def _within(seconds: float, what: Awaitable[Any]) -> Any:
+    """As asyncio.timeout, also where the awaited code does not heed its cancellation. Raises TimeoutError."""
+    task = asyncio.ensure_future(what)
+    try:
+        done, _ = await asyncio.wait({task}, timeout=seconds)
+    finally:
+        task.cancel()
+    if not done or task.cancelled():
+        raise TimeoutError(f"not done within {seconds:.1f} s")
+    return task.result()
 
 
 def _reason(error: BaseException) -> str:
@@ -105,10 +121,10 @@ class Worker:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if app is not None:
             try:
-                await asyncio.wait_for(app.stop(), _STOP_SECONDS)
+                await _within(_LEAVE_SECONDS, app.stop())
             except TimeoutError:
                 clean = False
-                log.warning("group_not_left", seconds=_STOP_SECONDS)
+                log.warning("group_not_left", seconds=_LEAVE_SECONDS)
         self._shards.keep_only(())
         await self._deliverer.stop()
         self._standstill.stop()
@@ -162,16 +178,21 @@ class Worker:
         try:
             if not self._is_member():
                 raise CheckpointAbandonedError("the group has expelled this worker")
+            deadline = time.monotonic() + self._settings.session_timeout_seconds / 2
             async with asyncio.timeout(self._settings.session_timeout_seconds / 2):
                 await self._shards.checkpoint()
-                # False: another commit was under way, which may not have had the last offsets
-                if not await app.consumer.commit():
-                    await app.consumer.commit()
+            # Faust takes the cancellation of a wait for another commit for the end of that commit
+            await _within(deadline - time.monotonic(), self._commit(app))
         except Exception as error:
             # the snapshot is lost to these shards, so they go, and are read back by the next owner
             metrics.ABANDONED.inc()
             log.warning("final_checkpoint_abandoned", why=why, error=_reason(error))
             self._shards.abandon()
+
+    async def _commit(self, app: faust.App) -> None:
+        # False: another commit was under way, which may not have had the last offsets
+        if not await app.consumer.commit():
+            await app.consumer.commit()
 
     def _is_member(self) -> bool:
         return self._app is not None and cast(BatchConsumer, self._app.consumer).is_member()
@@ -229,6 +250,7 @@ class Worker:
 
     async def _health(self) -> None:
         """Faust swallows some failures; a worker that can't go on has to say so."""
+        watch = Watch(RETRY_SECONDS)
         while True:
             await asyncio.sleep(_HEALTH_SECONDS)
             self._standstill.check()
@@ -236,10 +258,19 @@ class Worker:
             assert app is not None
             if app.crashed or app.should_stop:
                 self._fatal(f"Faust has stopped: {_reason(app.crash_reason or RuntimeError('no reason given'))}")
+            consumer = cast(BatchConsumer, app.consumer)
+            if consumer.is_deaf() or self._deliverer.is_deaf():
+                self._fatal("aiokafka has stopped looking for brokers")
+            if trouble := watch.trouble(
+                time.monotonic(),
+                coordinator=consumer.has_coordinator(),
+                member=consumer.is_member(),
+                uncommitted=consumer.uncommitted(),
+            ):
+                self._fatal(trouble)
             ready_since = self._restored_at
             if ready_since is None:
                 continue
-            consumer = cast(BatchConsumer, app.consumer)
             for topic, lag in consumer.lag().items():
                 metrics.LAG.labels(topic.removeprefix(self._settings.topic_prefix)).set(lag)
             unread = consumer.seek_generation != app.consumer_generation_id and bool(consumer.assignment())
@@ -259,8 +290,15 @@ def partition_factory(settings: Settings, book: RulesetBook) -> CoreFactory:
 async def _run(settings: Settings, new_core: CoreFactory) -> bool:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def asked() -> None:
+        if not stop.is_set():
+            # a thread, because the loop itself may be what does not come to an end
+            _after(_STOP_SECONDS, _cut_short)
+            stop.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, asked)
     worker = Worker(settings, new_core)
     starting = asyncio.create_task(worker.start())
     stopping = asyncio.create_task(stop.wait())
@@ -274,6 +312,17 @@ async def _run(settings: Settings, new_core: CoreFactory) -> bool:
     return await worker.stop()
 
 
+def _after(seconds: float, do: Callable[[], object]) -> None:
+    timer = threading.Timer(seconds, do)
+    timer.daemon = True
+    timer.start()
+
+
+def _cut_short() -> None:
+    log.warning("stop_cut_short", seconds=_STOP_SECONDS)
+    leave(0)  # what was not committed is read again by the next owner
+
+
 def run_worker(settings: Settings, book: RulesetBook, *, new_core: CoreFactory | None = None) -> int:
     """Run a worker until SIGTERM or SIGINT; returns the exit code: 0, or 1 when it can't start (one line is logged).
 
@@ -283,6 +332,7 @@ def run_worker(settings: Settings, book: RulesetBook, *, new_core: CoreFactory |
     if settings.worker_metrics_port:
         start_http_server(settings.worker_metrics_port, settings.metrics_host)
     muffle_aiokafka()
+    mend_connections()
     _install_uvloop()
     gc.set_threshold(*_GC_THRESHOLDS)
     try:

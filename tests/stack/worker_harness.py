@@ -39,11 +39,11 @@ from sinks.kafka import create_topics
 ROOT = Path(__file__).parents[2]
 PARTITIONS = 4
 OUTPUTS = (FLAGS, CALL_TASKS, ROUNDS, WINDOWS, LEADERBOARD)
-_MAIN = (
+MAIN = (
     "import sys; from schemas.settings import Settings; from processors.ruleset import default_book; "
     "from streams.worker import run_worker; sys.exit(run_worker(Settings(), default_book()))"
 )
-IMPATIENT_MAIN = f"import streams.worker; streams.worker.RETRY_SECONDS = 3; {_MAIN}"
+IMPATIENT_MAIN = f"import streams.worker; streams.worker.RETRY_SECONDS = 3; {MAIN}"
 """a worker that gives up on Kafka after 3 s"""
 SLOW_MAIN = """
 import sys, time
@@ -134,7 +134,7 @@ def sale_events(buyers: int, seed: int) -> list[Event]:
 class WorkerProcess:
     """A worker in a process of its own; its log is a file."""
 
-    def __init__(self, name: str, bootstrap: str, directory: Path, main: str = _MAIN, **settings: str) -> None:
+    def __init__(self, name: str, bootstrap: str, directory: Path, main: str = MAIN, **settings: str) -> None:
         self._arguments = (name, bootstrap, directory, main, settings)
         self.log = directory / f"{name}.log"
         self.expected: set[int] = set()
@@ -200,7 +200,7 @@ class System:
         for worker in self.workers:
             worker.end()
 
-    def worker(self, name: str, main: str = _MAIN, **settings: str) -> WorkerProcess:
+    def worker(self, name: str, main: str = MAIN, **settings: str) -> WorkerProcess:
         """Start a worker."""
         worker = WorkerProcess(name, self.bootstrap, self.directory, main, **settings)
         self.workers.append(worker)
@@ -253,7 +253,8 @@ class System:
             while time.monotonic() < deadline:
                 self._supervise()
                 committed = await admin.list_consumer_group_offsets("zhengdian-worker", partitions=tps)
-                left = {tp: self.produced[tp] - max(0, at.offset) for tp, at in committed.items()}
+                # of a broker that has just started: not all of them
+                left = {tp: self.produced[tp] - max(0, committed[tp].offset if tp in committed else 0) for tp in tps}
                 beyond = {tp for tp, behind in left.items() if behind < 0 and tp.topic not in self.anew}
                 assert not beyond, f"committed more than there is: {left}"
                 if not any(left.values()):

@@ -1,5 +1,6 @@
 """The local copy of the state: an extra that must never cost more than itself."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -50,3 +51,14 @@ def test_a_directory_that_can_not_be_made_is_no_copy(tmp_path: Path) -> None:
     assert copy.load(0) is None
     copy.store(0, FIRST, 7)
     assert copy.load(0) is None
+
+
+def test_a_copy_written_in_the_future_is_of_unknown_age(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.time()
+    for ahead, found in ((0, True), (-13 * 3600, False), (30 * 3600, False)):
+        copy = LocalCopy(tmp_path)
+        monkeypatch.setattr(time, "time", lambda ahead=ahead: now + ahead)
+        copy.store(0, FIRST, 7)
+        monkeypatch.setattr(time, "time", lambda: now + 1)
+        assert (copy.load(0) is not None) == found
+        copy.keep_only(())
