@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from deploy.context import load_rules, load_settings, parse_moment, progress_bar, say, start_logs
+from deploy.context import load_rules, load_settings, open_with_tables, parse_moment, progress_bar, say, start_logs
 from deploy.errors import CommandError, wrong_use
 
 if TYPE_CHECKING:
@@ -166,23 +166,14 @@ def _book(rules: Path | None) -> "RulesetBook":
 
 @contextmanager
 def _database() -> Iterator["Database"]:
-    """The settings' database, its schema up to date; what ClickHouse says against it becomes a CommandError."""
-    from sinks import migrate
-    from sinks.database import DatabaseError, DatabaseUnavailableError, open_database
+    """The settings' database with its tables; what ClickHouse says against it becomes a CommandError."""
+    from sinks.database import DatabaseError, DatabaseUnavailableError
 
     settings = load_settings()
-    if settings.clickhouse == "embedded" and not (settings.data_dir / "chdb").exists():
-        # opening it would make one
-        raise CommandError(f"no database in {settings.data_dir}: run zhengdian migrate up, or set ZHENGDIAN_DATA_DIR")
     start_logs(settings, "verify", quiet=True)
     try:
-        db = open_database(settings)
-        try:
-            if any(step.state != "applied" for step in migrate.status(db)):
-                raise CommandError("the ClickHouse schema is not up to date: run zhengdian migrate up")
+        with open_with_tables(settings) as db:
             yield db
-        finally:
-            db.close()
     except (DatabaseError, DatabaseUnavailableError) as error:
         raise CommandError(str(error)) from None
 
