@@ -33,7 +33,7 @@ def sink() -> None:
     """Run a sink: results from Kafka into ClickHouse. Stops cleanly on SIGTERM."""
     settings = load_settings()
     start_logs(settings, "sink")
-    from sinks.sink import run_sink
+    from sinks.process import run_sink
 
     _run_part("sink", lambda: run_sink(settings))
 

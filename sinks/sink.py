@@ -6,8 +6,6 @@ and its offsets are on the wire before the group is joined anew. What cannot be 
 its partitions come back, and is read again by their new owner otherwise.
 """
 
-import random
-import signal
 import threading
 import time
 from collections.abc import Callable
@@ -18,7 +16,6 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.consumer.subscription_state import ConsumerRebalanceListener
 from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
-from prometheus_client import start_http_server
 from tenacity import (
     Retrying,
     retry_if_exception_type,
@@ -30,10 +27,10 @@ from tenacity import (
 from processors.admission import written_at
 from schemas.settings import Settings
 from schemas.topics import TOPICS
-from sinks import metrics, migrate
+from sinks import metrics
 from sinks.batch import Batch, Position, insert_batch
 from sinks.clock import SteadyClock
-from sinks.database import Database, DatabaseError, DatabaseUnavailableError, open_database
+from sinks.database import Database, DatabaseError, DatabaseUnavailableError
 from sinks.kafka import PASSING_ERRORS, BrokerUnavailableError, client_options, sink_group, topic_name
 from sinks.patience import Patience
 from sinks.rows import Record
@@ -359,42 +356,3 @@ class _HandOver(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def on_partitions_lost(self, lost: Any) -> None:
         self._sink._lost()
-
-
-def run_sink(settings: Settings) -> int:
-    """The sink as a process: until SIGTERM or SIGINT, then 0; 1 when it gave up. Call it in the main thread.
-
-    Raises DatabaseError (also for another owner of the embedded directory) and MigrationError before it starts.
-    """
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    db = open_database(settings)
-    try:
-        if not _ready(db, settings, stop):
-            return EXIT_CLEAN
-        if settings.sink_metrics_port:
-            start_http_server(settings.sink_metrics_port, settings.metrics_host)
-        sink = Sink(settings, db)
-        sink.start()
-        while sink.is_alive() and not stop.wait(0.2):
-            pass
-        sink.stop()
-        return EXIT_FAILED if sink.is_alive() or sink.exit_code is None else sink.exit_code
-    finally:
-        db.close()
-
-
-def _ready(db: Database, settings: Settings, stop: threading.Event) -> bool:
-    """Wait until ClickHouse answers and has the schema; False when asked to stop first."""
-    while not stop.is_set():
-        try:
-            if settings.clickhouse == "embedded":
-                migrate.up(db)  # nobody else can: the directory is ours
-            elif missing := [s.version for s in migrate.status(db) if s.state != "applied"]:
-                raise migrate.MigrationError(f"migration {missing[0]:04d} is not applied; run: zhengdian migrate up")
-            return True
-        except DatabaseUnavailableError as error:
-            log.warning("clickhouse_unavailable", error=str(error))
-            stop.wait(random.uniform(0.5, 2))  # noqa: S311
-    return False

@@ -571,7 +571,7 @@ def test_a_hand_over_that_fails_loses_nothing(settings: Settings, producer: Even
     until(lambda: count(db, "messages") == 200, 1)
 
 
-RUN = "import sys; from sinks.sink import run_sink; from schemas.settings import Settings\nif __name__ == '__main__': sys.exit(run_sink(Settings()))"
+RUN = "import sys; from sinks.process import run_sink; from schemas.settings import Settings\nif __name__ == '__main__': sys.exit(run_sink(Settings()))"
 
 
 def test_sigterm_flushes_commits_and_exits_0(settings: Settings, producer: EventProducer) -> None:

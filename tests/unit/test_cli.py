@@ -290,7 +290,7 @@ def test_unexpected_error_is_one_line_and_debug_shows_more(run: Any, monkeypatch
 
 
 def test_a_part_that_gave_up_ends_with_its_code(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sinks.sink.run_sink", lambda _: 1)
+    monkeypatch.setattr("sinks.process.run_sink", lambda _: 1)
     result = run("sink")
     assert (result.code, result.err.splitlines()[-1]) == (1, "zhengdian: sink failed (see its log)")
 
