@@ -19,5 +19,5 @@ RETRIES: Final = Counter("zhengdian_sink_retries", "Inserts that were tried agai
 QUARANTINED: Final = Counter(
     "zhengdian_sink_quarantined", "Records whose values ClickHouse would not take, kept in rejected", ["topic"]
 )
-COMMIT_FAILURES: Final = Counter("zhengdian_sink_commit_failures", "Commits that Kafka refused; the records come again")
+COMMIT_FAILURES: Final = Counter("zhengdian_sink_commit_failures", "Commits that failed; they are made again")
 REBALANCES: Final = Counter("zhengdian_sink_rebalances", "Times that partitions were taken from this sink")

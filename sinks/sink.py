@@ -1,9 +1,9 @@
 """The sink: everything on Kafka into ClickHouse, at least once; rows replace themselves, so that shows once.
 
-Insert, then commit the offsets of what was inserted. While ClickHouse is away the consumer is paused and keeps polling,
-so that it stays in its group. Kafka's IO thread calls back when partitions are taken away: what is buffered is inserted
-and its offsets are on the wire before the group is joined anew. What cannot be inserted in time stays buffered as far as
-its partitions come back, and is read again by their new owner otherwise.
+Insert, then commit the offsets of what was inserted, again and again until the group has them. While ClickHouse is away
+the consumer is paused and keeps polling, so that it stays in its group. Kafka's IO thread calls back when partitions are
+taken away: what is buffered is inserted and its offsets are on the wire before the group is joined anew. What cannot be
+inserted in time stays buffered as far as its partitions come back, and is read again by their new owner otherwise.
 """
 
 import threading
@@ -34,12 +34,14 @@ from sinks.database import Database, DatabaseError, DatabaseUnavailableError
 from sinks.kafka import PASSING_ERRORS, BrokerUnavailableError, client_options, sink_group, topic_name
 from sinks.patience import Patience
 from sinks.rows import Record
+from sinks.uncommitted import Uncommitted
 
 log = structlog.get_logger(__name__)
 
 EXIT_CLEAN: Final = 0
 EXIT_FAILED: Final = 1
 POLL_MS: Final = 100
+COMMIT_MS: Final = 5_000
 CONNECT_SECONDS: Final = 60.0
 BOOTSTRAP_SECONDS: Final = 5.0
 MAX_WAIT_SECONDS: Final = 10.0
@@ -71,6 +73,7 @@ class Sink:
         self._guard = threading.Lock()
         self._batch = Batch()
         self._inflight: Batch | None = None
+        self._uncommitted = Uncommitted()
         self._batch_since = 0.0
         self._patience = Patience()
         self._paused = False
@@ -168,11 +171,13 @@ class Sink:
                 due = self._batch.records > 0 and (full or age >= self._settings.sink_batch_seconds)
             if due and not self._flush():
                 return  # to commit what came after it would lose it
+            self._commit_inserted()
             if self._patience.is_over(bool(self._consumer.assignment())):
                 log.warning("sink_left_out")
                 self._disconnect()
                 self._connect()
         self._flush(last=True)
+        self._commit_inserted(last=True)
         log.info("sink_finished")
 
     def _poll(self, timeout_ms: int) -> dict[Any, list[Any]]:
@@ -199,7 +204,7 @@ class Sink:
                     self._batch.add(Record(self._topics[r.topic], r.partition, r.offset, r.key, value, clock_ms))
 
     def _flush(self, *, last: bool = False) -> bool:
-        """Insert and commit the batch; waits while ClickHouse is away, but not when it is the last one.
+        """Insert the batch; waits while ClickHouse is away, but not when it is the last one.
 
         False when it was given up because of stop(); nothing after it may be committed then.
         """
@@ -210,8 +215,7 @@ class Sink:
             if batch.records:
                 self._insert(batch, last=last)
                 with self._guard:
-                    offsets = dict(batch.next_offsets)
-                self._commit(offsets)
+                    self._uncommitted.add(batch.next_offsets)
             return True
         except (_StoppedError, DatabaseUnavailableError) as error:
             log.warning("batch_left_for_later", records=batch.records, error=str(error) or "stopping")
@@ -267,14 +271,33 @@ class Sink:
             self._paused = False
             self._consumer.resume(*self._consumer.paused())
 
+    def _commit_inserted(self, *, last: bool = False) -> None:
+        # partitions come and go in poll() and close() only, so none does on the way to the broker
+        with self._guard:
+            offsets = self._uncommitted.attempt() if last else self._uncommitted.due()
+        if offsets:
+            self._commit(offsets)
+
     def _commit(self, offsets: dict[Position, int]) -> None:
-        if not offsets:
-            return
         try:
-            self._consumer.commit(self._kafka_offsets(offsets), timeout_ms=5_000)
+            self._consumer.commit(self._kafka_offsets(offsets), timeout_ms=COMMIT_MS)
         except KafkaError as error:
+            self._note_commit(offsets, error)
+        else:
+            self._note_commit(offsets)
+
+    def _note_commit(self, offsets: dict[Position, int], outcome: object = None) -> None:
+        if isinstance(outcome, Exception):
             metrics.COMMIT_FAILURES.inc()
-            log.warning("commit_failed", error=str(error))  # made good by the partition's next batch
+            with self._guard:
+                say = self._uncommitted.failed(offsets)
+            if say:
+                log.warning("commit_failed", error=str(outcome))
+            return
+        with self._guard:
+            say = self._uncommitted.succeeded(offsets)
+        if say:
+            log.info("commits_succeed_again")
 
     def _kafka_offsets(self, offsets: dict[Position, int]) -> dict[Any, Any]:
         return {
@@ -283,19 +306,30 @@ class Sink:
         }
 
     def _revoked(self) -> None:
-        """Insert what is buffered before the partitions go. On Kafka's IO thread, which must not block for long.
+        """Insert and commit before the partitions go. On Kafka's IO thread, which must not block for long."""
+        metrics.REBALANCES.inc()
+        self._hand_over()
+        with self._guard:
+            offsets = self._uncommitted.attempt()
+        if offsets:
+            # the commit goes out on the coordinator's connection before the request to join does
+            self._consumer.commit_async(
+                self._kafka_offsets(offsets), callback=lambda _, outcome: self._note_commit(offsets, outcome)
+            )
+
+    def _hand_over(self) -> None:
+        """Insert what is buffered.
 
         kafka-python keeps its position in the partitions that come back to the same sink, so what could not be inserted
         now stays buffered: to drop it would lose it.
         """
-        metrics.REBALANCES.inc()
         with self._guard:
             if self._inflight is not None or not self._batch.records:
                 return
             batch, self._batch = self._batch, Batch()
             self._inflight = batch
         done: list[bool] = []
-        worker = threading.Thread(target=lambda: done.append(self._hand_over(batch)), name="sink-handover", daemon=True)
+        worker = threading.Thread(target=lambda: done.append(self._inserted(batch)), name="sink-handover", daemon=True)
         worker.start()
         worker.join(REVOKE_SECONDS)
         with self._guard:
@@ -303,15 +337,15 @@ class Sink:
             if done != [True]:
                 log.warning("hand_over_postponed", records=batch.records)
                 self._batch = batch.copy()  # the thread may still be at work on the other
-                return
-        # the commit goes out on the coordinator's connection before the request to join does
-        self._consumer.commit_async(self._kafka_offsets(batch.next_offsets))
+            else:
+                self._uncommitted.add(batch.next_offsets)
 
     def _assigned(self) -> None:
         """Forget what is buffered of partitions that went to another sink."""
         mine = {(self._topics[p.topic], p.partition) for p in self._consumer.assignment()}
         with self._guard:
             self._batch.keep(mine)
+            self._uncommitted.keep(mine)
             if self._inflight is not None:
                 self._inflight.next_offsets = {p: o for p, o in self._inflight.next_offsets.items() if p in mine}
         log.info("partitions_assigned", partitions=len(mine))
@@ -321,11 +355,12 @@ class Sink:
         metrics.REBALANCES.inc()
         with self._guard:
             self._batch = Batch()
+            self._uncommitted.keep(())
             if self._inflight is not None:
                 self._inflight.next_offsets = {}
         log.warning("partitions_lost")
 
-    def _hand_over(self, batch: Batch) -> bool:
+    def _inserted(self, batch: Batch) -> bool:
         try:
             self._insert_once(batch)
         except (DatabaseError, DatabaseUnavailableError) as error:
