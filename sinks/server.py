@@ -28,6 +28,9 @@ from sinks.formatting import Formatter
 from sinks.guard import GuardedReads, ReadingStatement
 from sinks.native import as_rows
 from sinks.parameters import for_driver
+from sinks.zstd import teach_driver
+
+teach_driver()
 
 CONNECT_SECONDS: Final = 5
 ANSWER_SECONDS: Final = 120
