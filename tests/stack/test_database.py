@@ -1,21 +1,22 @@
 """One contract for both ways to ClickHouse: chDB in process, and clickhouse-driver over a real socket.
 
-The socket ends at tests/fixtures/native_server.py, and also at a real server when ZHENGDIAN_TEST_CLICKHOUSE_URL names one.
+The socket ends at tests/fixtures/native_server.py, and at a real server (tests/fixtures/named_server.py).
 """
 
 import json
-import os
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from fixtures.named_server import clickhouse_at
 from fixtures.native_process import NativeServerProcess
 
 from schemas.settings import Settings
@@ -24,7 +25,6 @@ from sinks.embedded import DatabaseLockedError
 from sinks.guard import engine_of
 
 pytestmark = pytest.mark.stack
-REAL = os.environ.get("ZHENGDIAN_TEST_CLICKHOUSE_URL")
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 NASTY = [
     "",
@@ -43,33 +43,19 @@ NASTY = [
 ]
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        "embedded",
-        "driver",
-        pytest.param("real", marks=pytest.mark.skipif(not REAL, reason="ZHENGDIAN_TEST_CLICKHOUSE_URL is not set")),
-    ],
-)
+@pytest.fixture(scope="module", params=["embedded", "driver", "real"])
 def db(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     folder = tmp_path_factory.mktemp("db")
-    server = None
-    if request.param == "embedded":
-        settings = Settings(clickhouse="embedded", data_dir=folder, database="contract")
-    elif request.param == "driver":
-        server = NativeServerProcess(folder)
-        server.start()
-        settings = Settings(clickhouse="server", clickhouse_url=server.url("contract"))
-    else:
-        settings = Settings(clickhouse="server", clickhouse_url=REAL)
-    database = open_database(settings)
-    database.create()
-    try:
+    with ExitStack() as stack:
+        if request.param == "driver":
+            server = stack.enter_context(NativeServerProcess(folder))
+            chosen = {"clickhouse": "server", "clickhouse_url": server.url("contract")}
+        else:
+            chosen = stack.enter_context(clickhouse_at(request.param, request))
+        database = open_database(Settings(data_dir=folder, database="contract", **chosen))  # type: ignore[arg-type]
+        stack.callback(database.close)
+        database.create()
         yield database
-    finally:
-        database.close()
-        if server is not None:
-            server.kill()
 
 
 @pytest.fixture
@@ -252,7 +238,7 @@ def test_formats(db: Database, table: str) -> None:
     assert run("SELECT 1 AS a", "Parquet")[:4] == b"PAR1"
     assert run("SELECT 1 AS a FORMAT JSONEachRow", "TSV") == b'{"a":1}\n'
     assert run("SELECT {x:String} AS a, ' FORMAT CSV' AS b", "TSV", params={"x": "a\tb"}) == b"a\\tb\t FORMAT CSV\n"
-    assert run("SHOW TABLES", "TSV").decode().split() == ["t"] or REAL
+    assert run("SHOW TABLES", "TSV").decode().split() == ["t"]
     assert b"text" in run("DESCRIBE TABLE t", "TSV")
     assert run("EXPLAIN SELECT 1", "TSV")
     with pytest.raises(DatabaseError, match="no such output format"):

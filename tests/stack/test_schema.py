@@ -10,6 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from fixtures.named_server import clickhouse_at
 
 from schemas.outputs import (
     CallTask,
@@ -23,11 +24,11 @@ from schemas.outputs import (
     ResponseWindow,
     ResponseWindowPartial,
 )  # fmt: skip
+from schemas.settings import Settings
 from schemas.topics import BY_NAME, CALL_TASKS, FLAGS, LEADERBOARD, ROUNDS, WINDOWS
 from sinks import migrate
-from sinks.database import Database, DatabaseError
+from sinks.database import Database, DatabaseError, open_database
 from sinks.describe import markdown
-from sinks.embedded import EmbeddedDatabase
 from sinks.named_queries import named_queries
 
 pytestmark = pytest.mark.stack
@@ -39,11 +40,12 @@ def at(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=SHANGHAI)
 
 
-@pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    db = EmbeddedDatabase(tmp_path_factory.mktemp("schema"), "schema")
-    yield db
-    db.close()
+@pytest.fixture(scope="module", params=["embedded", "real"])
+def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    with clickhouse_at(request.param, request) as chosen:
+        db = open_database(Settings(data_dir=tmp_path_factory.mktemp("schema"), database="schema", **chosen))  # type: ignore[arg-type]
+        yield db
+        db.close()
 
 
 @pytest.fixture

@@ -1,12 +1,11 @@
 """clickhouse-driver's wire between healthy and dying processes: accounts, TLS, compression, stalls, cuts, kill -9.
 
-Against Debian's server (a genuine one, engine of 2018), against the native-protocol fixture (revision and engine of today),
-and what needs no kill also against the server that ZHENGDIAN_TEST_CLICKHOUSE_URL names, by way of a proxy.
+Against Debian's server (engine of 2018, but accounts and TLS), against ClickHouse's own of today, against the native-protocol
+fixture, and what needs no kill against the server that ZHENGDIAN_TEST_CLICKHOUSE_URL names, if it does.
 """
 
 import itertools
 import math
-import os
 import random
 import threading
 import time
@@ -16,10 +15,12 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 import pytest
 from fixtures.debian_clickhouse import BINARY, MISSING, PASSWORD, READER_PASSWORD, DebianClickHouse
+from fixtures.modern_clickhouse import ModernClickHouse
+from fixtures.named_server import NamedServer
 from fixtures.native_process import NativeServerProcess
 from fixtures.tcp_proxy import TcpProxy
 from hypothesis import HealthCheck, given, settings
@@ -30,12 +31,11 @@ from sinks.database import Database, DatabaseError, DatabaseUnavailableError
 from sinks.server import INSERT_SETTINGS, ServerDatabase
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow]
-REAL = os.environ.get("ZHENGDIAN_TEST_CLICKHOUSE_URL")
 NAME = "wire"
 T = TypeVar("T")
+Server = DebianClickHouse | ModernClickHouse | NativeServerProcess
 debian_only = pytest.mark.skipif(BINARY is None, reason=MISSING)
 DEBIAN = pytest.param("debian", marks=debian_only)
-REAL_PARAM = pytest.param("real", marks=pytest.mark.skipif(not REAL, reason="ZHENGDIAN_TEST_CLICKHOUSE_URL is not set"))
 ENDLESS = "SELECT max(cityHash64(number)) AS n FROM (SELECT number FROM system.numbers LIMIT 1000000000000)"
 
 
@@ -67,15 +67,8 @@ def debian_wire(server: DebianClickHouse) -> Wire:
     return Wire("127.0.0.1", server.port, f"default:{quote(PASSWORD)}", old=True)
 
 
-def real_wire() -> Wire:
-    parts = urlsplit(REAL or "")
-    tls = parts.scheme == "clickhouses"
-    options = [*parse_qsl(parts.query), *([("server_hostname", str(parts.hostname))] if tls else [])]
-    account = parts.netloc.rpartition("@")[0] or "default"
-    database = parts.path.removeprefix("/") or NAME
-    return Wire(
-        str(parts.hostname), parts.port or (9440 if tls else 9000), account, parts.scheme, tuple(options), database
-    )
+def named_wire(server: NamedServer, database: str) -> Wire:
+    return Wire(server.host, server.port, server.account, server.scheme, server.options, database)
 
 
 @pytest.fixture(scope="module")
@@ -90,19 +83,30 @@ def native(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NativeServerPro
         yield server
 
 
-@pytest.fixture(params=[DEBIAN, "native"])
-def server(request: pytest.FixtureRequest) -> DebianClickHouse | NativeServerProcess:
+@pytest.fixture(scope="module")
+def modern(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModernClickHouse]:
+    with ModernClickHouse(tmp_path_factory.mktemp("modern") / "ch") as server:
+        yield server
+
+
+@pytest.fixture(params=[DEBIAN, "modern", "native"])
+def server(request: pytest.FixtureRequest) -> Server:
     """One that may be killed; it runs when a test begins."""
     return request.getfixturevalue(request.param)  # type: ignore[no-any-return]
 
 
-def wire_of(server: DebianClickHouse | NativeServerProcess) -> Wire:
+def wire_of(server: Server) -> Wire:
     return debian_wire(server) if isinstance(server, DebianClickHouse) else Wire("127.0.0.1", server.port)
 
 
-@pytest.fixture(params=[DEBIAN, "native", REAL_PARAM])
-def wire(request: pytest.FixtureRequest) -> Wire:
-    return real_wire() if request.param == "real" else wire_of(request.getfixturevalue(request.param))
+@pytest.fixture(params=[DEBIAN, "native", "real"])
+def wire(request: pytest.FixtureRequest) -> Iterator[Wire]:
+    if request.param != "real":
+        yield wire_of(request.getfixturevalue(request.param))
+        return
+    named: NamedServer = request.getfixturevalue("named_server")
+    with named.database() as database:
+        yield named_wire(named, database)
 
 
 @contextmanager
@@ -248,7 +252,7 @@ VALUES = st.tuples(
 COLUMNS = ("s", "u", "i", "a", "n", "d", "f", "l", "e")
 
 
-@pytest.mark.parametrize("compression", ["lz4", "false"])
+@pytest.mark.parametrize("compression", ["lz4", "zstd", "false"])
 def test_values_come_back_as_they_went(wire: Wire, compression: str) -> None:
     more = {"allow_experimental_low_cardinality_type": 1} if wire.old else {}
     with opened(wire, compression=compression, **more) as db:
@@ -398,7 +402,7 @@ def test_threads_do_not_mix_answers_while_connections_break(wire: Wire) -> None:
 # kill -9
 
 
-def test_killed_in_the_middle_of_an_insert(server: DebianClickHouse | NativeServerProcess) -> None:
+def test_killed_in_the_middle_of_an_insert(server: Server) -> None:
     wire, rows = wire_of(server), 200_000
     caught: list[BaseException] = []
     with rows_table(wire) as direct, between(wire) as (proxy, there), opened(there) as db:
@@ -432,7 +436,7 @@ def test_killed_in_the_middle_of_an_insert(server: DebianClickHouse | NativeServ
         assert_exactly(direct, rows)
 
 
-def test_killed_while_a_query_runs(server: DebianClickHouse | NativeServerProcess) -> None:
+def test_killed_while_a_query_runs(server: Server) -> None:
     """The server owes nothing but an answer, so the line ends without a reset."""
     caught: list[BaseException] = []
     with rows_table(wire_of(server)) as direct, opened(wire_of(server)) as db:
@@ -455,7 +459,7 @@ def test_killed_while_a_query_runs(server: DebianClickHouse | NativeServerProces
         assert_exactly(direct, 0)
 
 
-def test_restarted_while_idle(server: DebianClickHouse | NativeServerProcess) -> None:
+def test_restarted_while_idle(server: Server) -> None:
     """The first statement afterwards succeeds, on each of the connections that idled."""
     with rows_table(wire_of(server)) as db:
         idle = threading.Barrier(4)
@@ -477,7 +481,7 @@ def test_restarted_while_idle(server: DebianClickHouse | NativeServerProcess) ->
 
 
 @pytest.mark.timeout(240)
-def test_killed_at_any_moment_every_row_is_there_once(server: DebianClickHouse | NativeServerProcess) -> None:
+def test_killed_at_any_moment_every_row_is_there_once(server: Server) -> None:
     chance, size, kills = random.Random(11), 5_000, 6
     finished = threading.Event()
     done: list[int] = []
