@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from fixtures.native_process import NativeServerProcess
+from fixtures.modern_clickhouse import ModernClickHouse
+from fixtures.named_server import NamedServer
 from fixtures.tcp_proxy import TcpProxy
 
 from replay.generator import SaleConfig
@@ -18,9 +19,9 @@ from .system import System
 class Served:
     """A system whose sinks reach ClickHouse through a proxy."""
 
-    def __init__(self, new_system: Callable[..., System], server: NativeServerProcess, proxy: TcpProxy) -> None:
-        self.server, self.proxy = server, proxy
-        self.system = system = new_system(clickhouse="server", clickhouse_url=server.url("zhengdian", proxy.port))
+    def __init__(self, new_system: Callable[..., System], url: str, proxy: TcpProxy) -> None:
+        self.proxy = proxy
+        self.system = system = new_system(clickhouse="server", clickhouse_url=url)
         subprocess.run(
             [sys.executable, "-m", "deploy.cli", "migrate", "up"], env=system.env, check=True, capture_output=True
         )
@@ -46,22 +47,24 @@ class Served:
 
 
 @pytest.fixture
-def served(new_system: Callable[..., System], tmp_path: Path) -> Iterator[Served]:
-    with NativeServerProcess(tmp_path / "clickhouse") as server, TcpProxy(server.port) as proxy:
-        yield Served(new_system, server, proxy)
+def served(new_system: Callable[..., System], named_server: NamedServer) -> Iterator[Served]:
+    with named_server.database() as name, TcpProxy(named_server.port, named_server.host) as proxy:
+        yield Served(new_system, named_server.url(name, proxy.port), proxy)
 
 
-def test_clickhouse_killed(served: Served) -> None:
-    served.feed(81)
-    for away in (0.0, 5.0):
-        before = served.troubles()
-        served.system.scenario.inject("ClickHouse SIGKILL", served.server.pid)
-        served.server.kill()
-        served.noticed(before)
-        served.system.run(away)
-        served.server.start()
-        served.system.run(2.5)
-    served.system.finish()
+def test_clickhouse_killed(new_system: Callable[..., System], tmp_path: Path) -> None:
+    with ModernClickHouse(tmp_path / "clickhouse") as server, TcpProxy(server.port) as proxy:
+        served = Served(new_system, server.url("zhengdian", proxy.port), proxy)
+        served.feed(81)
+        for away in (0.0, 5.0):
+            before = served.troubles()
+            served.system.scenario.inject("ClickHouse SIGKILL", server.pid)
+            server.kill()
+            served.noticed(before)
+            served.system.run(away)
+            server.start()
+            served.system.run(2.5)
+        served.system.finish()
 
 
 def test_clickhouse_cut_off_in_the_middle_of_inserts(served: Served) -> None:
@@ -90,7 +93,8 @@ def test_clickhouse_slow_and_stalled_while_the_sink_is_killed(served: Served) ->
     served.system.run(3)
     served.proxy.delay(0)
     served.proxy.stall_after(10_000)  # in the middle of an insert, with a sink that hangs on it
-    served.system.run(4)
+    served.system.until(lambda: served.proxy.stalled, "nothing is sent")
+    served.system.run(2)
     served.system.scenario.inject("ClickHouse stalled")
     served.system.kill("sink-1")
     served.system.run(1)
