@@ -12,7 +12,8 @@ from typing import Any
 import orjson
 import pytest
 from fixtures.brokers import Tansu
-from fixtures.native_process import NativeServerProcess
+from fixtures.modern_clickhouse import ModernClickHouse
+from fixtures.named_server import clickhouse_at
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.sale_strategies import events, record
@@ -98,18 +99,10 @@ def test_what_counted_live_counts_in_the_archive(
     assert {key for key, row in want.items() if row.get("status") not in ("cleared", "void")} == outputs(again).keys()
 
 
-@pytest.fixture(scope="module", params=["embedded", "server"])
+@pytest.fixture(scope="module", params=["embedded", "real"])
 def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    directory = tmp_path_factory.mktemp("database")
-    if request.param == "embedded":
-        db = open_database(Settings(data_dir=directory))
-        up(db)
-        yield db
-        db.close()
-        return
-    with NativeServerProcess(directory) as server:
-        db = open_database(Settings(clickhouse="server", clickhouse_url=server.url("zhengdian"), data_dir=directory))
-        db.create()
+    with clickhouse_at(request.param, request) as clickhouse:
+        db = open_database(Settings(data_dir=tmp_path_factory.mktemp("database"), **clickhouse))  # type: ignore[arg-type]
         up(db)
         yield db
         db.close()
@@ -163,7 +156,7 @@ def test_a_database_without_tables_is_named_and_nothing_is_written(
         if state == "no tables":
             open_database(Settings()).close()
         elif state == "no database":
-            server = stack.enter_context(NativeServerProcess(tmp_path / "server"))
+            server = stack.enter_context(ModernClickHouse(tmp_path / "server"))
             monkeypatch.setenv("ZHENGDIAN_CLICKHOUSE", "server")
             monkeypatch.setenv("ZHENGDIAN_CLICKHOUSE_URL", server.url("sales"))
         code = cli.run([*command, str(out)])

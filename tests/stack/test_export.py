@@ -1,11 +1,13 @@
 """ClickHouse's rows as a replay's files: what partitions write in any steps, exported, is what a replay in memory says."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import orjson
 import pytest
+from fixtures.named_server import everywhere
 from replay_input import scenes
 
 from processors.partition import Incoming, Partition
@@ -23,7 +25,7 @@ from sinks.database import Database, open_database
 from sinks.migrate import up
 from sinks.rows import Record
 
-pytestmark = [pytest.mark.stack, pytest.mark.slow]
+pytestmark = [pytest.mark.stack, pytest.mark.slow, everywhere]
 
 PARTITIONS = 3
 NEW_YORK = parse_rulesets("""
@@ -38,8 +40,8 @@ response: {cap_ms: 300000}
 
 
 @pytest.fixture
-def db(tmp_path: Path) -> Any:
-    opened = open_database(Settings(data_dir=tmp_path))
+def db(clickhouse: dict[str, Any], tmp_path: Path) -> Iterator[Database]:
+    opened = open_database(Settings(data_dir=tmp_path, **clickhouse))
     up(opened)
     yield opened
     opened.close()

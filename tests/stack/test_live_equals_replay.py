@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 import pytest
 from fixtures.brokers import Broker
+from fixtures.named_server import everywhere
 
 from processors.ruleset import default_book
 from replay.files import input_files
@@ -47,6 +48,8 @@ def part(name: str, settings: Settings, log: Path) -> Iterator[subprocess.Popen[
         "ZHENGDIAN_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
         "ZHENGDIAN_DATA_DIR": str(settings.data_dir),
         "ZHENGDIAN_PARTITIONS": str(settings.partitions),
+        "ZHENGDIAN_CLICKHOUSE": settings.clickhouse,
+        "ZHENGDIAN_CLICKHOUSE_URL": settings.clickhouse_url.get_secret_value(),
     }
     with log.open("ab") as output:
         process = subprocess.Popen([sys.executable, "-m", "deploy.cli", name], env=env, stdout=output, stderr=output)
@@ -103,7 +106,10 @@ def differences(db: Database, out: Path) -> dict[str, tuple[list[str], list[str]
 @pytest.mark.stack
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-def test_workers_and_sink_killed_on_the_way_give_the_rows_of_a_replay(broker: Broker, tmp_path: Path) -> None:
+@everywhere
+def test_workers_and_sink_killed_on_the_way_give_the_rows_of_a_replay(
+    broker: Broker, tmp_path: Path, clickhouse: dict[str, str]
+) -> None:
     sale = tmp_path / "sale"
     write_sale(SaleConfig(buyers=600, agents=12, duplicates=0.03, disorder=0.1, faults=20), sale)
     (sale / "afterwards.jsonl").write_bytes(orjson.dumps(AFTERWARDS))
@@ -111,7 +117,7 @@ def test_workers_and_sink_killed_on_the_way_give_the_rows_of_a_replay(broker: Br
     assert summary["duplicates"] > 100
     assert summary["rejected"] == 20
 
-    settings = Settings(kafka_bootstrap=broker.bootstrap, data_dir=tmp_path / "data", partitions=6)
+    settings = Settings(kafka_bootstrap=broker.bootstrap, data_dir=tmp_path / "data", partitions=6, **clickhouse)  # type: ignore[arg-type]
     wait_for_broker(settings, 10)
     create_topics(settings)
     producer = EventProducer(settings)

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 import pytest
 from fixtures.brokers import Broker
-from fixtures.native_process import NativeServerProcess
+from fixtures.named_server import NamedServer
 from kafka import KafkaAdminClient
 from pydantic import SecretStr
 from replay_input import chat, differing, environment, write_input, zhengdian
@@ -109,23 +109,25 @@ def test_its_own_prefix_leaves_the_live_topics_alone(tmp_path: Path, broker: Bro
     admin.close()
 
 
-def test_on_a_server_it_has_a_database_of_its_own(tmp_path: Path) -> None:
+def test_on_a_server_it_has_a_database_of_its_own(tmp_path: Path, named_server: NamedServer) -> None:
     source = write_input(tmp_path / "made", 7, count=10, buyers=20)
     replay(source, tmp_path / "memory", default_book())
-    with NativeServerProcess(tmp_path / "server") as server:
-        env = environment(tmp_path, clickhouse="server", clickhouse_url=server.url("live"))
+    with named_server.database() as name:
+        url = named_server.url(name)
+        env = environment(tmp_path, clickhouse="server", clickhouse_url=url)
         zhengdian(env, "migrate", "up")
         arguments = ("replay", source, "--engine", "stack", "--out")
         zhengdian(env, *arguments, tmp_path / "stack")
         assert differing(tmp_path / "memory", tmp_path / "stack") == []
-        db = open_database(Settings(clickhouse="server", clickhouse_url=SecretStr(server.url("live"))))
-        databases = "SELECT name FROM system.databases WHERE name LIKE 'live%'"
-        assert db.query(databases) == [{"name": "live"}]
+        db = open_database(Settings(clickhouse="server", clickhouse_url=SecretStr(url)))
+        databases = f"SELECT name FROM system.databases WHERE startsWith(name, '{name}')"
+        assert db.query(databases) == [{"name": name}]
         assert db.query("SELECT count() AS n FROM raw_events") == [{"n": 0}]
         zhengdian(env, *arguments, tmp_path / "again", "--keep")
-        (kept,) = db.query(databases + " AND name != 'live'")
+        (kept,) = db.query(f"{databases} AND name != '{name}'")
         (flags,) = db.query(f"SELECT count() AS n FROM {kept['name']}.flags WHERE status = 'raised'")
         assert flags["n"] == len((tmp_path / "memory" / "flags.jsonl").read_bytes().splitlines())
+        db.command(f"DROP DATABASE {kept['name']}")
         db.close()
 
 

@@ -1,4 +1,4 @@
-"""The product's tables on a server that is killed again and again: afterwards they hold what an undisturbed engine holds."""
+"""The product's tables on a server, also one that is killed again and again: they hold what the embedded engine holds."""
 
 import random
 import threading
@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures.modern_clickhouse import ModernClickHouse
+from fixtures.named_server import NamedServer
 from fixtures.native_process import NativeServerProcess
 from fixtures.tcp_proxy import TcpProxy
 from worker_harness import sale_events
@@ -23,6 +25,7 @@ from sinks.rows import COLUMNS, Record
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow]
 KILLS = 6
+CUTS = 8
 
 
 def batches(buyers: int, seed: int, size: int = 300) -> list[Batch]:
@@ -51,6 +54,19 @@ def contents(db: Database) -> dict[str, list[str]]:
     }
 
 
+def until_inserted(db: Database, batch: Batch) -> int:
+    """Insert as the sink does; returns how often the server was away."""
+    failures = 0
+    while True:
+        try:
+            insert_batch(db, batch)
+        except DatabaseUnavailableError:
+            failures += 1
+            time.sleep(0.05)
+        else:
+            return failures
+
+
 def undisturbed(tmp_path: Path, work: list[Batch]) -> dict[str, list[str]]:
     db = open_database(Settings(clickhouse="embedded", data_dir=tmp_path / "whole", database="tables"))
     try:
@@ -62,8 +78,32 @@ def undisturbed(tmp_path: Path, work: list[Batch]) -> dict[str, list[str]]:
         db.close()
 
 
+def test_tables_of_a_server_whose_line_is_cut(tmp_path: Path, named_server: NamedServer) -> None:
+    """In the middle of inserts, and doubled by what is sent again."""
+    work = batches(100, 6)
+    want = undisturbed(tmp_path, work)
+    chance = random.Random(8)
+    failures = 0
+    with named_server.database() as name, TcpProxy(named_server.port, named_server.host) as proxy:
+        url = named_server.url(name, proxy.port)
+        db = open_database(Settings(clickhouse="server", clickhouse_url=url))  # type: ignore[arg-type]
+        try:
+            migrate.up(db)
+            for number, batch in enumerate(work):
+                if number < CUTS:
+                    proxy.cut_after(chance.randrange(60_000))
+                failures += until_inserted(db, batch)
+            assert failures
+            assert contents(db) == want
+        finally:
+            db.close()
+
+
 @pytest.mark.timeout(240)
-def test_tables_of_a_server_killed_in_its_inserts(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [ModernClickHouse, NativeServerProcess])
+def test_tables_of_a_server_killed_in_its_inserts(
+    tmp_path: Path, kind: type[ModernClickHouse | NativeServerProcess]
+) -> None:
     work = batches(300, 3)
     want = undisturbed(tmp_path, work)
     for table in ("raw_events", "flags_raw", "call_tasks_raw", "rounds_raw", "window_partials", "leaderboard_partials"):
@@ -73,7 +113,7 @@ def test_tables_of_a_server_killed_in_its_inserts(tmp_path: Path) -> None:
     errors: list[BaseException] = []
     failures = 0
 
-    with NativeServerProcess(tmp_path / "server") as server, TcpProxy(server.port) as proxy:
+    with kind(tmp_path / "server") as server, TcpProxy(server.port) as proxy:
         url = server.url("tables", proxy.port)
         db = open_database(Settings(clickhouse="server", clickhouse_url=url))  # type: ignore[arg-type]
         migrate.up(db)
@@ -82,13 +122,7 @@ def test_tables_of_a_server_killed_in_its_inserts(tmp_path: Path) -> None:
             nonlocal failures
             try:
                 for batch in work:
-                    while True:
-                        try:
-                            insert_batch(db, batch)
-                            break
-                        except DatabaseUnavailableError:
-                            failures += 1
-                            time.sleep(0.05)
+                    failures += until_inserted(db, batch)
             except BaseException as error:
                 errors.append(error)
 

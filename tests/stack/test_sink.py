@@ -16,6 +16,8 @@ import orjson
 import pytest
 import structlog
 from fixtures.brokers import Broker
+from fixtures.modern_clickhouse import ModernClickHouse
+from fixtures.named_server import environment, everywhere
 from kafka.errors import KafkaError, NodeNotReadyError, UnknownBrokerIdError
 
 from schemas.outputs import CallTask, Flag, LeaderboardPartial, Rejected, ResponseRound, ResponseWindowPartial
@@ -48,7 +50,6 @@ from sinks.rows import COLUMNS, Record, UndecodableError, rows_of
 from sinks.sink import Sink
 
 pytestmark = [pytest.mark.stack]
-FIXTURE = Path(__file__).parent.parent / "fixtures" / "native_server.py"
 T0 = "2026-11-11T10:00:00.123+08:00"
 
 
@@ -64,8 +65,8 @@ def settings_for(broker: Broker, tmp_path: Path, **more: Any) -> Settings:
 
 
 @pytest.fixture
-def settings(broker: Broker, tmp_path: Path) -> Settings:
-    found = settings_for(broker, tmp_path)
+def settings(broker: Broker, tmp_path: Path, clickhouse: dict[str, str]) -> Settings:
+    found = settings_for(broker, tmp_path, **clickhouse)
     create_topics(found)
     return found
 
@@ -169,6 +170,7 @@ SALE = reference(
 )
 
 
+@everywhere
 def test_rows_equal_the_records(settings: Settings, producer: EventProducer, db: Database) -> None:
     touched: set[str] = set()
     sink = Sink(settings, db, on_batch=touched.update)
@@ -242,6 +244,7 @@ def test_rows_equal_the_records(settings: Settings, producer: EventProducer, db:
     assert {"flags_raw", "raw_events", "rejected_raw", "agents_raw"} <= touched
 
 
+@everywhere
 def test_the_sink_writes_the_columns_of_the_schema(db: Database) -> None:
     for table, columns in COLUMNS.items():
         rows = db.query(
@@ -269,7 +272,10 @@ if __name__ == "__main__":
 """
 
 
-def test_killed_between_insert_and_commit(settings: Settings, producer: EventProducer) -> None:
+@everywhere
+def test_killed_between_insert_and_commit(
+    settings: Settings, producer: EventProducer, clickhouse: dict[str, str]
+) -> None:
     """Two batches are committed, the third is only inserted; the next sink cuts batches elsewhere."""
     db = open_database(settings)
     migrate.up(db)
@@ -281,7 +287,10 @@ def test_killed_between_insert_and_commit(settings: Settings, producer: EventPro
     ]
     producer.publish([message(n, buyer=f"b{n % 7}") for n in range(1500)] + flags, 20)
     killed = subprocess.run(
-        [sys.executable, "-c", CRASHER, settings.kafka_bootstrap, str(settings.data_dir)], timeout=60, check=False
+        [sys.executable, "-c", CRASHER, settings.kafka_bootstrap, str(settings.data_dir)],
+        env=os.environ | environment(clickhouse),
+        timeout=60,
+        check=False,
     )
     assert killed.returncode == -signal.SIGKILL
     db = open_database(settings)
@@ -318,6 +327,7 @@ class Refusing:
         return self.db.insert(table, columns)
 
 
+@everywhere
 def test_a_poison_row_does_not_block(settings: Settings, producer: EventProducer, db: Database) -> None:
     producer.publish([message(n, "poison" if n in (17, 300) else "fine") for n in range(400)], 10)
     sink = Sink(settings, Refusing(db))  # type: ignore[arg-type]
@@ -356,6 +366,7 @@ def test_a_fault_that_passes_is_waited_for(
     assert (sink.exit_code, len(failures), count(db, "rejected")) == (0, 3, 0)
 
 
+@everywhere
 def test_a_value_that_does_not_fit_is_poison(settings: Settings, producer: EventProducer, db: Database) -> None:
     """What the driver cannot write is known by the code of a value, so the other rows go in."""
     good = FLAG.model_dump(mode="json")
@@ -427,22 +438,15 @@ def test_a_broken_schema_stops_it(
     good.stop()
 
 
-def server(folder: Path, port: int) -> tuple[subprocess.Popen[str], int]:
-    process = subprocess.Popen(
-        [sys.executable, str(FIXTURE), str(folder), str(port)], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    return process, int(process.stdout.readline())
-
-
 @pytest.mark.slow
 def test_clickhouse_goes_away_for_a_while(broker: Broker, tmp_path: Path) -> None:
-    process, port = server(tmp_path / "ch", 0)
+    server = ModernClickHouse(tmp_path / "ch")
+    server.start()
     settings = settings_for(
         broker,
         tmp_path,
         clickhouse="server",
-        clickhouse_url=f"clickhouse://default@127.0.0.1:{port}/zheng",
+        clickhouse_url=server.url("zheng"),
         sink_batch_rows=100,
     )
     create_topics(settings)
@@ -454,14 +458,13 @@ def test_clickhouse_goes_away_for_a_while(broker: Broker, tmp_path: Path) -> Non
     try:
         producer.publish([message(n) for n in range(300)], 10)
         until(lambda: count(db, "raw_events") >= 300)
-        process.kill()
-        process.wait()
+        server.kill()
         producer.publish([message(n) for n in range(300, 1000)], 10)
         time.sleep(5)  # longer than the group's session
         assert sink.is_alive()
         with pytest.raises(DatabaseUnavailableError):
             db.ping()
-        process, _ = server(tmp_path / "ch", port)
+        server.start()
 
         def complete() -> bool:
             try:
@@ -477,8 +480,7 @@ def test_clickhouse_goes_away_for_a_while(broker: Broker, tmp_path: Path) -> Non
         sink.stop()
         db.close()
         producer.close()
-        process.kill()
-        process.wait()
+        server.kill()
 
 
 @pytest.mark.slow
@@ -503,12 +505,13 @@ def test_stop_while_clickhouse_is_away_loses_nothing(settings: Settings, produce
 
 @pytest.mark.slow
 def test_partitions_move_to_a_second_sink(broker: Broker, tmp_path: Path) -> None:
-    process, port = server(tmp_path / "ch", 0)
+    server = ModernClickHouse(tmp_path / "ch")
+    server.start()
     settings = settings_for(
         broker,
         tmp_path,
         clickhouse="server",
-        clickhouse_url=f"clickhouse://default@127.0.0.1:{port}/zheng",
+        clickhouse_url=server.url("zheng"),
         sink_batch_rows=50,
     )
     create_topics(settings)
@@ -538,8 +541,7 @@ def test_partitions_move_to_a_second_sink(broker: Broker, tmp_path: Path) -> Non
             sink.stop()
         db.close()
         producer.close()
-        process.kill()
-        process.wait()
+        server.kill()
 
 
 @pytest.mark.slow
@@ -573,12 +575,19 @@ def test_a_hand_over_that_fails_loses_nothing(settings: Settings, producer: Even
 RUN = "import sys; from sinks.process import run_sink; from schemas.settings import Settings\nif __name__ == '__main__': sys.exit(run_sink(Settings()))"
 
 
-def test_sigterm_flushes_commits_and_exits_0(settings: Settings, producer: EventProducer) -> None:
+@everywhere
+def test_sigterm_flushes_commits_and_exits_0(
+    settings: Settings, producer: EventProducer, clickhouse: dict[str, str]
+) -> None:
+    if settings.clickhouse == "server":  # an embedded one is made by the sink itself
+        db = open_database(settings)
+        migrate.up(db)
+        db.close()
     producer.publish([message(n) for n in range(100)], 10)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    environment = os.environ | {
+    variables = {
         "ZHENGDIAN_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
         "ZHENGDIAN_DATA_DIR": str(settings.data_dir),
         "ZHENGDIAN_TOPIC_PREFIX": "t.",
@@ -587,7 +596,7 @@ def test_sigterm_flushes_commits_and_exits_0(settings: Settings, producer: Event
         "ZHENGDIAN_SINK_BATCH_SECONDS": "600",
         "ZHENGDIAN_SINK_METRICS_PORT": str(port),
     }
-    process = subprocess.Popen([sys.executable, "-c", RUN], env=environment)
+    process = subprocess.Popen([sys.executable, "-c", RUN], env=os.environ | environment(clickhouse) | variables)
 
     def everything_is_read() -> bool:
         try:

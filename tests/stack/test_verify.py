@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures.named_server import KINDS, clickhouse_at, environment, everywhere
 from fixtures.native_process import NativeServerProcess
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -50,8 +51,8 @@ severity: {reminder.direct: violation}
 """
 
 
-def database(folder: Path) -> Database:
-    db = open_database(Settings(data_dir=folder))
+def database(folder: Path, **clickhouse: Any) -> Database:
+    db = open_database(Settings(data_dir=folder, **clickhouse))
     migrate.up(db)
     return db
 
@@ -99,15 +100,17 @@ def bad_reviews() -> list[tuple[str, bytes]]:
     return found
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("verify")
+@pytest.fixture(scope="module", params=["embedded", "real"])
+def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """Where the database is that all tests of a kind share."""
+    with clickhouse_at(request.param, request) as clickhouse:
+        yield {"folder": tmp_path_factory.mktemp("verify"), **clickhouse}
 
 
 @pytest.fixture
-def db(folder: Path) -> Iterator[Database]:
+def db(kept: dict[str, Any]) -> Iterator[Database]:
     """A sale across midnight, made once; each test leaves it as it was. chDB knows one directory at a time."""
-    found = database(folder)
+    found = database(**kept)
     if not found.query("SELECT 1 FROM raw_events LIMIT 1"):
         delivered = [(topic, line) for topic, line, _ in deliver(sale(3, shops=1))]
         Pipeline(found, default_book()).feed(delivered + bad_reviews())
@@ -116,9 +119,9 @@ def db(folder: Path) -> Iterator[Database]:
 
 
 @pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[Database]:
+def fresh(tmp_path: Path, clickhouse: dict[str, str]) -> Iterator[Database]:
     """An empty database."""
-    found = database(tmp_path)
+    found = database(tmp_path, **clickhouse)
     yield found
     found.close()
 
@@ -326,6 +329,7 @@ VIEWS = {
 
 @pytest.mark.timeout(400)
 @settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.parametrize("kept", KINDS, indirect=True)
 @given(data=st.data())
 def test_any_altered_figure_of_any_row_is_caught_and_repaired(db: Database, data: st.DataObject) -> None:
     right = contents(db)
@@ -552,42 +556,44 @@ def test_over_the_native_protocol(tmp_path: Path) -> None:
 # ---- the commands -------------------------------------------------------------------------------------------------------
 
 
-def zhengdian(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
+def zhengdian(folder: Path, *args: str, **settings: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "deploy.cli", *args],
-        env={**os.environ, "ZHENGDIAN_DATA_DIR": str(folder)},
+        env={**os.environ, "ZHENGDIAN_DATA_DIR": str(folder), **environment(settings)},
         capture_output=True,
         text=True,
         timeout=100,
     )
 
 
-def test_the_commands(tmp_path: Path) -> None:
-    db = database(tmp_path)
+@everywhere
+def test_the_commands(tmp_path: Path, clickhouse: dict[str, str]) -> None:
+    db = database(tmp_path, **clickhouse)
     Pipeline(db, default_book()).feed((topic, line) for topic, line, _ in deliver(sale(6, buyers=15)))
     db.command(alter("leaderboard_partials", "paid_amount", "paid_amount + 1", "paid_amount > 0", 0))
     whole = ["--from", "2025-01-01T00:00:00+08:00", "--to", "2027-01-01T00:00:00+08:00"]
-    locked = zhengdian(tmp_path, "verify", *whole)
-    assert (locked.returncode, locked.stdout) == (1, "")
-    assert "is in use by process" in locked.stderr
-    assert locked.stderr.count("\n") == 1
+    if clickhouse["clickhouse"] == "embedded":
+        locked = zhengdian(tmp_path, "verify", *whole)
+        assert (locked.returncode, locked.stdout) == (1, "")
+        assert "is in use by process" in locked.stderr
+        assert locked.stderr.count("\n") == 1
     db.close()
 
-    drift = zhengdian(tmp_path, "verify", *whole, "--limit", "1")
+    drift = zhengdian(tmp_path, "verify", *whole, "--limit", "1", **clickhouse)
     assert drift.returncode == 1
     assert "paid_amount: pipeline" in drift.stdout.splitlines()[0]
     assert "differences: 2 (1 leaderboard_hourly, 1 leaderboard_partials)" in drift.stdout
     assert drift.stderr.splitlines()[-1].startswith("zhengdian: the tables are not")
-    as_json = zhengdian(tmp_path, "verify", *whole, "--format", "json")
+    as_json = zhengdian(tmp_path, "verify", *whole, "--format", "json", **clickhouse)
     assert as_json.returncode == 1
     assert json.loads(as_json.stdout)["differences"] == {"leaderboard_hourly": 1, "leaderboard_partials": 1}
 
-    recent = zhengdian(tmp_path, "backfill", *whole)
+    recent = zhengdian(tmp_path, "backfill", *whole, **clickhouse)
     assert re.fullmatch(r"left alone: \d+ rows written in the last 60 s; run it again later\n", recent.stderr)
-    mend = zhengdian(tmp_path, "backfill", *whole, "--min-age", "0")
+    mend = zhengdian(tmp_path, "backfill", *whole, "--min-age", "0", **clickhouse)
     assert mend.returncode == 0, mend.stderr
     assert "leaderboard_partials: 0 inserted, 1 replaced, 0 deleted" in mend.stdout
-    clean = zhengdian(tmp_path, "verify", *whole)
+    clean = zhengdian(tmp_path, "verify", *whole, **clickhouse)
     assert clean.returncode == 0, clean.stdout
     assert "differences: 0" in clean.stdout
 

@@ -19,9 +19,9 @@ pytestmark = [pytest.mark.stack, pytest.mark.slow]
 
 
 @pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[Database]:
+def fresh(tmp_path: Path, clickhouse: dict[str, str]) -> Iterator[Database]:
     """An empty database."""
-    found = database(tmp_path)
+    found = database(tmp_path, **clickhouse)
     yield found
     found.close()
 
