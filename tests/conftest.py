@@ -9,7 +9,7 @@ import pytest
 import structlog
 from hypothesis import settings
 
-pytest_plugins = ["fixtures.brokers", "fixtures.named_server"]
+pytest_plugins = ["fixtures.required", "fixtures.brokers", "fixtures.named_server"]
 
 settings.register_profile("ci", derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")

@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures.required import absent
 from wall_process import Wall
 
-CHROMIUM = os.environ.get("ZHENGDIAN_TEST_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+CHROMIUM = os.environ.get("ZHENGDIAN_TEST_CHROMIUM") or next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
 FLAGS = (
     "--no-sandbox",  # containers run tests as root
     "--disable-gpu",
@@ -26,7 +29,7 @@ def browser() -> Iterator[Any]:
     """A headless Chromium with an empty profile. It ends with the module: Playwright's loop would be in the way of others."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
     if CHROMIUM is None:
-        pytest.skip("no chromium on this machine")
+        absent("chromium", "no chromium on this machine")
     with sync_api.sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
         yield running

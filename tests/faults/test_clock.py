@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from fixtures.required import absent
 
 from replay.generator import SaleConfig
 
@@ -17,7 +18,12 @@ FOUND = sorted(str(path) for pattern in LIBRARIES for path in Path("/").glob(pat
 HOUR = 3600
 
 
-@pytest.mark.skipif(not FOUND, reason="libfaketime is not installed (Debian: faketime)")
+@pytest.fixture(autouse=True)
+def libfaketime() -> None:
+    if not FOUND:
+        absent("faketime", "libfaketime is not installed (Debian: faketime)")
+
+
 def test_clock_steps(system: System) -> None:
     clocks = {name: system.directory / f"{name}.clock" for name in ("worker-1", "worker-2", "sink")}
     for name, clock in clocks.items():

@@ -22,6 +22,7 @@ from fixtures.debian_clickhouse import BINARY, MISSING, PASSWORD, READER_PASSWOR
 from fixtures.modern_clickhouse import ModernClickHouse
 from fixtures.named_server import NamedServer
 from fixtures.native_process import NativeServerProcess
+from fixtures.required import absent
 from fixtures.tcp_proxy import TcpProxy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -34,8 +35,6 @@ pytestmark = [pytest.mark.stack, pytest.mark.slow]
 NAME = "wire"
 T = TypeVar("T")
 Server = DebianClickHouse | ModernClickHouse | NativeServerProcess
-debian_only = pytest.mark.skipif(BINARY is None, reason=MISSING)
-DEBIAN = pytest.param("debian", marks=debian_only)
 ENDLESS = "SELECT max(cityHash64(number)) AS n FROM (SELECT number FROM system.numbers LIMIT 1000000000000)"
 
 
@@ -73,6 +72,8 @@ def named_wire(server: NamedServer, database: str) -> Wire:
 
 @pytest.fixture(scope="module")
 def debian(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DebianClickHouse]:
+    if BINARY is None:
+        absent("clickhouse", MISSING)
     with DebianClickHouse(tmp_path_factory.mktemp("debian") / "ch") as server:
         yield server
 
@@ -89,7 +90,7 @@ def modern(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModernClickHous
         yield server
 
 
-@pytest.fixture(params=[DEBIAN, "modern", "native"])
+@pytest.fixture(params=["debian", "modern", "native"])
 def server(request: pytest.FixtureRequest) -> Server:
     """One that may be killed; it runs when a test begins."""
     return request.getfixturevalue(request.param)  # type: ignore[no-any-return]
@@ -99,7 +100,7 @@ def wire_of(server: Server) -> Wire:
     return debian_wire(server) if isinstance(server, DebianClickHouse) else Wire("127.0.0.1", server.port)
 
 
-@pytest.fixture(params=[DEBIAN, "native", "real"])
+@pytest.fixture(params=["debian", "native", "real"])
 def wire(request: pytest.FixtureRequest) -> Iterator[Wire]:
     if request.param != "real":
         yield wire_of(request.getfixturevalue(request.param))
@@ -173,7 +174,6 @@ def fails(wire: Wire, kind: type[Exception], match: str) -> Exception:
     return caught.value
 
 
-@debian_only
 def test_accounts(debian: DebianClickHouse) -> None:
     wire = debian_wire(debian)
     with rows_table(wire) as db:
@@ -195,7 +195,6 @@ def test_accounts(debian: DebianClickHouse) -> None:
         wrong.insert("rows", rows_from(0, 1))
 
 
-@debian_only
 def test_a_database_that_is_not_there(debian: DebianClickHouse) -> None:
     error = fails(replace(debian_wire(debian), database="nowhere"), DatabaseError, "nowhere")
     assert isinstance(error, DatabaseError)
@@ -210,7 +209,6 @@ def test_hosts_that_are_none() -> None:
             replace(wire, host=host).open()
 
 
-@debian_only
 @pytest.mark.parametrize("compression", ["lz4", "false"])
 def test_tls(debian: DebianClickHouse, compression: str) -> None:
     with rows_table(debian_wire(debian)):
@@ -220,7 +218,6 @@ def test_tls(debian: DebianClickHouse, compression: str) -> None:
             assert_exactly(db, 30_000)
 
 
-@debian_only
 def test_tls_refuses_whom_it_cannot_trust(debian: DebianClickHouse, tmp_path: Path) -> None:
     plain = debian_wire(debian)
     trusted = (("ca_certs", str(debian.ca)),)
