@@ -5,6 +5,7 @@ a client that saw any error is thrown away.
 """
 
 import os
+import struct
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -36,6 +37,8 @@ CONNECT_SECONDS: Final = 5
 ANSWER_SECONDS: Final = 120
 MAX_IDLE: Final = 16
 _FILE_OPTIONS: Final = ("ca_certs", "certfile", "keyfile")
+_MISFITS: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, struct.error)
+"""what the driver raises for a value that does not fit its column; anything else is a fault of ours, not of a row"""
 _UNAVAILABLE: Final = (
     errors.NetworkError,
     errors.SocketTimeoutError,
@@ -203,5 +206,5 @@ class ServerDatabase(GuardedReads):
             raise DatabaseUnavailableError(f"ClickHouse at {self._host}: {reason}") from error
         except errors.Error as error:
             raise server_error(str(error), error.code) from error
-        except Exception as error:  # the driver raises whatever struct, Decimal or a missing attribute raise
+        except _MISFITS as error:
             raise DatabaseError(f"a value does not fit its column: {error}", TYPE_MISMATCH) from error
