@@ -27,16 +27,26 @@ class Comparison(NamedTuple):
     doubled: list[str]
     wrong: list[str]
 
+    def plus(self, other: "Comparison") -> "Comparison":
+        """Both together."""
+        return Comparison(*(mine + its for mine, its in zip(self, other, strict=True)))
 
-def compare(live: Path, replayed: Path, expected_rejections: Counter[Rejection] | None = None) -> Comparison:
+
+def compare(
+    live: Path,
+    replayed: Path,
+    expected_rejections: Counter[Rejection] | None = None,
+    resent: Counter[str] | None = None,
+) -> Comparison:
     """Compare two directories of results. Rejected records are named by topic and offset in the one and by file and line
-    in the other, so of them reason and bytes are compared; `expected_rejections` replaces those of the replay."""
+    in the other, so of them reason and bytes are compared; `expected_rejections` replaces those of the replay, `resent`
+    are records that came once more than they were fed."""
     rows = 0
     lost: list[str] = []
     doubled: list[str] = []
     wrong: list[str] = []
     for name, key in KEYS.items():
-        want, got = _read(replayed, name), _read(live, name)
+        want, got = read(replayed, name), read(live, name)
         rows += len(want)
         wanted = {tuple(row[field] for field in key): row for row in want}
         assert len(wanted) == len(want), f"{name}: the replay has a row twice"
@@ -54,6 +64,10 @@ def compare(live: Path, replayed: Path, expected_rejections: Counter[Rejection] 
         else:
             assert lost or doubled or wrong, f"{name}: the same rows in another order"
     wanted_rejections = _rejections(replayed) if expected_rejections is None else expected_rejections
+    reasons = {raw: reason for reason, raw in wanted_rejections}
+    wanted_rejections = wanted_rejections + Counter(
+        {(reasons[raw], raw): count for raw, count in (resent or {}).items() if raw in reasons}
+    )
     found = _rejections(live)
     rows += wanted_rejections.total()
     lost += [f"rejected {row}"[:500] for row in (wanted_rejections - found).elements()]
@@ -61,9 +75,10 @@ def compare(live: Path, replayed: Path, expected_rejections: Counter[Rejection] 
     return Comparison(rows, lost, doubled, wrong)
 
 
-def _read(directory: Path, name: str) -> list[dict[str, Any]]:
+def read(directory: Path, name: str) -> list[dict[str, Any]]:
+    """The rows of a file."""
     return [orjson.loads(line) for line in (directory / f"{name}.jsonl").read_bytes().splitlines()]
 
 
 def _rejections(directory: Path) -> Counter[Rejection]:
-    return Counter((row["reason"], row["raw"]) for row in _read(directory, "rejected"))
+    return Counter((row["reason"], row["raw"]) for row in read(directory, "rejected"))

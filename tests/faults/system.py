@@ -15,6 +15,7 @@ from sinks.kafka import create_topics, wait_for_broker
 from sinks.progress import wait_for_sink, wait_for_worker
 
 from .compare import Rejection, compare
+from .events import Expected, accepted, compare_events, read_log
 from .feeding import Feed, Sent, write_lines
 from .parts import Part
 from .report import Scenario
@@ -25,6 +26,7 @@ _TICK_SECONDS = 0.02
 _STOP_SECONDS = 25.0
 _SETTLE_SECONDS = 25.0
 _BOUNDARY = Path(__file__).with_name("boundary.py")
+_STORED = Path(__file__).with_name("stored.py")
 _NEVER = ("Traceback", "order_violated", "output_too_big", "record_quarantined", "row_quarantined", "log_truncated")
 """what no part may ever log here"""
 _JOINED = {"worker": "partitions_ready", "sink": "partitions_assigned"}
@@ -201,7 +203,7 @@ class System:
         rejections: Counter[Rejection] | None = None,
         gently: bool = True,
     ) -> tuple[Path, Path]:
-        """Drain, stop, compare with a replay in memory; the scenario fails on a single row.
+        """Drain, stop, compare with a replay in memory and with the log; the scenario fails on a single row.
 
         `lines`: what the replay reads, where that is not what was fed; `rejections`: the rejected records, where a
         replay can't know them; `gently`: stop the parts by SIGTERM and look at how they end. Returns the directories of the live results and of the replay's.
@@ -213,11 +215,16 @@ class System:
             # for half a session, which says so and ends
             fine = code in (0, None, -SIGTERM) or "stood still" in part.tail()
             assert fine or not gently, f"{name} ends with {code}: {part.tail()}"
-        live, replayed = self.directory / "live", self.directory / "replayed"
+        live, stored, replayed = (self.directory / name for name in ("live", "stored", "replayed"))
         self.command("export", "--out", str(live))
-        write_lines(self._fed if lines is None else lines, self.directory / "sale" / "sale.jsonl")
+        self._end_well(self._begin("stored", [sys.executable, str(_STORED), str(stored)]), 180)
+        lines = self._fed if lines is None else lines
+        write_lines(lines, self.directory / "sale" / "sale.jsonl")
         self.command("replay", str(self.directory / "sale"), "--engine", "memory", "--out", str(replayed))
-        found = compare(live, replayed, rejections)
+        expected = Expected(read_log(self.settings), accepted(lines, replayed))
+        found = compare(live, replayed, rejections, expected.resent(self._fed)).plus(
+            compare_events(expected, self._fed, stored, live)
+        )
         account = self.scenario
         account.events, account.rows = len(self._fed), found.rows
         account.restarts = sum(part.restarts for part in self.parts.values())
@@ -233,17 +240,22 @@ class System:
 
     def command(self, *arguments: str, seconds: float = 180) -> None:
         """Run a command of `zhengdian` to its end."""
-        process = self.begin(*arguments)
-        self.until(lambda: process.exit_code is not None, f"{arguments[0]} does not end", seconds)
-        assert process.exit_code == 0, process.why()
+        self._end_well(self.begin(*arguments), seconds)
 
     def begin(self, *arguments: str) -> Child:
         """Begin a command of `zhengdian`; its output goes to NAME.log."""
-        log = self.directory / "logs" / f"{arguments[0]}.log"
+        return self._begin(arguments[0], [sys.executable, "-m", "deploy.cli", *arguments])
+
+    def _begin(self, name: str, command: Sequence[str]) -> Child:
+        log = self.directory / "logs" / f"{name}.log"
         log.parent.mkdir(exist_ok=True)
-        process = Child(arguments[0], [sys.executable, "-m", "deploy.cli", *arguments], log, self.env)
+        process = Child(name, command, log, self.env)
         self._commands.append(process)
         return process
+
+    def _end_well(self, process: Child, seconds: float) -> None:
+        self.until(lambda: process.exit_code is not None, f"{process.name} does not end", seconds)
+        assert process.exit_code == 0, process.why()
 
     def close(self) -> None:
         """End everything, however the test went."""
