@@ -16,6 +16,8 @@ from .compare import KEYS
 from .feeding import sale
 from .system import System
 
+NIGHT, NEXT_DAY = "2025-11-11T00:00:00+08:00", "2025-11-13T00:00:00+08:00"
+"""before and after the sale"""
 EVENTS = 200_000
 
 
@@ -40,6 +42,7 @@ def test_live_is_stack_replay_is_memory_replay(broker: Broker, new_system: Calla
             system.run(1)
             broker.start()
     live, replayed = system.finish()
+    system.command("verify", "--from", NIGHT, "--to", NEXT_DAY)
 
     archive, stack, memory = (system.directory / name for name in ("archive", "stack", "memory"))
     system.command("archive", str(archive))
@@ -58,6 +61,12 @@ def test_live_is_stack_replay_is_memory_replay(broker: Broker, new_system: Calla
         others = (live, replayed, stack) if name in KEYS else (live, stack)
         for other in others:
             assert content(other, name) == content(memory, name), f"{name}: {other.name} differs"
+
+    archive, again = system.directory / "archive-clickhouse", system.directory / "again"
+    system.command("archive", str(archive), "--source", "clickhouse")
+    system.command("replay", str(archive), "--engine", "memory", "--out", str(again))
+    for name in TABLES:
+        assert content(again, name) == content(memory, name), f"{name}: the archive out of ClickHouse differs"
 
 
 def content(directory: Path, name: str) -> bytes:
