@@ -122,13 +122,15 @@ def _reference(found: Comparison, expected: Expected, stored: Path) -> int:
 
 
 def _views(found: Comparison, expected: Expected, stored: Path) -> None:
+    by_type: dict[str, list[Row]] = {}
+    for row in expected.rows.values():
+        by_type.setdefault(row["type"], []).append(row)
     for view, (types, field) in VIEWS.items():
         shown: dict[Any, Row] = {}
-        for row in sorted(expected.rows.values(), key=lambda row: (row["time_ms"], row["id"])):
-            if row["type"] in types:
-                data = row["event"]["data"]
-                once = (row["shop_id"], row["buyer_id"], data[field]) if field else _key(row)
-                shown.setdefault(once, row)
+        rows = [row for kind in types for row in by_type.get(kind, ())]
+        for row in sorted(rows, key=lambda row: (row["time_ms"], row["id"])):
+            once = (row["shop_id"], row["buyer_id"], row["event"]["data"][field]) if field else _key(row)
+            shown.setdefault(once, row)
         want = Counter(_text(_identity(row)) for row in shown.values())
         _differ(found, view, want, Counter(map(_text, read(stored, view))))
 
