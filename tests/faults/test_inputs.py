@@ -6,9 +6,11 @@ from collections import Counter
 import orjson
 
 from replay.generator import SaleConfig
-from schemas.topics import CHAT, ORDERS, PAYMENTS, REVIEWS
+from schemas.topics import CHAT, COMMANDS, ORDERS, PAYMENTS, REFERENCE, REVIEWS
+from schemas.types import format_time, parse_time
 
-from .feeding import NOBODY, Sent, key_of, sale
+from .compare import read
+from .feeding import NOBODY, Sent, key_of, sale, write_lines
 from .system import System
 
 DEEP = b'{"a":' * 3000 + b"1" + b"}" * 3000
@@ -130,3 +132,56 @@ def test_hours_late_and_out_of_order(system: System) -> None:
     system.run(2)
     system.kill("worker-2")
     system.finish()
+
+
+def steps(records: list[Sent], system: System) -> list[Sent]:
+    """What people do about the flags and call tasks that a sale comes to."""
+    write_lines(records, system.directory / "before" / "sale.jsonl")
+    results = system.directory / "known"
+    system.command("replay", str(system.directory / "before"), "--engine", "memory", "--out", str(results))
+    found = []
+    for table, target, moment, kinds in (
+        ("flags", "flag_id", "occurred_at", ("qc.claimed", "qc.verdict_given")),
+        ("call_tasks", "task_id", "not_before", ("call_task.claimed", "call_task.resolved")),
+    ):
+        for row in read(results, table):
+            for number, kind in enumerate(kinds, start=1):
+                data = {name: row[name] for name in ("shop_id", "buyer_id", target)} | {"actor": "li"}
+                if kind == "qc.verdict_given":
+                    data |= {"verdict": "dismissed", "score": 87.5}
+                if kind == "call_task.resolved":
+                    data |= {"outcome": "refund"}
+                event = {"specversion": "1.0", "id": f"{kind}-{row[target]}", "source": "steps", "type": kind}
+                event |= {"time": format_time(parse_time(row[moment]) + number * 60_000), "data": data}
+                value = orjson.dumps(event)
+                found.append(Sent(COMMANDS, key_of(value), value))
+    return found
+
+
+def test_commands_and_conflicts(system: System) -> None:
+    """Steps on flags and tasks, and other contents under ids that are known, while a worker is killed."""
+    dice = random.Random(55)
+    for name in ("worker-1", "worker-2", "sink"):
+        system.add(name)
+    records = sale(SaleConfig(buyers=250, agents=8, seed=55))
+    commands = steps(records, system)
+    assert len({orjson.loads(command.value or b"")["type"] for command in commands}) == 4
+    system.feed(records, seconds=3)
+    system.drained()
+    late = []
+    for record in dice.sample([record for record in records if record.topic != REFERENCE], 60):
+        # later and second: it counts neither live, where the first does, nor in a replay, where the earlier does
+        event = orjson.loads(record.value or b"")
+        event["time"] = format_time(parse_time(event["time"]) + 1000)
+        late.append(record._replace(value=orjson.dumps(event)))
+    system.scenario.inject(f"{len(late)} ids with other contents")
+    mixed = commands + late
+    dice.shuffle(mixed)
+    system.feed(mixed, seconds=8)
+    system.run(3)
+    system.kill("worker-1")
+    system.run(2)
+    system.kill("sink")
+    live, _ = system.finish()
+    assert Counter(row["reason"] for row in read(live, "rejected")) == {"conflict": len(late)}
+    assert {row["qc_status"] for row in read(live, "flags") if row["status"] == "raised"} == {"dismissed"}
