@@ -91,14 +91,14 @@ def test_clock_steps(new_system: Callable[..., System]) -> None:
     started = datetime.fromtimestamp(time.time() - 3 * HOUR, UTC).isoformat(timespec="seconds")
     feed = system.feed(
         sale(SaleConfig(buyers=250, agents=8, hours=1, seed=61, start=started, duplicates=0.05, disorder=0.2)),
-        seconds=60,
+        seconds=120,
     )
     for name, hours in STEPS:
         step(clocks[name], hours)
         system.scenario.inject(f"clock of {name.partition('-')[0]} {hours:+d} h", system.parts[name].pid)
         system.run(1.5)
         before = progress(name)
-        system.until(lambda n=name, b=before: progress(n) >= b + SHARE, f"{name} does nothing at {hours:+d} h", 20)
+        system.until(lambda n=name, b=before: progress(n) >= b + SHARE, f"{name} does nothing at {hours:+d} h", 45)
     assert not feed.done(), "the last steps met nothing"
     progress.close()
     for name in clocks:
