@@ -3,6 +3,9 @@
 In its first life it dies by SIGKILL at the NTH passage of the first POINT, in its second life at the second, and lives on
 when there are no more. Just before it dies it writes the point and its pid to the file MARKS. Passages are counted in
 checkpoints (worker) or batches (sink) unless the point says otherwise.
+
+Where something is not durable yet it stays at the point for DWELL_SECONDS, and only that step does: Faust's commit timer
+(0.5 s) and the heartbeats go on, so that an offset which can be committed too early is committed.
 """
 
 import asyncio
@@ -16,12 +19,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+DWELL_SECONDS = 1.2
+"""more than two ticks of the commit timer, less than a final checkpoint may take at a session timeout of 3 s"""
 FINAL, RESTORE = "final checkpoint made, not committed", "half restored"
+EITHER = "state or results sent, the others not"
+"""whichever a checkpoint sends first: with the right order the same as the point below"""
+SENT = "results sent, not done"
 WORKER_POINTS = (
     "state half sent",
     "state sent, results not",
     "results half sent",
-    "results sent, not done",
+    SENT,
     "done, not committed",
     RESTORE,
 )
@@ -55,13 +63,22 @@ class Fuse:
         os.kill(os.getpid(), signal.SIGKILL)
         raise AssertionError("unreachable")
 
+    async def linger(self) -> NoReturn:
+        """Hold this step for ever, and die in a while whatever becomes of it."""
+        self.die_soon()
+        await asyncio.Event().wait()
+        raise AssertionError("unreachable")
+
+    def die_soon(self) -> None:
+        """Die after the dwell; the event loop goes on."""
+        asyncio.get_running_loop().call_later(DWELL_SECONDS, self.die)
+
 
 def patch_worker(fuse: Fuse) -> None:
     """Put the fuse into the worker. A checkpoint counts when it has something to write."""
     from schemas.topics import STATE
     from streams.delivery import Deliverer
     from streams.shards import Shards
-    from streams.state import LocalCopy
     from streams.worker import Worker
 
     point = fuse.point
@@ -88,7 +105,7 @@ def patch_worker(fuse: Fuse) -> None:
                 if not half.begun:  # type: ignore[attr-defined]
                     half.begun = True  # type: ignore[attr-defined]
                     await deliver(self, topic, partition, records[: max(1, len(records) // 2)])
-                    fuse.die()
+                    await fuse.linger()
                 await asyncio.Event().wait()
 
             half.begun = False  # type: ignore[attr-defined]
@@ -96,13 +113,47 @@ def patch_worker(fuse: Fuse) -> None:
 
         return make
 
-    def before(function: Any) -> Any:
-        def wrapped(*args: Any) -> Any:
-            if fuse.lit:
-                fuse.die()
-            return function(*args)
+    def is_state(topic: str) -> bool:
+        return topic.endswith(STATE)
 
-        return wrapped
+    def second_kind_held(deliver: Any) -> Any:
+        """Of state and results only what comes first is sent."""
+        first: bool | None = None
+
+        async def held(self: Any, topic: str, partition: int, records: Any) -> Any:
+            nonlocal first
+            if fuse.lit and records:
+                first = is_state(topic) if first is None else first
+                if is_state(topic) != first:
+                    await fuse.linger()
+            return await deliver(self, topic, partition, records)
+
+        return held
+
+    def results_held(deliver: Any) -> Any:
+        async def held(self: Any, topic: str, partition: int, records: Any) -> Any:
+            if fuse.lit and records and not is_state(topic):
+                await fuse.linger()
+            return await deliver(self, topic, partition, records)
+
+        return held
+
+    def all_results_sent(deliver: Any) -> Any:
+        """The results are sent, but their delivery does not return."""
+        under_way = 0
+
+        async def sent(self: Any, topic: str, partition: int, records: Any) -> Any:
+            nonlocal under_way
+            if is_state(topic) or not (fuse.lit and records):
+                return await deliver(self, topic, partition, records)
+            under_way += 1  # of all topics and partitions before the first of them is sent
+            await deliver(self, topic, partition, records)
+            under_way -= 1
+            if under_way:
+                await asyncio.Event().wait()
+            await fuse.linger()
+
+        return sent
 
     def after_checkpoint(checkpoint: Any) -> Any:
         async def wrapped(self: Any) -> float:
@@ -129,19 +180,27 @@ def patch_worker(fuse: Fuse) -> None:
             restore(self, number, state)
             fuse.passes()
             if fuse.lit:
-                fuse.die()
+                restoring, sleep = asyncio.current_task(), asyncio.sleep
+
+                async def held(*args: Any) -> Any:  # the restoring task sleeps between two partitions
+                    await (asyncio.Event().wait() if asyncio.current_task() is restoring else sleep(*args))
+
+                asyncio.sleep = held
+                fuse.die_soon()
 
         return wrapped
 
     match point:
         case "state half sent":
-            wrap(Deliverer, "deliver", half_sent(lambda topic: topic.endswith(STATE)))
+            wrap(Deliverer, "deliver", half_sent(is_state))
         case "state sent, results not":
-            wrap(Shards, "_deliver_results", before)
+            wrap(Deliverer, "deliver", results_held)
+        case boundary if boundary == EITHER:
+            wrap(Deliverer, "deliver", second_kind_held)
         case "results half sent":
             wrap(Deliverer, "deliver_fitting", half_sent(lambda topic: True))
-        case "results sent, not done":
-            wrap(LocalCopy, "store", before)
+        case boundary if boundary == SENT:
+            wrap(Deliverer, "deliver", all_results_sent)
         case "done, not committed":
             wrap(Shards, "checkpoint", after_checkpoint)
         case boundary if boundary == FINAL:
@@ -179,6 +238,7 @@ def patch_sink(fuse: Fuse) -> None:
         one_table(db, table, rows)
         tables += 1
         if fuse.lit and fuse.point == "between two tables" and tables == 2:
+            time.sleep(DWELL_SECONDS)  # the thread that talks to Kafka goes on
             fuse.die()
 
     def commit_offsets(self: Any, offsets: Any) -> None:
