@@ -73,6 +73,11 @@ class Live:
 
         self._sending = self._pool.submit(send)
 
+    @property
+    def ingesting(self) -> bool:
+        """Whether the sale is still being sent."""
+        return self._sending is not None and not self._sending.done()
+
     def check(self, seconds: float = 100) -> None:
         """Wait until the sale is sent, everything is read to its end and inserted; compare it with the replay."""
         if self._sending is not None:
