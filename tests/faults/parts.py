@@ -4,11 +4,22 @@ import signal
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
+
+import orjson
 
 from deploy.process import Child, last_line
 
 _AGAIN_SECONDS = 0.3
 _MOST_RESTARTS = 60
+
+
+class Ready(NamedTuple):
+    """What a worker said when it had its partitions; `kept`: those whose state it had in memory."""
+
+    generation: int
+    partitions: list[int]
+    kept: list[int]
 
 
 class Part:
@@ -62,6 +73,11 @@ class Part:
         """Its log lines that hold that text, without what kafka-python says of its own sockets."""
         found = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
         return [line for line in found if what in line and '"logger": "kafka.' not in line]
+
+    def ready(self) -> list[Ready]:
+        """Each time that a worker was ready, also without partitions."""
+        found = [orjson.loads(line) for line in self.lines("partitions_ready")]
+        return [Ready(line["generation"], line["partitions"], line["kept"]) for line in found]
 
     def tail(self) -> str:
         """How it ended last, and its last line."""

@@ -17,15 +17,21 @@ def test_broker_killed_and_restarted(broker: Broker, new_system: Callable[..., S
     system = new_system()
     for name in ("worker-1", "worker-2", "sink"):
         system.add(name)
-    feed = system.feed(sale(SaleConfig(buyers=500, agents=12, seed=41, duplicates=0.05, disorder=0.2)), seconds=60)
+    config = SaleConfig(buyers=800, agents=12, seed=41, duplicates=0.05, disorder=0.2, faults=40)
+    feed = system.feed(sale(config), seconds=240)  # longer than all this takes: finish() hurries it
     system.until(lambda: system.parts["worker-1"].logged("partitions_ready") > 0, "worker-1 is not ready")
     for away in (0.0, 6.0):
         system.run(2)
         (pid,) = broker.pids
         broker.kill()
         system.scenario.inject("broker SIGKILL", pid)
+        if away:
+            system.add("worker-3")  # which has to wait before it has ever been connected
         system.run(away)
         broker.start()
         sent = feed.sent
         system.until(lambda n=sent: feed.sent > n, "the broker takes nothing")
+    system.until(lambda: bool(system.parts["worker-3"].ready()), "worker-3 is not ready")
+    for part in system.parts.values():  # what is away for less than a minute ends nobody
+        assert all("stood still" in end for end in part.ends), part.ends
     system.finish()

@@ -9,6 +9,7 @@ import pytest
 
 from replay.generator import SaleConfig
 
+from .commits import sink_committed
 from .feeding import sale
 from .system import System
 
@@ -63,7 +64,7 @@ def test_disk_full_under_the_local_state(disk: Disk, new_system: Callable[..., S
     for name in ("worker-1", "worker-2"):
         system.add(name, ZHENGDIAN_WORKER_STATE_DIR=str(disk.path / name))
     system.add("sink")
-    system.feed(sale(SaleConfig(buyers=400, agents=8, seed=71, duplicates=0.05, disorder=0.2)), seconds=60)
+    system.feed(sale(SaleConfig(buyers=400, agents=8, seed=71, duplicates=0.05, disorder=0.2)), seconds=120)
     for name in ("worker-1", "worker-2"):
         system.until(lambda n=name: system.parts[n].logged("partitions_ready") > 0, f"{name} is not ready")
     system.run(1.5)
@@ -86,10 +87,11 @@ def test_disk_full_under_the_embedded_database(disk: Disk, new_system: Callable[
     system = new_system(data_dir=disk.path / "data")
     system.add("worker-1")
     system.add("sink")
-    system.feed(sale(SaleConfig(buyers=400, agents=8, seed=72, duplicates=0.05, disorder=0.2)), seconds=60)
+    system.feed(sale(SaleConfig(buyers=400, agents=8, seed=72, duplicates=0.05, disorder=0.2)), seconds=150)
     for _ in range(2):
-        system.until(lambda: system.parts["sink"].logged("partitions_assigned") > 0, "the sink does not read")
-        system.run(2)
+        read = sum(sink_committed(system.settings).values())
+        system.until(lambda n=read: sum(sink_committed(system.settings).values()) > n, "the sink does not come forward")
+        system.run(1)
         disk.fill()
         system.scenario.inject("disk of ClickHouse full", system.parts["sink"].pid)
         before = troubles(system)

@@ -12,6 +12,7 @@ from fixtures.brokers import Broker
 from replay.generator import SaleConfig
 from replay.output import TABLES
 
+from .commits import read_by_replay
 from .compare import KEYS
 from .feeding import sale
 from .system import System
@@ -48,7 +49,7 @@ def test_live_is_stack_replay_is_memory_replay(broker: Broker, new_system: Calla
     system.command("archive", str(archive))
     run = system.begin("replay", str(archive), "--engine", "stack", "--workers", "2", "--out", str(stack))
     system.until(lambda: bool(workers_below(run.pid)), "the replay starts no worker")
-    system.run(8)
+    system.until(lambda: read_by_replay(system.settings) > EVENTS // 10, "the replay does not come forward")
     pid = dice.choice(workers_below(run.pid))
     os.kill(pid, SIGKILL)
     system.scenario.inject("worker of the replay SIGKILL", pid)

@@ -4,7 +4,6 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import orjson
 import pytest
 from fixtures.apache_kafka import ApacheKafka
 from fixtures.brokers import Broker
@@ -14,7 +13,7 @@ from replay.generator import SaleConfig
 
 from .feeding import sale
 from .parts import Part
-from .system import System
+from .system import PARTITIONS, System
 
 LINGERING = """
 import asyncio, sys
@@ -60,15 +59,9 @@ def behind(network: TcpProxy) -> dict[str, str]:
     return {"ZHENGDIAN_KAFKA_BOOTSTRAP": f"127.0.0.1:{network.port}"}
 
 
-def ready(part: Part) -> list[tuple[int, list[int], list[int]]]:
-    """(generation, partitions, those kept in memory) for each time a worker was ready."""
-    lines = [orjson.loads(line) for line in part.lines("partitions_ready")]
-    return [(line["generation"], line["partitions"], line["kept"]) for line in lines]
-
-
 def has_all(part: Part) -> bool:
     """Whether a worker got all partitions the last time."""
-    return bool(found := ready(part)) and len(found[-1][1]) == 4
+    return bool(found := part.ready()) and len(found[-1].partitions) == PARTITIONS
 
 
 def cut(network: TcpProxy, system: System, when: str) -> None:
@@ -88,15 +81,15 @@ def test_worker_cut_off_for_longer_than_a_session(
     system.add("sink")
     first, second = system.add("worker-1", **behind), system.add("worker-2")
     feed(system, 101)
-    system.until(lambda: all(len(ready(part)) > 0 and ready(part)[-1][1] for part in (first, second)), "not ready")
+    system.until(lambda: all(any(r.partitions for r in part.ready()) for part in (first, second)), "not ready")
     system.run(2)
     cut(network, system, "for longer than a session")
     system.until(lambda: has_all(second), "nobody takes over")
     system.run(2)  # the other writes
-    before = len(ready(first))
+    before = len(first.ready())
     network.accept()
-    system.until(lambda: len(ready(first)) > before, "worker-1 does not come back")
-    assert ready(first)[before][2] == []  # the partitions had another owner
+    system.until(lambda: len(first.ready()) > before, "worker-1 does not come back")
+    assert first.ready()[before].kept == []  # the partitions had another owner
     assert not first.ends
     system.finish()
 
@@ -118,8 +111,8 @@ def test_worker_cut_off_in_a_rebalance_misses_a_generation(
     system.until(lambda: has_all(second), "nobody takes over")
     system.run(3)  # the other writes
     network.accept()
-    system.until(lambda: len(ready(first)) > 1, "worker-1 does not come back")
-    (before, _, _), (after, partitions, kept) = ready(first)[:2]
+    system.until(lambda: len(first.ready()) > 1, "worker-1 does not come back")
+    (before, _, _), (after, partitions, kept) = first.ready()[:2]
     assert after > before + 1
     assert partitions
     assert not first.ends
@@ -142,7 +135,7 @@ def test_worker_that_misses_the_deadline_of_its_final_checkpoint(
     second = system.add("worker-2")
     system.until(lambda: first.logged("final_checkpoint_abandoned") > 0, "it makes its final checkpoint in time")
     network.delay(0)
-    system.until(lambda: bool(ready(second)) and len(ready(first)) > 1, "the group is not formed")
-    assert ready(first)[1][2] == []  # what it had, it gave up
+    system.until(lambda: bool(second.ready()) and len(first.ready()) > 1, "the group is not formed")
+    assert first.ready()[1].kept == []  # what it had, it gave up
     assert not first.ends
     system.finish()
