@@ -1,19 +1,28 @@
 """How far groups have committed, as the broker has it."""
 
+import time
+
 from kafka import KafkaAdminClient
 
 from schemas.settings import Settings
 from schemas.topics import WORKER_TOPICS
 from sinks.batch import Position
-from sinks.kafka import client_options, sink_group, worker_group
+from sinks.kafka import PASSING_ERRORS, client_options, sink_group, worker_group
 from sinks.progress import Committed
 
 
 def committed(settings: Settings, group: str) -> dict[Position, int]:
     """What a group has committed in the workers' topics."""
     asking = Committed(settings, group)
+    positions = [(topic, number) for topic in WORKER_TOPICS for number in range(settings.partitions)]
+    deadline = time.monotonic() + 30
     try:
-        return asking((topic, number) for topic in WORKER_TOPICS for number in range(settings.partitions))
+        while True:
+            try:
+                return asking(positions)
+            except PASSING_ERRORS:  # nobody leads the group yet
+                assert time.monotonic() < deadline, f"the broker does not tell what {group} has committed"
+                time.sleep(0.2)
     finally:
         asking.close()
 
