@@ -10,7 +10,7 @@ from typing import Final
 
 from clickhouse_driver.compression.base import BaseCompressor, BaseDecompressor
 from clickhouse_driver.protocol import CompressionMethod, CompressionMethodByte
-from zstandard import ZstdCompressor, ZstdDecompressor
+from zstandard import ZstdCompressor, ZstdDecompressor, ZstdError
 
 _PLACE: Final = "clickhouse_driver.compression.zstd"
 """where the driver looks for it at the first such block"""
@@ -33,7 +33,10 @@ class Decompressor(BaseDecompressor):  # type: ignore[misc]
     method_byte = CompressionMethodByte.ZSTD
 
     def decompress_data(self, data: bytes, uncompressed_size: int) -> bytes:
-        return ZstdDecompressor().decompress(data, max_output_size=uncompressed_size)
+        try:
+            return ZstdDecompressor().decompress(data, max_output_size=uncompressed_size)
+        except ZstdError as error:
+            raise ConnectionError(f"a damaged block: {error}") from error  # another connection may do better
 
 
 def teach_driver() -> None:

@@ -1,36 +1,58 @@
 """What Faust and aiokafka do not report: a consumer that will never read or commit again."""
 
-from collections.abc import Iterable, Mapping
+import functools
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from aiokafka.client import AIOKafkaClient
 from aiokafka.conn import AIOKafkaConnection, CloseReason
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.errors import IllegalGenerationError, KafkaConnectionError, KafkaError
 from faust.types.tuples import TP
 
 JOIN_SECONDS: Final = 60.0
 """Faust's rebalance timeout: how long joining may take while the other members end what they are at"""
 
 
-def mend_connections() -> None:
-    """aiokafka takes an OSError for a broken connection. uvloop raises RuntimeError ("the handler is closed"), which
-    ends whatever task was sending, the one that looks for brokers among them. Call it once, before any client is made.
-    """
-    send = AIOKafkaConnection.send
-    if hasattr(send, "__wrapped__"):
-        return
+def mend_aiokafka() -> None:
+    """Two things that aiokafka does not foresee. Call it once, before any client is made.
 
+    It takes an OSError for a broken connection. uvloop raises RuntimeError ("the handler is closed"), which ends whatever
+    task was sending, the one that looks for brokers among them.
+
+    It makes a commit again in whatever generation it is then. Offsets of an assignment that is over would set a partition
+    back that another member has had meanwhile.
+    """
+    for name in ("send", "_send_sasl_token"):
+        write = getattr(AIOKafkaConnection, name)
+        if not hasattr(write, "__wrapped__"):
+            setattr(AIOKafkaConnection, name, _breaking(write))
+    if not hasattr(GroupCoordinator._do_commit_offsets, "__wrapped__"):
+        GroupCoordinator._do_commit_offsets = _current(GroupCoordinator._do_commit_offsets)
+
+
+def _breaking(write: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(write)
     def mended(self: AIOKafkaConnection, *args: Any, **kwargs: Any) -> Any:
         try:
-            return send(self, *args, **kwargs)
-        except KafkaError:  # they are RuntimeErrors, too
+            return write(self, *args, **kwargs)
+        except (KafkaError, NotImplementedError):  # they are RuntimeErrors, too
             raise
         except RuntimeError as error:
             self.close(reason=CloseReason.CONNECTION_BROKEN)
             raise KafkaConnectionError(f"Connection at {self.host}:{self.port} broken: {error}") from error
 
-    mended.__wrapped__ = send  # type: ignore[attr-defined]
-    AIOKafkaConnection.send = mended
+    return mended
+
+
+def _current(commit: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(commit)
+    async def mended(self: GroupCoordinator, assignment: Any, offsets: Any) -> Any:
+        if not assignment.active:
+            raise IllegalGenerationError("the assignment is over")  # as the broker would say
+        return await commit(self, assignment, offsets)
+
+    return mended
 
 
 def is_deaf(client: AIOKafkaClient) -> bool:

@@ -167,7 +167,7 @@ async def read_state(
                 else:
                     copy.discard(partition)
                     await consumer.seek_to_beginning(tp)
-            heard()  # a large copy takes a while to load
+                heard()  # a large copy takes a while to load
             # the larger of the two ends: ListOffsets may be short (see above), a high watermark after a leader change
             ends = await consumer.end_offsets(list(numbers))
             left = set(numbers)

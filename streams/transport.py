@@ -5,6 +5,7 @@ This subclass of its aiokafka driver replaces both, and closes the ways in which
 internals of faust-streaming and aiokafka; both are pinned, and tests/unit/test_faust_contract.py fails when they move.
 """
 
+import asyncio
 import time
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
@@ -112,6 +113,21 @@ class BatchConsumer(driver.Consumer):
     def _should_commit(self, tp: TP, offset: int) -> bool:
         # offsets go down, too: a log that was made anew starts over
         return offset != self._committed_offset[tp]
+
+    async def maybe_wait_for_commit_to_finish(self) -> bool:
+        """Whether another commit was under way, which it then waits for.
+
+        Faust takes the cancellation of this wait for the end of that commit, and commits after all.
+        """
+        if self._commit_fut is None:
+            return False
+        try:
+            await asyncio.shield(self._commit_fut)
+        except asyncio.CancelledError:
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise
+            return False
+        return True
 
     def uncommitted(self) -> dict[TP, int | None]:
         """Of the partitions where more could be committed: what is, None for nothing."""

@@ -20,7 +20,7 @@ from schemas.types import DAY_MS
 from streams import metrics
 from streams.app import build_app, group_id
 from streams.delivery import Deliverer
-from streams.health import Watch, mend_connections
+from streams.health import Watch, mend_aiokafka
 from streams.kafka import check_topics, muffle_aiokafka
 from streams.process import Standstill, WorkerError, die, leave
 from streams.retrying import is_infrastructure, retrying
@@ -56,6 +56,8 @@ async def _within(seconds: float, what: Awaitable[Any]) -> Any:
         done, _ = await asyncio.wait({task}, timeout=seconds)
     finally:
         task.cancel()
+    if not done:
+        task.add_done_callback(lambda late: late.cancelled() or late.exception())  # told here, in one line
     if not done or task.cancelled():
         raise TimeoutError(f"not done within {seconds:.1f} s")
     return task.result()
@@ -253,29 +255,36 @@ class Worker:
         watch = Watch(RETRY_SECONDS)
         while True:
             await asyncio.sleep(_HEALTH_SECONDS)
-            self._standstill.check()
-            app = self._app
-            assert app is not None
-            if app.crashed or app.should_stop:
-                self._fatal(f"Faust has stopped: {_reason(app.crash_reason or RuntimeError('no reason given'))}")
-            consumer = cast(BatchConsumer, app.consumer)
-            if consumer.is_deaf() or self._deliverer.is_deaf():
-                self._fatal("aiokafka has stopped looking for brokers")
-            if trouble := watch.trouble(
-                time.monotonic(),
-                coordinator=consumer.has_coordinator(),
-                member=consumer.is_member(),
-                uncommitted=consumer.uncommitted(),
-            ):
-                self._fatal(trouble)
-            ready_since = self._restored_at
-            if ready_since is None:
-                continue
-            for topic, lag in consumer.lag().items():
-                metrics.LAG.labels(topic.removeprefix(self._settings.topic_prefix)).set(lag)
-            unread = consumer.seek_generation != app.consumer_generation_id and bool(consumer.assignment())
-            if unread and time.monotonic() - ready_since > _SEEK_SECONDS:
-                self._fatal(f"the partitions are restored but not read after {_SEEK_SECONDS:.0f} s")
+            try:
+                self._look(watch)
+            except Exception as error:
+                self._give_up("can't tell how it is", error)
+                return
+
+    def _look(self, watch: Watch) -> None:
+        self._standstill.check()
+        app = self._app
+        assert app is not None
+        if app.crashed or app.should_stop:
+            self._fatal(f"Faust has stopped: {_reason(app.crash_reason or RuntimeError('no reason given'))}")
+        consumer = cast(BatchConsumer, app.consumer)
+        if consumer.is_deaf() or self._deliverer.is_deaf():
+            self._fatal("aiokafka has stopped looking for brokers")
+        if trouble := watch.trouble(
+            time.monotonic(),
+            coordinator=consumer.has_coordinator(),
+            member=consumer.is_member(),
+            uncommitted=consumer.uncommitted(),
+        ):
+            self._fatal(trouble)
+        ready_since = self._restored_at
+        if ready_since is None:
+            return
+        for topic, lag in consumer.lag().items():
+            metrics.LAG.labels(topic.removeprefix(self._settings.topic_prefix)).set(lag)
+        unread = consumer.seek_generation != app.consumer_generation_id and bool(consumer.assignment())
+        if unread and time.monotonic() - ready_since > _SEEK_SECONDS:
+            self._fatal(f"the partitions are restored but not read after {_SEEK_SECONDS:.0f} s")
 
 
 def partition_factory(settings: Settings, book: RulesetBook) -> CoreFactory:
@@ -332,12 +341,14 @@ def run_worker(settings: Settings, book: RulesetBook, *, new_core: CoreFactory |
     if settings.worker_metrics_port:
         start_http_server(settings.worker_metrics_port, settings.metrics_host)
     muffle_aiokafka()
-    mend_connections()
+    mend_aiokafka()
     _install_uvloop()
     gc.set_threshold(*_GC_THRESHOLDS)
     try:
         with asyncio.Runner() as runner:
             clean = runner.run(_run(settings, new_core or partition_factory(settings, book)))
+            if not clean:
+                leave(0)  # the runner would wait for tasks that do not heed their cancellation
     except WorkerError as error:
         log.error("worker_cannot_start", reason=str(error))
         return 1
@@ -345,8 +356,6 @@ def run_worker(settings: Settings, book: RulesetBook, *, new_core: CoreFactory |
         if not is_infrastructure(_first(error)):
             log.exception("bug", what="worker failed")
         die(_reason(error))  # Faust's threads may still run and would keep the interpreter from ending
-    if not clean:
-        leave(0)
     return 0
 
 

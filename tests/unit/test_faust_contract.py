@@ -5,6 +5,7 @@ When this fails: read what has changed, adapt streams/transport.py, run the test
 
 import inspect
 import logging
+import re
 from importlib.metadata import version
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +14,9 @@ import orjson
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.client import AIOKafkaClient
+from aiokafka.conn import AIOKafkaConnection
 from aiokafka.consumer.fetcher import Fetcher
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.errors import MessageSizeTooLargeError
 from aiokafka.producer import sender
 from aiokafka.producer.message_accumulator import BatchBuilder
@@ -44,6 +47,21 @@ def test_versions_are_the_ones_read(package: str, pinned: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("kind", "attributes"),
+    [
+        (AIOKafkaClient, ["_sync_task"]),
+        (GroupCoordinator, ["coordinator_id", "generation"]),
+        (AIOKafkaConsumer, ["_client", "_coordinator"]),
+        (base.Consumer, ["_commit_fut", "_committed_offset"]),
+        (driver.AIOKafkaConsumerThread, ["_consumer"]),
+    ],
+)
+def test_what_is_looked_at_is_there(kind: type, attributes: list[str]) -> None:
+    source = "".join(inspect.getsource(base) for base in kind.__mro__[:-1])
+    assert all(re.search(rf"self\.{name}\b", source) for name in attributes)
+
+
+@pytest.mark.parametrize(
     ("function", "parameters"),
     [
         (driver.Consumer._new_consumer_thread, ["self"]),
@@ -58,6 +76,10 @@ def test_versions_are_the_ones_read(package: str, pinned: str) -> None:
         (base.Consumer._new_offset, ["self", "tp"]),
         (base.Consumer._should_commit, ["self", "tp", "offset"]),
         (base.Consumer.commit, ["self", "topics", "start_new_transaction"]),
+        (base.Consumer.maybe_wait_for_commit_to_finish, ["self"]),
+        (AIOKafkaConnection.send, ["self", "request", "expect_response"]),
+        (AIOKafkaConnection._send_sasl_token, ["self", "payload", "expect_response"]),
+        (GroupCoordinator._do_commit_offsets, ["self", "assignment", "offsets"]),
         (base.Consumer.resume_partitions, ["self", "tps"]),
         (base.Consumer.perform_seek, ["self"]),
         (base.Consumer.on_partitions_revoked, ["self", "revoked"]),

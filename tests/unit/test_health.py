@@ -1,21 +1,29 @@
 """A consumer that will never read or commit again is told from one that waits."""
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import uvloop
 from aiokafka.client import AIOKafkaClient
 from aiokafka.conn import AIOKafkaConnection, AIOKafkaProtocol
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.errors import CommitFailedError, KafkaConnectionError
 from aiokafka.protocol.metadata import MetadataRequest
 from faust.types.tuples import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.health import JOIN_SECONDS, Watch, is_deaf, mend_connections
+from streams.health import JOIN_SECONDS, Watch, is_deaf, mend_aiokafka
+from streams.transport import BatchConsumer
 
 LIMIT = 60.0
+MENDED = [
+    (AIOKafkaConnection, "send"),
+    (AIOKafkaConnection, "_send_sasl_token"),
+    (GroupCoordinator, "_do_commit_offsets"),
+]
 TPS = [TP("chat.messages", 0), TP("chat.messages", 1)]
 STEPS = st.lists(
     st.tuples(
@@ -82,14 +90,58 @@ def test_a_write_to_a_closed_transport_of_uvloop_is_a_broken_connection(monkeypa
         connection = await _broken(asyncio.get_running_loop())
         connection.send(MetadataRequest([]))
 
-    monkeypatch.setattr(AIOKafkaConnection, "send", AIOKafkaConnection.send)
+    for kind, name in MENDED:
+        monkeypatch.setattr(kind, name, getattr(kind, name))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         with pytest.raises(RuntimeError, match="closed"):  # else there is nothing to mend any more
             runner.run(write())
-        mend_connections()
-        mend_connections()
+        mend_aiokafka()
+        mend_aiokafka()
         with pytest.raises(KafkaConnectionError, match=r"broken: .*closed"):
             runner.run(write())
+
+
+@pytest.mark.parametrize("active", [True, False])
+async def test_an_assignment_that_is_over_commits_nothing(monkeypatch: pytest.MonkeyPatch, active: bool) -> None:
+    sent: list[Any] = []
+
+    async def do_commit_offsets(self: GroupCoordinator, assignment: Any, offsets: Any) -> None:
+        sent.append(offsets)
+
+    for kind, name in MENDED:
+        monkeypatch.setattr(kind, name, getattr(kind, name))
+    monkeypatch.setattr(GroupCoordinator, "_do_commit_offsets", do_commit_offsets)
+    mend_aiokafka()
+    coordinator = GroupCoordinator.__new__(GroupCoordinator)
+    coordinator.coordinator_id, coordinator._commit_lock = 1, asyncio.Lock()
+    committing = coordinator.commit_offsets(SimpleNamespace(active=active), {"tp": 7})
+    if active:
+        await committing
+        assert sent == [{"tp": 7}]
+    else:
+        with pytest.raises(CommitFailedError, match="already rebalanced"):  # which Faust takes for an answer
+            await committing
+        assert sent == []
+
+
+async def test_who_is_cancelled_while_waiting_for_a_commit_makes_none() -> None:
+    consumer = BatchConsumer.__new__(BatchConsumer)
+    consumer._commit_fut = None
+    assert await consumer.maybe_wait_for_commit_to_finish() is False
+    consumer._commit_fut = asyncio.get_running_loop().create_future()
+    waiting = asyncio.create_task(consumer.maybe_wait_for_commit_to_finish())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert not consumer._commit_fut.cancelled()  # the other commit goes on
+    waiting = asyncio.create_task(consumer.maybe_wait_for_commit_to_finish())
+    await asyncio.sleep(0)
+    consumer._commit_fut.set_result(None)
+    assert await waiting is True
+    consumer._commit_fut = asyncio.get_running_loop().create_future()
+    consumer._commit_fut.cancel()
+    assert await consumer.maybe_wait_for_commit_to_finish() is False
 
 
 async def test_a_client_whose_search_for_brokers_has_ended_is_deaf() -> None:
