@@ -1,7 +1,6 @@
 """The event tables and the rejected records' origins against the log itself: what was confirmed is in Kafka, what is in
 Kafka is in `raw_events` or rejected at its place, and nothing else is."""
 
-import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -10,48 +9,26 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from kafka import KafkaConsumer, TopicPartition
+from fixtures.records import Origin, read_records
 
 from schemas.outputs import Rejected
 from schemas.rejections import rejected_bytes, rejection
 from schemas.settings import Settings
 from schemas.topics import REFERENCE, TOPICS
-from sinks.kafka import client_options, topic_name
-from sinks.progress import true_ends
 
 from .compare import Comparison, read
 from .feeding import Sent
 from .stored import REFERENCE_TABLES, VIEWS
 
 EVENT_TOPICS = tuple(topic.name for topic in TOPICS if topic.kind in ("source", "reference", "command"))
-_READ_SECONDS = 60.0
 
-Origin = tuple[str, int, int]
-"""topic without prefix, partition, offset"""
 Log = dict[Origin, Sent]
 Row = dict[str, Any]
 
 
 def read_log(settings: Settings) -> Log:
     """All records of the topics that events come in by, in the order of each partition."""
-    ends = true_ends(settings, EVENT_TOPICS)
-    bare = {topic_name(settings, topic): topic for topic in EVENT_TOPICS}
-    partitions = {TopicPartition(topic_name(settings, topic), number): end for (topic, number), end in ends.items()}
-    found: Log = {}
-    consumer = KafkaConsumer(**client_options(settings), group_id=None, enable_auto_commit=False, metrics_enabled=False)
-    try:
-        consumer.assign(list(partitions))
-        consumer.seek_to_beginning()
-        deadline = time.monotonic() + _READ_SECONDS
-        while any(consumer.position(partition) < end for partition, end in partitions.items()):
-            assert time.monotonic() < deadline, "the log can't be read to its end"
-            for records in consumer.poll(timeout_ms=200, max_records=5000).values():
-                for r in records:
-                    value = None if r.value is None else bytes(r.value)
-                    found[bare[r.topic], r.partition, r.offset] = Sent(bare[r.topic], r.key, value)
-    finally:
-        consumer.close(autocommit=False)
-    return found
+    return {o: Sent(o[0], key, value) for o, (key, value) in read_records(settings, EVENT_TOPICS).items()}
 
 
 def accepted(lines: Sequence[Sent], replayed: Path) -> set[Sent]:
@@ -81,8 +58,8 @@ class Expected:
     def resent(self, fed: Iterable[Sent]) -> Counter[str]:
         """Rejected records, as they are kept, that stand in the log more often than they were fed: a producer that gets
         no answer sends again."""
-        there = Counter(_kept(value) for value in self.refused.values())
-        return there - Counter(_kept(record.value or b"") for record in fed)
+        there = Counter(kept(value) for value in self.refused.values())
+        return there - Counter(kept(record.value) for record in fed)
 
 
 def compare_events(expected: Expected, fed: Iterable[Sent], stored: Path, live: Path) -> Comparison:
@@ -186,5 +163,6 @@ def _text(row: Row) -> str:
     return orjson.dumps(row, option=orjson.OPT_SORT_KEYS).decode()
 
 
-def _kept(value: bytes) -> str:
-    return str(rejection("", "", value)["raw"])
+def kept(value: bytes | None) -> str:
+    """A record's bytes as a rejected record has them."""
+    return str(rejection("", "", value or b"")["raw"])

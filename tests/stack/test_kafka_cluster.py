@@ -11,12 +11,12 @@ from signal import SIGCONT, SIGSTOP
 
 import pytest
 from fixtures.apache_kafka import KafkaCluster
-from kafka import KafkaConsumer, TopicPartition
+from fixtures.records import read_records
 from live_harness import Live
 
 from schemas.settings import Settings
 from schemas.topics import CHAT, STATE
-from sinks.kafka import EventProducer, client_options, create_topics
+from sinks.kafka import EventProducer, create_topics
 from streams.delivery import Deliverer
 
 pytestmark = [pytest.mark.kafka, pytest.mark.stack, pytest.mark.slow]
@@ -53,17 +53,6 @@ def test_a_leader_dies_in_the_middle_and_nothing_is_lost(cluster: KafkaCluster, 
         cluster.kill(second)
         cluster.start(second)
         live.check()
-
-
-def read(settings: Settings, topic: str, partition: int) -> list[tuple[bytes | None, bytes | None]]:
-    """(key, value) of what the partition has now."""
-    consumer = KafkaConsumer(**client_options(settings), group_id=None, consumer_timeout_ms=4000)
-    try:
-        consumer.assign([TopicPartition(topic, partition)])
-        consumer.seek_to_beginning()
-        return [(record.key, record.value) for record in consumer]
-    finally:
-        consumer.close()
 
 
 @pytest.mark.timeout(240)
@@ -112,5 +101,6 @@ def test_what_is_confirmed_outlives_a_leader_whose_followers_stood_still(cluster
         for future in sending:
             future.result(120)
     ingest.close()
-    kept = [(key, b"after") in read(settings, *where) for where in ((STATE, state), (CHAT, chat))]
-    assert (early, kept) == ([False, False], [True, True])
+    there = read_records(settings, (STATE, CHAT))
+    afters = {(topic, number) for (topic, number, _), record in there.items() if record == (key, b"after")}
+    assert (early, [where in afters for where in ((STATE, state), (CHAT, chat))]) == ([False, False], [True, True])
