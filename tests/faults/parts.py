@@ -10,6 +10,8 @@ import orjson
 
 from deploy.process import Child, last_line
 
+STOOD_STILL = "stood still"
+"""what a worker says when it ends because it could not run for half a session, as on a busy machine"""
 _AGAIN_SECONDS = 0.3
 _MOST_RESTARTS = 60
 
@@ -57,6 +59,10 @@ class Part:
             assert self.restarts <= _MOST_RESTARTS, f"{self.name} ends again and again: {self.ends[-1]}"
             self.restarts += bool(self.ends)
             self._child = Child(self.name, self.command, self.log, self.env)
+
+    def died(self, *expected: str) -> list[str]:
+        """Its ends that hold none of those texts, and that no standstill explains."""
+        return [end for end in self.ends if not any(text in end for text in (STOOD_STILL, *expected))]
 
     def signal(self, number: signal.Signals) -> int | None:
         """Send a signal; returns the pid that got it, None when nothing runs."""

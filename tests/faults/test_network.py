@@ -90,7 +90,7 @@ def test_worker_cut_off_for_longer_than_a_session(
     network.accept()
     system.until(lambda: len(first.ready()) > before, "worker-1 does not come back")
     assert first.ready()[before].kept == []  # the partitions had another owner
-    assert not first.ends
+    assert not first.died()
     system.finish()
 
 
@@ -115,7 +115,7 @@ def test_worker_cut_off_in_a_rebalance_misses_a_generation(
     (before, _, _), (after, partitions, kept) = first.ready()[:2]
     assert after > before + 1
     assert partitions
-    assert not first.ends
+    assert not first.died()
     system.finish()
     assert kept == []
 
@@ -137,5 +137,5 @@ def test_worker_that_misses_the_deadline_of_its_final_checkpoint(
     network.delay(0)
     system.until(lambda: bool(second.ready()) and len(first.ready()) > 1, "the group is not formed")
     assert first.ready()[1].kept == []  # what it had, it gave up
-    assert not first.ends
+    assert not first.died()
     system.finish()
