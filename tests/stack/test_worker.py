@@ -7,7 +7,7 @@ from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM
 import orjson
 import pytest
 from fixtures.brokers import Broker
-from worker_harness import IMPATIENT_MAIN, SLOW_MAIN, System, WorkerProcess, sale_events
+from worker_harness import SLOW_MAIN, System, WorkerProcess, impatient_main, sale_events
 
 from schemas.topics import CHAT, ROUNDS
 
@@ -39,7 +39,7 @@ async def test_missing_topics_are_told_in_one_line(broker: Broker, tmp_path: Pat
 
 async def test_kafka_away_is_retried_and_named_in_the_last_line(tmp_path: Path) -> None:
     async with asyncio.timeout(60):
-        worker = WorkerProcess("w1", "127.0.0.1:1", tmp_path, IMPATIENT_MAIN)
+        worker = WorkerProcess("w1", "127.0.0.1:1", tmp_path, impatient_main(3))
         try:
             assert await worker.exit_code() == 1
         finally:

@@ -43,8 +43,6 @@ MAIN = (
     "import sys; from schemas.settings import Settings; from processors.ruleset import default_book; "
     "from streams.worker import run_worker; sys.exit(run_worker(Settings(), default_book()))"
 )
-IMPATIENT_MAIN = f"import streams.worker; streams.worker.RETRY_SECONDS = 3; {MAIN}"
-"""a worker that gives up on Kafka after 3 s"""
 SLOW_MAIN = """
 import sys, time
 from processors.partition import Partition
@@ -80,6 +78,11 @@ _START = datetime(2025, 11, 11, 9, 0, tzinfo=UTC)
 
 Event = tuple[str, bytes, bytes]
 """(topic, key, value)"""
+
+
+def impatient_main(seconds: float) -> str:
+    """A worker that gives up on Kafka after that time."""
+    return f"import streams.worker; streams.worker.RETRY_SECONDS = {seconds}; {MAIN}"
 
 
 def sale_events(buyers: int, seed: int) -> list[Event]:
