@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from fixtures.brokers import Broker
 from fixtures.modern_clickhouse import ModernClickHouse
 from fixtures.named_server import environment, everywhere
 from kafka.errors import KafkaError, NodeNotReadyError, UnknownBrokerIdError
+from sink_harness import shared_out, until
 
 from schemas.outputs import CallTask, Flag, LeaderboardPartial, Rejected, ResponseRound, ResponseWindowPartial
 from schemas.settings import Settings
@@ -84,13 +85,6 @@ def db(settings: Settings) -> Iterator[Database]:
     migrate.up(found)
     yield found
     found.close()
-
-
-def until(check: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
 
 
 def count(db: Database, table: str) -> int:
@@ -504,19 +498,9 @@ def test_stop_while_clickhouse_is_away_loses_nothing(settings: Settings, produce
 
 
 @pytest.mark.slow
-def test_partitions_move_to_a_second_sink(broker: Broker, tmp_path: Path) -> None:
-    server = ModernClickHouse(tmp_path / "ch")
-    server.start()
-    settings = settings_for(
-        broker,
-        tmp_path,
-        clickhouse="server",
-        clickhouse_url=server.url("zheng"),
-        sink_batch_rows=50,
-    )
-    create_topics(settings)
-    producer, db = EventProducer(settings), open_database(settings)
-    migrate.up(db)
+@pytest.mark.parametrize("clickhouse", ["real"], indirect=True)
+def test_partitions_move_to_a_second_sink(settings: Settings, producer: EventProducer, db: Database) -> None:
+    settings = settings.model_copy(update={"sink_batch_rows": 50})
     sinks = [Sink(settings, db), Sink(settings, db), Sink(settings, db)]
     try:
         for step, (starting, stopping) in enumerate([(0, None), (1, None), (None, 0), (2, None)]):
@@ -529,8 +513,7 @@ def test_partitions_move_to_a_second_sink(broker: Broker, tmp_path: Path) -> Non
             if stopping is not None:
                 sinks[stopping].stop()
             working = [s for s in sinks if s.is_alive()]
-            until(lambda w=working: all(s._consumer and s._consumer.assignment() for s in w))  # type: ignore[misc]
-            until(lambda w=working: sum(len(s._consumer.assignment()) for s in w) == 45)  # type: ignore[misc]
+            until(lambda w=working: shared_out(settings, *w))  # type: ignore[misc]
         until(lambda: count(db, "messages") == 1200)
         for sink in sinks[1:]:
             sink.stop()
@@ -539,9 +522,6 @@ def test_partitions_move_to_a_second_sink(broker: Broker, tmp_path: Path) -> Non
     finally:
         for sink in sinks:
             sink.stop()
-        db.close()
-        producer.close()
-        server.kill()
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import pytest
 import structlog
 from fixtures.brokers import Broker, new_broker
 from kafka.errors import KafkaTimeoutError
+from sink_harness import shared_out, until
 
 import sinks.uncommitted
 from schemas.settings import Settings
@@ -41,13 +42,6 @@ def filled(broker: Broker, **more: Any) -> Settings:
     producer.publish([(REJECTED, b"k%d" % n, b"{}") for n in range(RECORDS)], 20)
     producer.close()
     return settings
-
-
-def until(check: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
 
 
 def rejected(db: Database) -> int:
@@ -152,7 +146,7 @@ def test_partitions_that_move_take_their_offsets_along(broker: Broker, db: Datab
         if not answered:
             first._consumer.commit_async = lambda *_, **__: None
         second.start()
-        until(lambda: bool(second._consumer and second._consumer.assignment()))
+        until(lambda: shared_out(settings, first, second))
         mine = {(REJECTED, p.partition) for p in first._consumer.assignment() if p.topic == REJECTED}
         assert mine
         until(lambda: first._uncommitted._offsets.keys() <= mine)
