@@ -3,7 +3,6 @@
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,8 +11,7 @@ from typing import Any
 import orjson
 import pytest
 from fixtures.brokers import Tansu
-from fixtures.modern_clickhouse import ModernClickHouse
-from fixtures.named_server import clickhouse_at
+from fixtures.named_server import NamedServer, clickhouse_at
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.sale_strategies import events, record
@@ -146,23 +144,24 @@ def test_a_database_without_tables_is_named_and_nothing_is_written(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
+    request: pytest.FixtureRequest,
     command: tuple[str, ...],
     state: str,
 ) -> None:
-    data, out = tmp_path / "data", tmp_path / "out"
+    data, out, name = tmp_path / "data", tmp_path / "out", "sales"
     monkeypatch.setenv("ZHENGDIAN_DATA_DIR", str(data))
-    monkeypatch.setenv("ZHENGDIAN_DATABASE", "sales")
-    with ExitStack() as stack:
-        if state == "no tables":
-            open_database(Settings()).close()
-        elif state == "no database":
-            server = stack.enter_context(ModernClickHouse(tmp_path / "server"))
-            monkeypatch.setenv("ZHENGDIAN_CLICKHOUSE", "server")
-            monkeypatch.setenv("ZHENGDIAN_CLICKHOUSE_URL", server.url("sales"))
-        code = cli.run([*command, str(out)])
+    monkeypatch.setenv("ZHENGDIAN_DATABASE", name)
+    if state == "no tables":
+        open_database(Settings()).close()
+    elif state == "no database":
+        server: NamedServer = request.getfixturevalue("named_server")
+        name = server.unused()
+        monkeypatch.setenv("ZHENGDIAN_CLICKHOUSE", "server")
+        monkeypatch.setenv("ZHENGDIAN_CLICKHOUSE_URL", server.url(name))
+    code = cli.run([*command, str(out)])
     err = capfd.readouterr().err
     assert (code, err.count("\n")) == (1, 1), err
-    assert "database sales has not the tables it needs; run: zhengdian migrate up" in err
+    assert f"database {name} has not the tables it needs; run: zhengdian migrate up" in err
     assert not out.exists()
     assert data.exists() == (state == "no tables")
 
