@@ -15,7 +15,8 @@ from .system import System
 @pytest.fixture
 def new_system(broker: Broker, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., System]]:
     """Makes the system of a test, with settings; it is ended with the test."""
-    name = re.sub(rf"\b{broker.kind}-?|-?\b{broker.kind}\b", "", request.node.name.removeprefix("test_"))
+    usual = rf"(?:{broker.kind}|embedded)"
+    name = re.sub(rf"\b{usual}-|-?\b{usual}\b(?=\W)", "", request.node.name.removeprefix("test_"))
     scenario = Scenario(name.replace("[]", "").replace("_", " "), broker.kind)
     made: list[System] = []
 

@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM, Signals
 
-from deploy.process import Child
+from deploy.process import Child, last_line
 from schemas.settings import Settings
 from sinks.kafka import create_topics, wait_for_broker
 from sinks.progress import wait_for_sink, wait_for_worker
@@ -17,13 +17,14 @@ from sinks.progress import wait_for_sink, wait_for_worker
 from .compare import Rejection, compare
 from .events import Expected, accepted, compare_events, read_log
 from .feeding import Feed, Sent, write_lines
-from .parts import Part
+from .parts import STOOD_STILL, Part
 from .report import Scenario
 
 PARTITIONS = 4
 DRAIN_SECONDS = 120.0
 _TICK_SECONDS = 0.02
-_STOP_SECONDS = 25.0
+_STOP_SECONDS = 30.0
+"""more than the 25 s after which a worker that hangs ends itself"""
 _SETTLE_SECONDS = 25.0
 _BOUNDARY = Path(__file__).with_name("boundary.py")
 _STORED = Path(__file__).with_name("stored.py")
@@ -53,6 +54,8 @@ class System:
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="system")
         wait_for_broker(self.settings, 30)
         create_topics(self.settings)
+        if self.settings.clickhouse == "server":  # an embedded one is made by the sink itself
+            self.command("migrate", "up")
 
     # --- parts
 
@@ -158,12 +161,18 @@ class System:
         while time.monotonic() < deadline:
             self.tick()
 
-    def until(self, condition: Callable[[], bool], why: str, seconds: float = DRAIN_SECONDS) -> None:
-        """Let it run until that holds; AssertionError with `why` and the parts' last words when it does not come."""
+    def until(
+        self, condition: Callable[[], bool], why: str, seconds: float = DRAIN_SECONDS, *, every: float = 0.0
+    ) -> None:
+        """Let it run until that holds; AssertionError with `why` and the parts' last words when it does not come.
+
+        `every`: seconds between two looks, where one is dear, as it is at what a broker has.
+        """
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline, f"{why}\n{self.last_words()}"
             self.tick()
+            self.run(every)
 
     def last_words(self) -> str:
         """One line a part."""
@@ -201,20 +210,18 @@ class System:
         *,
         lines: Sequence[Sent] | None = None,
         rejections: Counter[Rejection] | None = None,
-        gently: bool = True,
     ) -> tuple[Path, Path]:
         """Drain, stop, compare with a replay in memory and with the log; the scenario fails on a single row.
 
         `lines`: what the replay reads, where that is not what was fed; `rejections`: the rejected records, where a
-        replay can't know them; `gently`: stop the parts by SIGTERM and look at how they end. Returns the directories of the live results and of the replay's.
+        replay can't know them. Returns the directories of the live results and of the replay's.
         """
         self.drained()
         for name, part in self.parts.items():
-            code = part.end(_STOP_SECONDS if gently else 0)
-            # one that was started a moment ago does not hear SIGTERM yet; a busy machine may let one stand still
-            # for half a session, which says so and ends
-            fine = code in (0, None, -SIGTERM) or "stood still" in part.tail()
-            assert fine or not gently, f"{name} ends with {code}: {part.tail()}"
+            code = part.end(_STOP_SECONDS)
+            # one that was started a moment ago does not hear SIGTERM yet
+            fine = code in (0, None, -SIGTERM) or STOOD_STILL in last_line(part.log)
+            assert fine, f"{name} ends with {code}: {part.tail()}"
         live, stored, replayed = (self.directory / name for name in ("live", "stored", "replayed"))
         self.command("export", "--out", str(live))
         self._end_well(self._begin("stored", [sys.executable, str(_STORED), str(stored)]), 180)
@@ -238,9 +245,11 @@ class System:
                 assert not part.lines(word), f"{part.log}: {part.lines(word)[0]}"
         return live, replayed
 
-    def command(self, *arguments: str, seconds: float = 180) -> None:
-        """Run a command of `zhengdian` to its end."""
-        self._end_well(self.begin(*arguments), seconds)
+    def command(self, *arguments: str, seconds: float = 180) -> Path:
+        """Run a command of `zhengdian` to its end; returns the file of what it and others of its name have said."""
+        process = self.begin(*arguments)
+        self._end_well(process, seconds)
+        return process.log
 
     def begin(self, *arguments: str) -> Child:
         """Begin a command of `zhengdian`; its output goes to NAME.log."""

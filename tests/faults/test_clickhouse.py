@@ -1,7 +1,5 @@
 """ClickHouse as a server behind a network: killed, stalled, slow, cut off in the middle of an insert."""
 
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,9 +20,6 @@ class Served:
     def __init__(self, new_system: Callable[..., System], url: str, proxy: TcpProxy) -> None:
         self.proxy = proxy
         self.system = system = new_system(clickhouse="server", clickhouse_url=url)
-        subprocess.run(
-            [sys.executable, "-m", "deploy.cli", "migrate", "up"], env=system.env, check=True, capture_output=True
-        )
         system.add("worker-1")
         system.add("sink-1")
 

@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections.abc import Callable
 from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM
 
 import pytest
@@ -16,9 +17,12 @@ SESSION = 3
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_parts_signalled_at_random(seed: int, system: System) -> None:
+def test_parts_signalled_at_random(seed: int, clickhouse: dict[str, str], new_system: Callable[..., System]) -> None:
+    system = new_system(**clickhouse)
     dice = random.Random(seed)
     names = ("worker-1", "worker-2", "sink")
+    if system.settings.clickhouse == "server":  # which takes more than one
+        names += ("sink-2",)
     for name in names:
         system.add(name)
     config = SaleConfig(buyers=500, agents=12, seed=20 + seed, duplicates=0.05, disorder=0.2, faults=10)
