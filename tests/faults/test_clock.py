@@ -7,15 +7,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-import orjson
 import pytest
 from fixtures.required import absent
 
 from replay.generator import SaleConfig
-from schemas.topics import WORKER_TOPICS
 from sinks.kafka import sink_group, worker_group
-from sinks.progress import Committed
 
+from .commits import committed
 from .feeding import sale
 from .system import PARTITIONS, System
 
@@ -37,32 +35,19 @@ SHARE = 20
 """records that a part has to be done with under a clock before the next step"""
 
 
-class Progress:
-    """What parts have committed of the topics that events come in by."""
+def partitions(system: System, name: str) -> list[int]:
+    """Those that a part has, a worker as it said last."""
+    if name == "sink":
+        return list(range(PARTITIONS))
+    said = system.parts[name].ready()
+    return said[-1].partitions if said else []
 
-    def __init__(self, system: System) -> None:
-        self._system = system
-        self._groups = {
-            "worker": Committed(system.settings, worker_group(system.settings)),
-            "sink": Committed(system.settings, sink_group(system.settings)),
-        }
 
-    def partitions(self, name: str) -> list[int]:
-        """Those that a part has, as it said last."""
-        if name == "sink":
-            return list(range(PARTITIONS))
-        said = self._system.parts[name].lines('"partitions_ready"')
-        return list(orjson.loads(said[-1])["partitions"]) if said else []
-
-    def __call__(self, name: str) -> int:
-        """Records committed of a part's partitions."""
-        positions = [(topic, number) for topic in WORKER_TOPICS for number in self.partitions(name)]
-        return sum(self._groups[name.partition("-")[0]](positions).values())
-
-    def close(self) -> None:
-        """Disconnect."""
-        for group in self._groups.values():
-            group.close()
+def progress(system: System, name: str) -> int:
+    """Records of the topics that events come in by, committed of a part's partitions."""
+    group = (sink_group if name == "sink" else worker_group)(system.settings)
+    mine = partitions(system, name)
+    return sum(offset for (_, number), offset in committed(system.settings, group).items() if number in mine)
 
 
 @pytest.fixture(autouse=True)
@@ -85,9 +70,11 @@ def test_clock_steps(new_system: Callable[..., System]) -> None:
             FAKETIME_CACHE_DURATION="1",
             FAKETIME_DONT_FAKE_MONOTONIC="1",
         )
-    progress = Progress(system)
-    system.until(lambda: all(len(progress.partitions(name)) == PARTITIONS // 2 for name in WORKERS), "not shared out")
+    system.until(
+        lambda: all(len(partitions(system, name)) == PARTITIONS // 2 for name in WORKERS), "the workers do not share"
+    )
     system.until(lambda: system.parts["sink"].logged("partitions_assigned") > 0, "the sink does not read")
+    joined = {name: len(system.parts[name].ready()) for name in WORKERS}
     started = datetime.fromtimestamp(time.time() - 3 * HOUR, UTC).isoformat(timespec="seconds")
     feed = system.feed(
         sale(SaleConfig(buyers=250, agents=8, hours=1, seed=61, start=started, duplicates=0.05, disorder=0.2)),
@@ -97,14 +84,17 @@ def test_clock_steps(new_system: Callable[..., System]) -> None:
         step(clocks[name], hours)
         system.scenario.inject(f"clock of {name.partition('-')[0]} {hours:+d} h", system.parts[name].pid)
         system.run(1.5)
-        before = progress(name)
-        system.until(lambda n=name, b=before: progress(n) >= b + SHARE, f"{name} does nothing at {hours:+d} h", 45)
+        enough = progress(system, name) + SHARE
+        system.until(
+            lambda n=name, e=enough: progress(system, n) >= e, f"{name} does nothing at {hours:+d} h", 45, every=0.5
+        )
     assert not feed.done(), "the last steps met nothing"
-    progress.close()
     for name in clocks:
         part = system.parts[name]
         assert not part.ends, f"{name} has not lived through it: {part.ends}"
-        assert part.logged("partitions_lost") == 0
+    # nor was anybody put out of its group: it would have had to join anew
+    assert {name: len(system.parts[name].ready()) for name in WORKERS} == joined
+    assert system.parts["sink"].logged("partitions_lost") == 0
     system.kill("worker-1")  # what it has written under either time is read by its successor
     system.finish()
     for part in system.parts.values():  # Kafka refuses records that carry a time of their own and are hours ahead
