@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from signal import SIGKILL
 
+import orjson
 import pytest
 from fixtures.brokers import Broker
 
@@ -43,13 +44,23 @@ def test_live_is_stack_replay_is_memory_replay(broker: Broker, new_system: Calla
             system.run(1)
             broker.start()
     live, replayed = system.finish()
-    system.command("verify", "--from", NIGHT, "--to", NEXT_DAY)
+    verified = orjson.loads(
+        system.command("verify", "--from", NIGHT, "--to", NEXT_DAY, "--format", "json").read_bytes()
+    )
+    assert verified["days"] > 0
+    assert verified["checked"].keys() >= KEYS.keys(), "verify passes over tables"
+    assert min(verified["checked"].values()) > 0
 
     archive, stack, memory = (system.directory / name for name in ("archive", "stack", "memory"))
     system.command("archive", str(archive))
     run = system.begin("replay", str(archive), "--engine", "stack", "--workers", "2", "--out", str(stack))
     system.until(lambda: bool(workers_below(run.pid)), "the replay starts no worker")
-    system.until(lambda: read_by_replay(system.settings) > EVENTS // 10, "the replay does not come forward")
+    system.until(
+        lambda: run.exit_code is not None or read_by_replay(system.settings) > EVENTS // 10,
+        "the replay does not come forward",
+        every=1,
+    )
+    assert run.exit_code is None, run.why()
     pid = dice.choice(workers_below(run.pid))
     os.kill(pid, SIGKILL)
     system.scenario.inject("worker of the replay SIGKILL", pid)
