@@ -158,6 +158,13 @@ class BatchConsumer(driver.Consumer):
     def _aiokafka(self) -> aiokafka.AIOKafkaConsumer | None:
         return self._thread._consumer
 
+    def highwater(self, tp: TP) -> int | None:  # type: ignore[override]
+        """The high watermark; None where nothing has been fetched, or the partition is being taken away just now."""
+        try:
+            return super().highwater(tp)
+        except (AssertionError, AttributeError, KeyError):  # the thread of the consumer is at it
+            return None
+
     def lag(self) -> dict[str, int]:
         """Topic -> records that no checkpoint covers yet, over the assigned partitions that were fetched."""
         behind: dict[str, int] = defaultdict(int)
@@ -300,7 +307,10 @@ class BatchConsumer(driver.Consumer):
 
     async def _went_back(self, tp: TP, expected: int) -> bool:
         """Whether aiokafka has reset the position to the beginning, because the broker said that it is out of range."""
-        if (self.highwater(tp) or 0) < expected:
+        end = self.highwater(tp)
+        if end is None:
+            return False
+        if end < expected:
             return True
         try:
             # after a seek of ours it would be the expected one; the new log may have grown past that already

@@ -156,3 +156,18 @@ async def test_a_client_whose_search_for_brokers_has_ended_is_deaf() -> None:
     await asyncio.wait({client._sync_task})
     assert is_deaf(client)
     client._sync_task.exception()
+
+
+@pytest.mark.parametrize("error", [AssertionError("Partition is not assigned"), AttributeError(), KeyError()])
+async def test_a_partition_that_is_taken_away_just_now_has_no_high_watermark(error: Exception) -> None:
+    class Thread:
+        def highwater(self, tp: TP) -> int:
+            raise error
+
+    consumer = BatchConsumer.__new__(BatchConsumer)
+    consumer._thread = Thread()
+    consumer._expected, consumer._inflight, consumer._short_since = {TPS[0]: 7}, {}, {}
+    assert consumer.highwater(TPS[0]) is None
+    assert consumer.lag() == {TPS[0].topic: 0}
+    assert await consumer._went_back(TPS[0], 7) is False
+    await consumer._leave_short_logs([TPS[0]])  # which passes it over
