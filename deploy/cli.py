@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
-from deploy import cli_admin, cli_archive, cli_data, cli_diff, cli_dlq, cli_replay, cli_run, cli_verify
+from deploy import cli_admin, cli_archive, cli_data, cli_diff, cli_dlq, cli_replay, cli_run, cli_users, cli_verify
 from deploy.context import say
 from deploy.errors import CommandError
 
@@ -23,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for part in (cli_run, cli_data, cli_archive, cli_replay, cli_diff, cli_verify, cli_dlq, cli_admin):
+for part in (cli_run, cli_data, cli_archive, cli_replay, cli_diff, cli_verify, cli_dlq, cli_users, cli_admin):
     app.add_typer(part.app)
 
 

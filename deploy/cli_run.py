@@ -63,9 +63,13 @@ def web(
             claim_port(settings.web_port, settings.web_host)
         except PortTakenError as error:
             raise CommandError(str(error)) from None
+    from web.access.users import UsersError
     from web.app import run_web
 
-    _run_part("web", lambda: run_web(settings, with_sink=with_sink))
+    try:
+        _run_part("web", lambda: run_web(settings, with_sink=with_sink))
+    except UsersError as error:
+        raise CommandError(str(error)) from None
 
 
 def _run_part(name: str, run: Callable[[], int]) -> None:

@@ -65,6 +65,17 @@ class Settings(BaseSettings):
 
     web_host: str = Field("127.0.0.1", description="web: address to bind; loopback unless told otherwise")
     web_port: int = Field(8080, ge=0, le=65535, description="web: port; 0 takes a free one")
+    web_access: Literal["auto", "open", "sign-in"] = Field(
+        "auto",
+        description="web: whether people must sign in; auto: unless it is bound to loopback and there is no users file. "
+        "open: whoever reaches it may do everything (behind a gateway)",
+    )
+    web_users: Path | None = Field(None, description="web: file of users and API tokens, see `zhengdian users`")
+    web_secret: SecretStr = Field(
+        SecretStr(""),
+        description="web: what sessions are signed with, the same on every instance; default: new each start",
+    )
+    web_session_hours: float = Field(12, gt=0, le=720, description="web: how long somebody stays signed in")
     future_tolerance_seconds: int = Field(
         3600,
         ge=0,

@@ -15,6 +15,9 @@ from schemas.outputs import Rule, TaskStatus
 from schemas.types import format_amount
 from sinks.database import DatabaseError, DatabaseUnavailableError
 from web import metrics
+from web.access.guard import needs
+from web.access.limits import QUERIES, Limits
+from web.access.roles import May, Person, mask
 from web.board import leaderboard
 from web.ingest import media_type, read_body
 from web.models import (
@@ -91,22 +94,28 @@ def _decode_cursor(cursor: str | None) -> tuple[int, str] | None:
     raise HTTPException(422, "cursor: is not one that this API gave out")
 
 
-def flag_out(parts: Parts, row: dict[str, Any]) -> FlagOut:
-    """A flag of the read model as the API answers it."""
-    return FlagOut.model_validate({**row, "occurred_at": parts.time(row["occurred_at"], row["shop_id"])})
+def flag_out(parts: Parts, row: dict[str, Any], person: Person) -> FlagOut:
+    """A flag of the read model as the API answers it to that person."""
+    times = {"occurred_at": parts.time(row["occurred_at"], row["shop_id"])}
+    return FlagOut.model_validate({**row, **times, **_buyer(row, person)})
 
 
-def _task_out(parts: Parts, row: dict[str, Any]) -> CallTaskOut:
+def _task_out(parts: Parts, row: dict[str, Any], person: Person) -> CallTaskOut:
     times = ("raised_at", "not_before", "due_at", "call_again_at", "revisit_due_at")
-    return CallTaskOut.model_validate({**row, **{key: parts.time(row[key], row["shop_id"]) for key in times}})
+    shown = {key: parts.time(row[key], row["shop_id"]) for key in times}
+    return CallTaskOut.model_validate({**row, **shown, **_buyer(row, person)})
 
 
-def router(parts: Parts) -> APIRouter:
+def _buyer(row: dict[str, Any], person: Person) -> dict[str, str]:
+    return {"buyer_id": row["buyer_id"] if person.may(May.SEE_BUYERS) else mask(row["buyer_id"])}
+
+
+def router(parts: Parts, limits: Limits) -> APIRouter:
     """The routes under /api/v1 that read."""
     routes = APIRouter(prefix="/api/v1", tags=["read"], responses={503: {"model": Problem}})
     frames: Shared[Frame] = Shared(parts, lambda hour, shop_id: read_frame(parts, hour, shop_id))
 
-    @routes.get("/leaderboard", summary="The hourly leaderboard")
+    @routes.get("/leaderboard", summary="The hourly leaderboard", dependencies=[needs(May.WATCH)])
     async def get_leaderboard(shop_id: ShopId = None, hour: Hour = None) -> Leaderboard:
         at = instant_or_422(hour)
         with metrics.BOARD_SECONDS.time():
@@ -117,6 +126,7 @@ def router(parts: Parts) -> APIRouter:
         summary="The same as server-sent events, a new one within a second of new rows",
         response_class=EventSourceResponse,
         responses={200: {"content": {"text/event-stream": {}}}},
+        dependencies=[needs(May.WATCH)],
     )
     async def stream_leaderboard(request: Request, shop_id: ShopId = None, hour: Hour = None) -> EventSourceResponse:
         at = instant_or_422(hour)
@@ -124,6 +134,7 @@ def router(parts: Parts) -> APIRouter:
 
     @routes.get("/flags", summary="Flags, newest first")
     async def get_flags(
+        person: Annotated[Person, needs(May.SEE_FLAGS)],
         status: Literal["raised", "cleared"] | None = None,
         rule: Rule | None = None,
         agent_id: str | None = None,
@@ -136,9 +147,9 @@ def router(parts: Parts) -> APIRouter:
         rows = await parts.call(parts.read.flags, filters, limit + 1, _decode_cursor(cursor))
         page = rows[:limit]
         more = _encode_cursor(page[-1]["occurred_at"], page[-1]["flag_id"]) if len(rows) > limit else None
-        return FlagPage(flags=[flag_out(parts, row) for row in page], next_cursor=more)
+        return FlagPage(flags=[flag_out(parts, row, person) for row in page], next_cursor=more)
 
-    @routes.get("/flags/counts", summary="How many flags, by rule")
+    @routes.get("/flags/counts", summary="How many flags, by rule", dependencies=[needs(May.SEE_FLAGS)])
     async def get_flag_counts(
         status: Literal["raised", "cleared"] | None = None,
         agent_id: str | None = None,
@@ -151,6 +162,7 @@ def router(parts: Parts) -> APIRouter:
 
     @routes.get("/call-tasks", summary="Follow-up call tasks, due first")
     async def get_tasks(
+        person: Annotated[Person, needs(May.SEE_TASKS)],
         status: TaskStatus | None = None,
         shop_id: ShopId = None,
         priority: Literal["high", "normal", "low"] | None = None,
@@ -161,14 +173,16 @@ def router(parts: Parts) -> APIRouter:
         rows = await parts.call(parts.read.tasks, filters, limit + 1, _decode_cursor(cursor))
         page = rows[:limit]
         more = _encode_cursor(page[-1]["due_at"], page[-1]["task_id"]) if len(rows) > limit else None
-        return CallTaskPage(call_tasks=[_task_out(parts, row) for row in page], next_cursor=more)
+        return CallTaskPage(call_tasks=[_task_out(parts, row, person) for row in page], next_cursor=more)
 
     @routes.get(
         "/conversations/{shop_id}/{buyer_id}",
         summary="One buyer's time line: messages, orders, payments, reviews, flags",
         responses={404: {"model": Problem}},
     )
-    async def get_conversation(shop_id: str, buyer_id: str) -> Conversation:
+    async def get_conversation(
+        shop_id: str, buyer_id: str, person: Annotated[Person, needs(May.SEE_BUYERS)]
+    ) -> Conversation:
         found = await parts.call(parts.read.transcript, shop_id, buyer_id, TRANSCRIPT_ROWS)
         flags = await parts.call(parts.read.flags, {"shop_id": shop_id, "buyer_id": buyer_id}, TRANSCRIPT_ROWS)
         truncated = any(len(rows) == TRANSCRIPT_ROWS for rows in found.values())
@@ -181,7 +195,7 @@ def router(parts: Parts) -> APIRouter:
             buyer_id=buyer_id,
             entries=[_entry(parts, row) for row in entries],
             truncated=truncated,
-            flags=[flag_out(parts, row) for row in flags],
+            flags=[flag_out(parts, row, person) for row in flags],
         )
 
     @routes.post(
@@ -196,9 +210,12 @@ def router(parts: Parts) -> APIRouter:
     )
     async def post_sql(
         request: Request,
+        person: Annotated[Person, needs(May.QUERY)],
         fmt: Annotated[str, Query(alias="format", description="FORMAT of a text/plain query")] = "JSON",
     ) -> Response:
         body = await _sql(request, fmt)
+        if not person.local and not limits.take(QUERIES, "sql", person.name):
+            raise HTTPException(429, "too many queries; wait a minute", {"Retry-After": "60"})
         try:
             result = await parts.call(
                 parts.db.query_format,

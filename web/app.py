@@ -20,6 +20,12 @@ from schemas.settings import Settings
 from sinks.database import Database, DatabaseError, DatabaseUnavailableError, open_database
 from sinks.read_model import ReadModel
 from web import api, commands, health, ingest, metrics, wall
+from web.access import sign_in
+from web.access.guard import Guard, needs
+from web.access.limits import Limits
+from web.access.roles import May
+from web.access.sessions import Sessions
+from web.access.users import Users, UsersError
 from web.live import Live
 from web.parts import Parts, Producer
 
@@ -38,8 +44,8 @@ _HEADERS: Final = (
     (b"referrer-policy", b"same-origin"),
 )
 _DESCRIPTION: Final = (
-    "Times are RFC 3339 with the shop's offset, amounts decimal strings in CNY. Buyers' ids are not masked here: bind the "
-    "web to loopback, or put a gateway that signs people in before it."
+    "Times are RFC 3339 with the shop's offset, amounts decimal strings in CNY. Where people sign in, programs send "
+    "`Authorization: Bearer TOKEN` (`zhengdian users token`), and buyers' ids are masked for whoever need not know them."
 )
 
 
@@ -54,10 +60,20 @@ def create_app(
     sink: health.SinkState | None = None,
 ) -> FastAPI:
     """The application. `pages`: with the wallboard, which a process can have once. `app.state.parts` holds the `Parts`.
+    Raises UsersError.
 
     Where the sink runs in this process, call `app.state.parts.live.rows_arrived` after each of its batches.
     """
     read = ReadModel(db)
+    users = Users(settings.web_users)
+    open_to_all = is_open(settings)
+    if not open_to_all and not users:
+        raise UsersError(
+            "nobody could sign in: name a users file in ZHENGDIAN_WEB_USERS (see `zhengdian users add`), or set"
+            " ZHENGDIAN_WEB_ACCESS=open behind a gateway"
+        )
+    limits = Limits()
+    sessions = Sessions(users, settings.web_secret.get_secret_value(), settings.web_session_hours)
 
     async def fingerprint() -> str:
         return await parts.call(read.fingerprint)
@@ -85,15 +101,22 @@ def create_app(
         lifespan=lifespan,
     )
     app.state.parts = parts
+    app.add_middleware(Guard, users=users, sessions=sessions, limits=limits, open=open_to_all)
     app.add_middleware(_Outer)
     if settings.web_host in LOOPBACK:
         # a foreign site whose name resolves to this machine must not read through the browser
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, "[::1]"], www_redirect=False)
-    routers = [health.router(parts, sink), *(part.router(parts) for part in (ingest, api, commands))]
-    for router in routers:
+    routers = [health.router(parts, sink), ingest.router(parts), api.router(parts, limits), commands.router(parts)]
+    for router in [*routers, sign_in.router(users, sessions, limits)]:
         app.include_router(router)
 
-    @app.get("/metrics", tags=["operations"], response_class=Response, summary="Prometheus metrics")
+    @app.get(
+        "/metrics",
+        tags=["operations"],
+        response_class=Response,
+        summary="Prometheus metrics",
+        dependencies=[needs(May.MEASURE)],
+    )
     def get_metrics() -> Response:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
@@ -113,6 +136,13 @@ def create_app(
     if pages:
         wall.mount(app, parts)
     return app
+
+
+def is_open(settings: Settings) -> bool:
+    """Whether whoever reaches the web may do everything."""
+    if settings.web_access == "auto":
+        return settings.web_host in LOOPBACK and settings.web_users is None
+    return settings.web_access == "open"
 
 
 Message = MutableMapping[str, Any]
@@ -215,7 +245,7 @@ def run_web(
             sink = Sink(settings, db, on_batch=arrived)
         app = create_app(settings, db, producer, book, sink=sink)
         listeners.append(app.state.parts.live.rows_arrived)
-        if settings.web_host not in LOOPBACK:
+        if settings.web_host not in LOOPBACK and is_open(settings):
             log.warning("web_open_to_network", host=settings.web_host, hint="no sign-in: put a gateway before it")
         config = uvicorn.Config(
             app,

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from weakref import WeakValueDictionary
 
 import orjson
@@ -16,6 +16,8 @@ from schemas.topics import COMMANDS
 from schemas.types import format_time
 from sinks.kafka import PublishError, event_key
 from web import metrics
+from web.access.guard import needs
+from web.access.roles import May, Person
 from web.models import Body, Call, Claim, Commanded, Outcome, Problem, Verdict
 from web.parts import Parts
 
@@ -70,23 +72,27 @@ class Commander:
         self._pending: dict[str, _Pending] = {}
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def give(self, step: Step, target_id: str, body: Body) -> Commanded:
-        """Raises HTTPException 404 (unknown), 403 (excluded agent), 409 (someone else has it, or too late), 503."""
+    async def give(self, step: Step, target_id: str, given: Body, person: Person) -> Commanded:
+        """Raises HTTPException 404 (unknown), 403 (excluded agent, somebody else's name), 409 (someone else has it, or
+        too late), 422 (nobody's name), 503.
+        """
+        actor = _actor(given, person)
+        body = given.model_copy(update={"actor": actor})
         lock = self._locks.setdefault(target_id, asyncio.Lock())
         async with lock:
             row, status, holder = await self._state(step, target_id)
-            if row.get("excluded_agent_id") and row["excluded_agent_id"] == body.actor:
-                raise HTTPException(403, f"{body.actor} served this buyer and must not handle the review")
+            if (excluded := row.get("excluded_agent_id")) and excluded in {actor, *person.agent_ids}:
+                raise HTTPException(403, f"{excluded} served this buyer and must not handle the review")
             result = step.result or body.model_dump()["verdict"]
-            if step.result == "claimed" and status == "claimed" and holder == body.actor:
+            if step.result == "claimed" and status == "claimed" and holder == actor:
                 return Commanded(status="claimed", event_id=None)
-            if holder and holder != body.actor and not step.anyone:
+            if holder and holder != actor and not step.anyone:
                 raise HTTPException(409, f"{holder} has it ({status})")
             if status not in step.allowed:
                 raise HTTPException(409, f"it is {status}; {step.type} needs {' or '.join(step.allowed)}")
             event_id = await self._publish(step, target_id, row, body)
             now = self._parts.now_ms()
-            holder = holder if step.anyone else body.actor
+            holder = holder if step.anyone else actor
             self._pending[target_id] = _Pending(result, holder, now)
             metrics.COMMANDS.labels(step.type).inc()
             return Commanded(status=result, event_id=event_id)
@@ -130,6 +136,21 @@ class Commander:
         return event_id
 
 
+def _actor(body: Body, person: Person) -> str:
+    """Who does it: who has signed in, or on a web without sign-in whom the body names."""
+    if not person.local:
+        if body.actor not in (None, person.name):
+            raise HTTPException(403, f"actor: {person.name} has signed in, not {body.actor}")
+        return person.name
+    if body.actor is None:
+        raise HTTPException(422, "actor: who does it? Nobody has signed in")
+    return body.actor
+
+
+Reviewer = Annotated[Person, needs(May.REVIEW)]
+Caller = Annotated[Person, needs(May.CALL)]
+
+
 def router(parts: Parts) -> APIRouter:
     """The routes under /api/v1/flags/{flag_id} and /api/v1/call-tasks/{task_id}."""
     commander = Commander(parts)
@@ -140,27 +161,27 @@ def router(parts: Parts) -> APIRouter:
     )
 
     @routes.post("/flags/{flag_id}/claim", status_code=202, summary="Take a flag for review")
-    async def claim_flag(flag_id: str, body: Claim) -> Commanded:
-        return await commander.give(STEPS["flag.claim"], flag_id, body)
+    async def claim_flag(flag_id: str, body: Claim, person: Reviewer) -> Commanded:
+        return await commander.give(STEPS["flag.claim"], flag_id, body, person)
 
     @routes.post("/flags/{flag_id}/verdict", status_code=202, summary="Uphold or dismiss a flag")
-    async def give_verdict(flag_id: str, body: Verdict) -> Commanded:
-        return await commander.give(STEPS["flag.verdict"], flag_id, body)
+    async def give_verdict(flag_id: str, body: Verdict, person: Reviewer) -> Commanded:
+        return await commander.give(STEPS["flag.verdict"], flag_id, body, person)
 
     @routes.post("/call-tasks/{task_id}/claim", status_code=202, summary="Take a follow-up call")
-    async def claim_task(task_id: str, body: Claim) -> Commanded:
-        return await commander.give(STEPS["task.claim"], task_id, body)
+    async def claim_task(task_id: str, body: Claim, person: Caller) -> Commanded:
+        return await commander.give(STEPS["task.claim"], task_id, body, person)
 
     @routes.post("/call-tasks/{task_id}/call", status_code=202, summary="Log a call that was made")
-    async def log_call(task_id: str, body: Call) -> Commanded:
-        return await commander.give(STEPS["task.call"], task_id, body)
+    async def log_call(task_id: str, body: Call, person: Caller) -> Commanded:
+        return await commander.give(STEPS["task.call"], task_id, body, person)
 
     @routes.post("/call-tasks/{task_id}/resolve", status_code=202, summary="Settle the complaint")
-    async def resolve_task(task_id: str, body: Outcome) -> Commanded:
-        return await commander.give(STEPS["task.resolve"], task_id, body)
+    async def resolve_task(task_id: str, body: Outcome, person: Caller) -> Commanded:
+        return await commander.give(STEPS["task.resolve"], task_id, body, person)
 
     @routes.post("/call-tasks/{task_id}/revisit", status_code=202, summary="Log the revisit call")
-    async def revisit_task(task_id: str, body: Outcome) -> Commanded:
-        return await commander.give(STEPS["task.revisit"], task_id, body)
+    async def revisit_task(task_id: str, body: Outcome, person: Caller) -> Commanded:
+        return await commander.give(STEPS["task.revisit"], task_id, body, person)
 
     return routes

@@ -11,6 +11,8 @@ from schemas.events import Event, InvalidEventError, parse_event
 from schemas.topics import TOPIC_OF_TYPE
 from sinks.kafka import PublishError, event_key
 from web import metrics
+from web.access.guard import needs
+from web.access.roles import May
 from web.models import Accepted, EventError, Problem, Refused
 from web.parts import Parts
 
@@ -96,6 +98,7 @@ def router(parts: Parts) -> APIRouter:
         responses={422: {"model": Refused}, **{code: {"model": Problem} for code in (413, 415, 503)}},
         openapi_extra=_BODY,
         summary="Send one CloudEvent or a batch; 202 once Kafka has all of them",
+        dependencies=[needs(May.SEND)],
     )
     async def post_events(request: Request) -> Accepted | JSONResponse:
         kind = media_type(request)

@@ -215,7 +215,7 @@ class Body(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    actor: Id = Field(description="who does it")
+    actor: Id | None = Field(None, description="who does it; default: who has signed in")
 
 
 class Claim(Body):

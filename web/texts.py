@@ -80,6 +80,13 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "bad_hour": ("hour 参数要写成带时区的 RFC 3339 时间", "hour must be an RFC 3339 time with an offset"),
     "bad_title": ("网址参数有误", "The address is not right"),
+    "sign_in_title": ("整点 · 登录", "Zhengdian · sign in"),
+    "sign_in_hint": ("请登录后继续", "Sign in to go on"),
+    "sign_in_name": ("用户名", "Name"),
+    "sign_in_password": ("密码", "Password"),
+    "sign_in": ("登录", "Sign in"),
+    "sign_in_refused": ("用户名或密码不对", "Name or password is not right"),
+    "sign_in_limited": ("尝试次数过多，请一分钟后再试", "Too many attempts; try again in a minute"),
     **{f"rule.{rule}": names for rule, names in RULE_NAMES.items()},
 }
 

@@ -1,0 +1,257 @@
+"""The web with people who sign in: what each role gets, and what nobody gets from elsewhere."""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from argon2 import PasswordHasher
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from fastapi.testclient import TestClient
+from web_rows import fill, flag, insert, task
+
+from processors.ruleset import default_book
+from schemas.settings import Settings
+from schemas.types import parse_time
+from sinks.database import Database, open_database
+from sinks.migrate import up
+from web.access import users as users_module
+from web.access.roles import Role
+from web.access.users import Token, User, UsersError, UsersFile, hash_password, new_token, write_users
+from web.app import create_app
+
+pytestmark = pytest.mark.stack
+
+NOW = parse_time("2026-11-11T20:40:00+08:00")
+SHOP, BUYER = "lining-hz", "b-10077"
+PASSWORD = "correct horse"
+SITE = "http://127.0.0.1:8080"
+HERE = {"origin": SITE, "sec-fetch-site": "same-origin"}
+READS = {
+    "leaderboard": "/api/v1/leaderboard",
+    "flags": "/api/v1/flags",
+    "counts": "/api/v1/flags/counts",
+    "tasks": "/api/v1/call-tasks",
+    "conversation": f"/api/v1/conversations/{SHOP}/{BUYER}",
+    "metrics": "/metrics",
+    "openapi": "/openapi.json",
+}
+FLOOR = {"leaderboard", "flags", "counts", "tasks", "openapi"}
+ALLOWED = {
+    "ops": FLOOR,
+    "qc": FLOOR | {"conversation", "verdict"},
+    "caller": FLOOR | {"conversation", "call"},
+    "engineer": FLOOR | {"conversation", "metrics", "sql", "events"},
+    "admin": {*READS, "verdict", "call", "sql", "events"},
+}
+
+
+class NoProducer:
+    """Takes everything and keeps nothing."""
+
+    def publish(self, records: list[tuple[str, bytes, bytes]], timeout_seconds: float) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def db(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    database = open_database(Settings(data_dir=tmp_path_factory.mktemp("access")))
+    up(database)
+    fill(database, NOW)
+    insert(database, "flags_raw", flag("f-access", "reminder.direct", "notice", SHOP, NOW, buyer_id=BUYER))
+    insert(database, "call_tasks_raw", task("t-access", SHOP, NOW, buyer_id=BUYER, excluded_agent_id=f"{SHOP}:07"))
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """One user per role, named like it."""
+    monkeypatch.setattr(users_module, "_HASHER", PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1))
+    monkeypatch.setattr(users_module, "_LOOK_SECONDS", 0.0)
+    path = tmp_path / "users.yaml"
+    people = [User(name=role, roles=[role], password=hash_password(PASSWORD)) for role in Role]
+    people[2].agent_ids = [f"{SHOP}:07"]
+    write_users(path, UsersFile(users=people))
+    return Settings(web_users=path)
+
+
+@pytest.fixture
+def app(db: Database, settings: Settings) -> FastAPI:
+    return create_app(settings, db, NoProducer(), default_book(), clock_ns=lambda: NOW * 1_000_000, pages=False)
+
+
+@pytest.fixture
+def client(app: FastAPI) -> Iterator[Callable[..., TestClient]]:
+    """Browsers; with a name it has signed in."""
+    opened: list[TestClient] = []
+
+    def make(name: str = "", **headers: str) -> TestClient:
+        one = TestClient(app, base_url=SITE, headers=headers, follow_redirects=False)
+        opened.append(one)
+        one.__enter__()
+        if name:
+            assert sign_in(one, name).status_code == 303
+        return one
+
+    yield make
+    for one in opened[1:]:
+        one.close()
+    if opened:
+        opened[0].__exit__(None, None, None)
+
+
+def sign_in(client: TestClient, name: str, password: str = PASSWORD, **form: str) -> Any:
+    return client.post("/sign-in", data={"name": name, "password": password, **form}, headers=HERE)
+
+
+def routes_of(routes: Iterable[Any]) -> Iterator[APIRoute]:
+    for route in routes:
+        if isinstance(route, APIRoute):
+            yield route
+        elif hasattr(route, "original_router"):
+            yield from routes_of(route.original_router.routes)
+
+
+def test_every_route_asks_for_a_permission(app: FastAPI) -> None:
+    open_to_all = {"/healthz", "/sign-in", "/sign-out"}
+    routes = list(routes_of(app.routes))
+    assert {route.path for route in routes} >= {*app.openapi()["paths"], *open_to_all}
+    for route in routes:
+        asked = [getattr(one.call, "needs", None) for one in route.dependant.dependencies]
+        assert any(asked) != (route.path in open_to_all), route.path
+
+
+@pytest.mark.parametrize("name", list(ALLOWED))
+def test_each_role_gets_what_it_needs_and_no_more(client: Callable[..., TestClient], name: str) -> None:
+    web = client(name)
+    got = {what: web.get(path).status_code for what, path in READS.items()}
+    claim = {"verdict": "/api/v1/flags/none/verdict", "call": "/api/v1/call-tasks/none/call"}
+    for what, path in claim.items():
+        body = {"verdict": "upheld"} if what == "verdict" else {}
+        got[what] = web.post(path, json=body, headers=HERE).status_code
+    got["sql"] = web.post("/api/v1/sql", json={"sql": "SELECT 1"}, headers=HERE).status_code
+    batch = {"content-type": "application/cloudevents-batch+json", **HERE}
+    got["events"] = web.post("/v1/events", content=b"[]", headers=batch).status_code
+    allowed = {what for what, status in got.items() if status != 403}
+    assert allowed == ALLOWED[name]
+    # 404: no such flag or task, which is asked after the permission
+    assert {status for status in got.values() if status != 403} <= {200, 202, 404}
+
+
+def test_whoever_has_not_signed_in_gets_nothing(client: Callable[..., TestClient]) -> None:
+    web = client()
+    for path in [*READS.values(), "/", "/api/v1/nothing"]:
+        answer = web.get(path)
+        assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer"), path
+        assert answer.json() == {"detail": "sign in first"}
+    assert web.post("/v1/events", content=b"[]").status_code == 401
+    assert web.get("/healthz").status_code in (200, 503)
+
+
+def test_a_browser_is_sent_to_the_sign_in_page_and_back(client: Callable[..., TestClient]) -> None:
+    web = client(accept="text/html")
+    sent = web.get("/api/v1/flags?rule=reminder.direct")
+    assert sent.status_code == 303
+    assert sent.headers["location"] == "/sign-in?next=%2Fapi%2Fv1%2Fflags%3Frule%3Dreminder.direct"
+    page = web.get(sent.headers["location"])
+    assert page.status_code == 200
+    assert 'value="/api/v1/flags?rule=reminder.direct"' in page.text
+    assert "登录" in page.text
+    assert "Sign in" in web.get("/sign-in?lang=en").text
+    back = sign_in(web, "qc", next="/api/v1/flags?rule=reminder.direct")
+    assert (back.status_code, back.headers["location"]) == (303, "/api/v1/flags?rule=reminder.direct")
+    cookie = back.headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=lax" in cookie
+    assert web.get("/api/v1/flags").status_code == 200
+    assert sign_in(web, "qc", next="https://evil.test/").headers["location"] == "/"
+    assert web.post("/sign-out", headers=HERE).status_code == 303
+    assert web.get("/api/v1/flags", headers={"accept": "*/*"}).status_code == 401
+
+
+def test_a_wrong_password_says_no_more_than_that(client: Callable[..., TestClient]) -> None:
+    web = client()
+    wrong, unknown = sign_in(web, "qc", "wrong password"), sign_in(web, "nobody", "wrong password")
+    assert wrong.status_code == unknown.status_code == 401
+    assert wrong.text.replace('value="qc"', "") == unknown.text.replace('value="nobody"', "")
+    assert "set-cookie" not in wrong.headers
+    script = sign_in(web, "<script>alert(1)</script>", "wrong password")
+    assert "<script>" not in script.text
+
+
+def test_guessing_is_slowed_down(client: Callable[..., TestClient]) -> None:
+    web = client()
+    codes = [sign_in(web, "qc", f"wrong password {number}").status_code for number in range(10)]
+    assert codes == [401] * 8 + [429] * 2
+    assert sign_in(web, "qc").status_code == 429  # the right one, too
+    assert sign_in(web, "ops").status_code == 303
+
+
+def test_buyers_are_masked_for_whoever_need_not_know_them(client: Callable[..., TestClient]) -> None:
+    for name, seen in (("ops", "b-•••77"), ("qc", BUYER)):
+        web = client(name)
+        flags = web.get("/api/v1/flags", params={"rule": "reminder.direct", "limit": 500}).json()["flags"]
+        assert {f["buyer_id"] for f in flags if f["flag_id"] == "f-access"} == {seen}
+        tasks = web.get("/api/v1/call-tasks", params={"limit": 500}).json()["call_tasks"]
+        assert {t["buyer_id"] for t in tasks if t["task_id"] == "t-access"} == {seen}
+        if name == "ops":
+            assert all("•••" in row["buyer_id"] for row in [*flags, *tasks])
+
+
+def test_who_has_signed_in_is_the_actor(client: Callable[..., TestClient]) -> None:
+    web = client("qc")
+    other = web.post("/api/v1/flags/f-access/claim", json={"actor": "caller"}, headers=HERE)
+    assert (other.status_code, other.json()["detail"]) == (403, "actor: qc has signed in, not caller")
+    assert web.post("/api/v1/flags/f-access/claim", json={}, headers=HERE).status_code == 202
+    taken = client("admin").post("/api/v1/flags/f-access/claim", json={}, headers=HERE)
+    assert (taken.status_code, taken.json()["detail"]) == (409, "qc has it (claimed)")
+
+
+def test_the_agent_who_served_the_buyer_can_not_take_the_call(client: Callable[..., TestClient]) -> None:
+    refused = client("caller").post("/api/v1/call-tasks/t-access/claim", json={}, headers=HERE)
+    assert refused.status_code == 403
+    assert "must not handle the review" in refused.json()["detail"]
+
+
+def test_a_program_sends_its_token(client: Callable[..., TestClient], settings: Settings) -> None:
+    token, sha256 = new_token()
+    assert settings.web_users is not None
+    write_users(settings.web_users, UsersFile(tokens=[Token(name="feeder", roles=[Role.ENGINEER], sha256=sha256)]))
+    batch = {"content-type": "application/cloudevents-batch+json"}
+    web = client()
+    # a program is no browser: nothing is asked about where the request comes from
+    good = {"authorization": f"Bearer {token}", "origin": "http://evil.test", **batch}
+    assert web.post("/v1/events", content=b"[]", headers=good).status_code == 202
+    wrong = web.post("/v1/events", content=b"[]", headers={"authorization": "Bearer zd_wrong", **batch})
+    assert (wrong.status_code, wrong.json()["detail"]) == (401, "unknown token")
+    assert web.post("/v1/events", content=b"[]", headers={"authorization": f"Basic {token}"}).status_code == 401
+
+
+@pytest.mark.parametrize("headers", [{"sec-fetch-site": "cross-site"}, {"origin": "http://evil.test"}])
+def test_another_site_can_not_act_through_the_browser(client: Callable[..., TestClient], headers: Any) -> None:
+    web = client("admin")
+    for path in ("/api/v1/flags/f-access/claim", "/api/v1/sql", "/sign-in", "/sign-out"):
+        answer = web.post(path, json={}, headers=headers)
+        assert (answer.status_code, answer.json()["detail"]) == (403, "the request comes from another site"), path
+    assert web.get("/api/v1/flags", headers=headers).status_code == 200  # reading is no act, and stays in the browser
+
+
+def test_a_web_that_is_open_lets_everybody_of_this_machine_in(db: Database) -> None:
+    app = create_app(Settings(), db, NoProducer(), default_book(), clock_ns=lambda: NOW * 1_000_000, pages=False)
+    with TestClient(app, base_url=SITE) as web:
+        assert all(web.get(path).status_code == 200 for path in READS.values())
+        # yet no other site
+        assert (
+            web.post("/api/v1/sql", json={"sql": "SELECT 1"}, headers={"origin": "http://evil.test"}).status_code == 403
+        )
+        unnamed = web.post("/api/v1/flags/f-access/claim", json={})
+        assert (unnamed.status_code, unnamed.json()["detail"]) == (422, "actor: who does it? Nobody has signed in")
+
+
+def test_a_web_bound_to_the_network_without_users_does_not_start(db: Database) -> None:
+    for settings in (Settings(web_host="0.0.0.0"), Settings(web_access="sign-in")):
+        with pytest.raises(UsersError, match="nobody could sign in"):
+            create_app(settings, db, NoProducer(), default_book(), pages=False)
+    create_app(Settings(web_host="0.0.0.0", web_access="open"), db, NoProducer(), default_book(), pages=False)

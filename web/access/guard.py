@@ -1,0 +1,137 @@
+"""The gate in front of everything the web serves: who is it, may a browser's request come from there, how often.
+
+What a person may do is asked where it is done: routes name their permission by `needs`.
+"""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from http.cookies import CookieError, SimpleCookie
+from typing import Annotated, Any, Final
+from urllib.parse import quote, urlsplit
+
+from fastapi import Depends, HTTPException, Request
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse, RedirectResponse
+
+from web.access.limits import REQUESTS, Limits
+from web.access.roles import LOCAL, May, Person
+from web.access.sessions import COOKIE, Sessions
+from web.access.users import Users
+
+SIGN_IN: Final = "/sign-in"
+SIGN_OUT: Final = "/sign-out"
+_OPEN: Final = frozenset({SIGN_IN, SIGN_OUT, "/healthz", "/favicon.ico"})
+_OPEN_BELOW: Final = "/_nicegui/"
+"""scripts and styles, the same for everybody"""
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+Message = MutableMapping[str, Any]
+Send = Callable[[Message], Awaitable[None]]
+Receive = Callable[[], Awaitable[Message]]
+
+
+class Guard:
+    """ASGI middleware. Puts the `Person` into the request's state, or answers 401, 403 or 429 itself.
+
+    In an `open` web whoever has not signed in is `LOCAL`, who may do everything.
+    """
+
+    def __init__(
+        self, app: Callable[..., Awaitable[None]], *, users: Users, sessions: Sessions, limits: Limits, open: bool
+    ) -> None:
+        self._app = app
+        self._users = users
+        self._sessions = sessions
+        self._limits = limits
+        self._open = open
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        bearer = headers.get("authorization", "")
+        person = self._by_token(bearer) if bearer else self._by_cookie(headers)
+        if person is None and self._open and not bearer:
+            person = LOCAL
+        scope.setdefault("state", {})["person"] = person
+        answer = self._answer(scope, headers, person, bool(bearer))
+        if answer is None:
+            await self._app(scope, receive, send)
+        elif scope["type"] == "http":
+            await answer(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1008})
+
+    def _answer(
+        self, scope: MutableMapping[str, Any], headers: Headers, person: Person | None, bearer: bool
+    ) -> JSONResponse | RedirectResponse | None:
+        path: str = scope["path"]
+        method: str = scope.get("method", "GET")
+        # a browser sends cookies along with what another site makes it send; a token is never sent by itself
+        if (method not in _SAFE or scope["type"] == "websocket") and not bearer and is_foreign(headers):
+            return _problem(403, "the request comes from another site")
+        if person is None:
+            if path in _OPEN or path.startswith(_OPEN_BELOW):
+                return None
+            if not bearer and method == "GET" and "text/html" in headers.get("accept", ""):
+                query = scope.get("query_string", b"").decode("latin-1")
+                return RedirectResponse(f"{SIGN_IN}?next={quote(path + ('?' + query if query else ''), safe='')}", 303)
+            return _problem(401, "unknown token" if bearer else "sign in first", {"WWW-Authenticate": "Bearer"})
+        if not person.local and not path.startswith(_OPEN_BELOW) and not self._limits.take(REQUESTS, person.name):
+            return _problem(429, "too many requests; wait a minute", {"Retry-After": "60"})
+        return None
+
+    def _by_token(self, authorization: str) -> Person | None:
+        scheme, _, token = authorization.partition(" ")
+        return self._users.token(token.strip()) if scheme.lower() == "bearer" else None
+
+    def _by_cookie(self, headers: Headers) -> Person | None:
+        try:
+            morsel = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+        except CookieError:
+            return None
+        return self._sessions.person(morsel.value) if morsel else None
+
+
+def is_foreign(headers: Headers) -> bool:
+    """Whether a browser says that another site has made it send this (CSRF). Programs say nothing and are not foreign.
+
+    Sec-Fetch-Site where the browser has it (all since 2023), else Origin against Host.
+    """
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site not in ("same-origin", "none")
+    origin = headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
+
+
+def local_path(target: str) -> str:
+    """Where to go after signing in: a path of this site, `/` for anything else."""
+    parts = urlsplit(target)
+    if parts.scheme or parts.netloc or not target.startswith("/") or target[1:2] in ("/", "\\"):
+        return "/"
+    return target
+
+
+def person_of(request: Request) -> Person:
+    """Who has sent the request. Raises HTTPException 401."""
+    person: Person | None = getattr(request.state, "person", None)
+    if person is None:
+        raise HTTPException(401, "sign in first", {"WWW-Authenticate": "Bearer"})
+    return person
+
+
+def needs(what: May) -> Any:
+    """A dependency for a route: HTTPException 403 unless the person may do that. Gives the Person."""
+
+    def allowed(person: Annotated[Person, Depends(person_of)]) -> Person:
+        if not person.may(what):
+            raise HTTPException(403, f"{person.name} may not {what}")
+        return person
+
+    allowed.needs = what  # type: ignore[attr-defined]
+    return Depends(allowed)
+
+
+def _problem(status: int, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    return JSONResponse({"detail": detail}, status, headers)

@@ -1,0 +1,71 @@
+"""Who may do what: the five roles, and a person who has some of them. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class Role(StrEnum):
+    """What somebody is on the floor."""
+
+    OPS = "ops"
+    QC = "qc"
+    CALLER = "caller"
+    ENGINEER = "engineer"
+    ADMIN = "admin"
+
+
+class May(StrEnum):
+    """A thing that not everybody may do; the value completes the sentence "NAME may not …"."""
+
+    WATCH = "see the leaderboard"
+    SEE_FLAGS = "see flags"
+    REVIEW = "judge flags"
+    SEE_TASKS = "see call tasks"
+    CALL = "make follow-up calls"
+    SEE_BUYERS = "see who the buyers are"
+    QUERY = "query the tables"
+    SEND = "send events"
+    MEASURE = "read the metrics"
+
+
+_FLOOR: Final = frozenset({May.WATCH, May.SEE_FLAGS, May.SEE_TASKS})
+GRANTS: Final[Mapping[Role, frozenset[May]]] = {
+    Role.OPS: _FLOOR,
+    Role.QC: _FLOOR | {May.REVIEW, May.SEE_BUYERS},
+    Role.CALLER: _FLOOR | {May.CALL, May.SEE_BUYERS},
+    # whoever may query the tables sees in them what there is
+    Role.ENGINEER: _FLOOR | {May.SEE_BUYERS, May.QUERY, May.SEND, May.MEASURE},
+    Role.ADMIN: frozenset(May),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody, or something with an API token, that the web has recognised."""
+
+    name: str
+    roles: frozenset[Role]
+    display_name: str = ""
+    agent_ids: frozenset[str] = frozenset()
+    """the service accounts that this person chats with: a complaint about them is for somebody else"""
+    local: bool = False
+    """nobody in particular, on a web that is open to its own machine"""
+
+    def may(self, what: May) -> bool:
+        """Whether one of the roles grants it."""
+        return any(what in GRANTS[role] for role in self.roles)
+
+
+LOCAL: Final = Person("local", frozenset({Role.ADMIN}), local=True)
+
+
+def mask(identity: str) -> str:
+    """An id with its middle hidden, for those who only need to tell two apart: `b-10077` becomes `b-•••77`.
+
+    Ids of up to four characters are hidden as a whole. Not a pseudonym: two buyers may look alike.
+    """
+    if not identity:
+        return ""
+    return "•••" if len(identity) <= 4 else f"{identity[:2]}•••{identity[-2:]}"
