@@ -149,6 +149,55 @@ class ReadModel:
             {"from": from_ms, "to": to_ms, "shop": shop_id or ""},
         )
 
+    # ---- quality control ---------------------------------------------------------------------------------------------
+
+    def review_queue(
+        self,
+        filters: Mapping[str, str],
+        limit: int,
+        after: tuple[int, int, str] | None = None,
+        *,
+        from_ms: int | None = None,
+        to_ms: int | None = None,
+    ) -> list[Row]:
+        """Raised flags that occurred in [from, to), violations before notices and the oldest first, at most `limit`.
+
+        `filters` by column, and `team`; `after`: the last row's (0 for a violation and 1 for a notice, occurred_at, flag_id).
+        """
+        where, params = _queue(filters, from_ms, to_ms)
+        if after is not None:
+            where += (
+                " AND (severity != 'violation', occurred_at, flag_id) >"
+                " ({rank:UInt8}, fromUnixTimestamp64Milli({at:Int64}), {id:String})"
+            )
+            params |= {"rank": after[0], "at": after[1], "id": after[2]}
+        order = "severity != 'violation', occurred_at, flag_id"
+        return self._flags(f"SELECT * FROM flags WHERE {where} ORDER BY {order}", params, limit)
+
+    def review_counts(self, from_ms: int | None, to_ms: int | None, shop_id: str | None = None) -> list[Row]:
+        """shop_id, rule, severity, agent_id, team, qc_status, count of the raised flags that occurred in [from, to)."""
+        where, params = _queue({"shop_id": shop_id or ""}, from_ms, to_ms)
+        return self._rows(
+            "SELECT f.shop_id AS shop_id, f.rule AS rule, f.severity AS severity, f.agent_id AS agent_id, a.team AS team,"
+            " f.qc_status AS qc_status, count() AS count"
+            f" FROM (SELECT * FROM flags WHERE {where}) AS f"
+            " LEFT JOIN agents AS a ON a.shop_id = f.shop_id AND a.agent_id = f.agent_id"
+            " GROUP BY shop_id, rule, severity, agent_id, team, qc_status",
+            params,
+        )
+
+    def rule_precision(self, from_ms: int | None, to_ms: int | None, shop_id: str | None = None) -> list[Row]:
+        """rule, raised, judged, upheld of the flags that occurred in [from, to). A flag that was judged and has been
+        cleared since counts as judged.
+        """
+        where, params = _span(from_ms, to_ms)
+        return self._rows(
+            "SELECT rule, countIf(status = 'raised') AS raised,"
+            " countIf(qc_status IN ('upheld', 'dismissed')) AS judged, countIf(qc_status = 'upheld') AS upheld"
+            f" FROM flags WHERE {where}{_and_shop(shop_id)} GROUP BY rule ORDER BY rule",
+            params | {"shop": shop_id or ""},
+        )
+
     # ---- follow-up calls -------------------------------------------------------------------------------------------
 
     def tasks(self, filters: Mapping[str, str], limit: int, after: tuple[int, str] | None = None) -> list[Row]:
@@ -217,6 +266,27 @@ _TIME_LINE: Final[Mapping[str, str]] = {
 _HOUR: Final = (
     "{column} <= fromUnixTimestamp64Milli({{at:Int64}}) AND {column} > fromUnixTimestamp64Milli({{at:Int64}} - 3600000)"
 )
+
+
+def _span(from_ms: int | None, to_ms: int | None) -> tuple[str, dict[str, Any]]:
+    """A WHERE text over occurred_at, and its parameters; None is open."""
+    where, params = "true", {}
+    if from_ms is not None:
+        where += " AND occurred_at >= fromUnixTimestamp64Milli({from:Int64})"
+        params["from"] = from_ms
+    if to_ms is not None:
+        where += " AND occurred_at < fromUnixTimestamp64Milli({to:Int64})"
+        params["to"] = to_ms
+    return where, params
+
+
+def _queue(filters: Mapping[str, str], from_ms: int | None, to_ms: int | None) -> tuple[str, dict[str, Any]]:
+    where, params = _filters(filters, ("rule", "severity", "agent_id", "shop_id", "qc_status"))
+    span, bounds = _span(from_ms, to_ms)
+    if team := filters.get("team"):
+        where += " AND (shop_id, agent_id) IN (SELECT shop_id, agent_id FROM agents WHERE team = {team:String})"
+        params["team"] = team
+    return f"status = 'raised' AND {where} AND {span}", params | bounds
 
 
 def _and_shop(shop_id: str | None, table: str = "") -> str:

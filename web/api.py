@@ -78,17 +78,19 @@ def instant_or_422(hour: str | None) -> int | None:
         raise HTTPException(422, f"hour: {error}") from None
 
 
-def _encode_cursor(ms: int, row_id: str) -> str:
-    return base64.urlsafe_b64encode(orjson.dumps([ms, row_id])).decode().rstrip("=")
+def encode_cursor(*place: int | str) -> str:
+    """The place of a page's last row, for the next page."""
+    return base64.urlsafe_b64encode(orjson.dumps(place)).decode().rstrip("=")
 
 
-def _decode_cursor(cursor: str | None) -> tuple[int, str] | None:
+def decode_cursor(cursor: str | None, *types: type) -> Any:
+    """The place that `encode_cursor` was given, a tuple of those types; None for none. Raises HTTPException 422."""
     if not cursor:
         return None
     try:
-        ms, row_id = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        if isinstance(ms, int) and isinstance(row_id, str):
-            return ms, row_id
+        place = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        if isinstance(place, list) and [type(part) for part in place] == list(types):
+            return tuple(place)
     except (ValueError, TypeError, binascii.Error):
         pass
     raise HTTPException(422, "cursor: is not one that this API gave out")
@@ -144,9 +146,9 @@ def router(parts: Parts, limits: Limits) -> APIRouter:
         cursor: str | None = None,
     ) -> FlagPage:
         filters = _given(status=status, rule=rule, agent_id=agent_id, shop_id=shop_id, qc_status=qc_status)
-        rows = await parts.call(parts.read.flags, filters, limit + 1, _decode_cursor(cursor))
+        rows = await parts.call(parts.read.flags, filters, limit + 1, decode_cursor(cursor, int, str))
         page = rows[:limit]
-        more = _encode_cursor(page[-1]["occurred_at"], page[-1]["flag_id"]) if len(rows) > limit else None
+        more = encode_cursor(page[-1]["occurred_at"], page[-1]["flag_id"]) if len(rows) > limit else None
         return FlagPage(flags=[flag_out(parts, row, person) for row in page], next_cursor=more)
 
     @routes.get("/flags/counts", summary="How many flags, by rule", dependencies=[needs(May.SEE_FLAGS)])
@@ -170,9 +172,9 @@ def router(parts: Parts, limits: Limits) -> APIRouter:
         cursor: str | None = None,
     ) -> CallTaskPage:
         filters = _given(status=status, shop_id=shop_id, priority=priority)
-        rows = await parts.call(parts.read.tasks, filters, limit + 1, _decode_cursor(cursor))
+        rows = await parts.call(parts.read.tasks, filters, limit + 1, decode_cursor(cursor, int, str))
         page = rows[:limit]
-        more = _encode_cursor(page[-1]["due_at"], page[-1]["task_id"]) if len(rows) > limit else None
+        more = encode_cursor(page[-1]["due_at"], page[-1]["task_id"]) if len(rows) > limit else None
         return CallTaskPage(call_tasks=[_task_out(parts, row, person) for row in page], next_cursor=more)
 
     @routes.get(

@@ -19,7 +19,7 @@ from processors.ruleset import RulesetBook, load_book
 from schemas.settings import Settings
 from sinks.database import Database, DatabaseError, DatabaseUnavailableError, open_database
 from sinks.read_model import ReadModel
-from web import api, commands, health, ingest, metrics, wall
+from web import api, commands, health, ingest, metrics, qc, wall
 from web.access import sign_in
 from web.access.guard import Guard, needs
 from web.access.limits import Limits
@@ -106,7 +106,13 @@ def create_app(
     if settings.web_host in LOOPBACK:
         # a foreign site whose name resolves to this machine must not read through the browser
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, "[::1]"], www_redirect=False)
-    routers = [health.router(parts, sink), ingest.router(parts), api.router(parts, limits), commands.router(parts)]
+    routers = [
+        health.router(parts, sink),
+        ingest.router(parts),
+        api.router(parts, limits),
+        qc.router(parts),
+        commands.router(parts),
+    ]
     for router in [*routers, sign_in.router(users, sessions, limits)]:
         app.include_router(router)
 

@@ -1,0 +1,139 @@
+"""The QC desk's reading API: the queue of flags to judge, how many there are of what, and how often each rule is right."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import APIRouter, HTTPException, Query
+from pydantic import BaseModel, Field
+
+from schemas.outputs import Rule
+from web.access.guard import needs
+from web.access.roles import May, Person
+from web.api import Limit, ShopId, decode_cursor, encode_cursor, flag_out
+from web.models import FlagPage, Problem
+from web.parts import Parts, read_instant
+
+FACETS: Final = ("rule", "severity", "agent_id", "team", "qc_status")
+
+Moment = Annotated[str | None, Query(description="RFC 3339 with an offset", examples=["2026-11-11T00:00:00+08:00"])]
+QcStatus = Literal["open", "claimed", "upheld", "dismissed"]
+Severity = Literal["violation", "notice"]
+
+
+class QueueCounts(BaseModel):
+    """How many flags would be in the queue for each value of a filter, the other filters as they are."""
+
+    total: int = Field(description="flags that all filters select")
+    rule: dict[str, int]
+    severity: dict[str, int]
+    agent_id: dict[str, int]
+    team: dict[str, int]
+    qc_status: dict[str, int]
+
+
+class RulePrecision(BaseModel):
+    """How often a rule is right, as far as people have judged its flags."""
+
+    rule: str
+    raised: int
+    judged: int
+    upheld: int
+    precision: float | None = Field(description="upheld / judged; null where nobody has judged")
+
+
+class Precision(BaseModel):
+    """By rule."""
+
+    rules: list[RulePrecision]
+
+
+def count_facets(rows: Iterable[Mapping[str, Any]], chosen: Mapping[str, str]) -> QueueCounts:
+    """Counts out of rows with `count` and the facets' values. A facet's own choice does not narrow its own counts, so that
+    one sees what another choice would give.
+    """
+    total = 0
+    counts: dict[str, Counter[str]] = {facet: Counter() for facet in FACETS}
+    for row in rows:
+        missed = [facet for facet in FACETS if chosen.get(facet) and row[facet] != chosen[facet]]
+        if not missed:
+            total += row["count"]
+        for facet in FACETS:
+            if missed in ([], [facet]):
+                counts[facet][row[facet]] += row["count"]
+    return QueueCounts(total=total, **{facet: dict(sorted(found.items())) for facet, found in counts.items()})
+
+
+def router(parts: Parts) -> APIRouter:
+    """The routes under /api/v1/qc."""
+    routes = APIRouter(prefix="/api/v1/qc", tags=["quality control"], responses={503: {"model": Problem}})
+
+    @routes.get("/queue", summary="Flags to judge: violations before notices, the oldest first")
+    async def get_queue(
+        person: Annotated[Person, needs(May.SEE_FLAGS)],
+        qc_status: QcStatus = "open",
+        rule: Rule | None = None,
+        severity: Severity | None = None,
+        agent_id: str | None = None,
+        team: str | None = None,
+        shop_id: ShopId = None,
+        since: Moment = None,
+        until: Moment = None,
+        limit: Limit = 50,
+        cursor: str | None = None,
+    ) -> FlagPage:
+        filters = _given(
+            qc_status=qc_status, rule=rule, severity=severity, agent_id=agent_id, team=team, shop_id=shop_id
+        )
+        rows = await parts.call(
+            parts.read.review_queue,
+            filters,
+            limit + 1,
+            decode_cursor(cursor, int, int, str),
+            from_ms=_moment("since", since),
+            to_ms=_moment("until", until),
+        )
+        page = rows[:limit]
+        more = None
+        if len(rows) > limit:
+            last = page[-1]
+            more = encode_cursor(int(last["severity"] != "violation"), last["occurred_at"], last["flag_id"])
+        return FlagPage(flags=[flag_out(parts, row, person) for row in page], next_cursor=more)
+
+    @routes.get("/counts", summary="How many of what are in the queue", dependencies=[needs(May.SEE_FLAGS)])
+    async def get_counts(
+        qc_status: QcStatus | None = None,
+        rule: Rule | None = None,
+        severity: Severity | None = None,
+        agent_id: str | None = None,
+        team: str | None = None,
+        shop_id: ShopId = None,
+        since: Moment = None,
+        until: Moment = None,
+    ) -> QueueCounts:
+        rows = await parts.call(parts.read.review_counts, _moment("since", since), _moment("until", until), shop_id)
+        return count_facets(
+            rows, _given(qc_status=qc_status, rule=rule, severity=severity, agent_id=agent_id, team=team)
+        )
+
+    @routes.get("/precision", summary="How often each rule is right", dependencies=[needs(May.SEE_FLAGS)])
+    async def get_precision(shop_id: ShopId = None, since: Moment = None, until: Moment = None) -> Precision:
+        rows = await parts.call(parts.read.rule_precision, _moment("since", since), _moment("until", until), shop_id)
+        return Precision(
+            rules=[
+                RulePrecision(**row, precision=row["upheld"] / row["judged"] if row["judged"] else None) for row in rows
+            ]
+        )
+
+    return routes
+
+
+def _moment(name: str, text: str | None) -> int | None:
+    try:
+        return read_instant(text)
+    except ValueError as error:
+        raise HTTPException(422, f"{name}: {error}") from None
+
+
+def _given(**filters: str | None) -> dict[str, str]:
+    return {key: value for key, value in filters.items() if value}
