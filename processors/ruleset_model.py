@@ -181,6 +181,30 @@ class Kpi(_Part):
     own_target_rate: Ratio
 
 
+class RubricItem(_Part):
+    """One line of the sheet that a reviewer fills in."""
+
+    key: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+    zh: Phrase
+    en: Phrase
+    weight: Annotated[int, Field(strict=True, ge=0, le=1000)]
+    critical: bool = False
+    """Missed, it makes the whole score 0."""
+
+
+class Qc(_Part):
+    rubric: Annotated[tuple[RubricItem, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _countable(self) -> Self:
+        keys = [item.key for item in self.rubric]
+        if twice := [key for key in keys if keys.count(key) > 1]:
+            raise ValueError(f"rubric: {twice[0]} is there twice")
+        if not any(item.weight for item in self.rubric):
+            raise ValueError("rubric: some item must weigh something")
+        return self
+
+
 class Settings(_Part):
     """All that a shop can override."""
 
@@ -192,6 +216,7 @@ class Settings(_Part):
     review: Review
     call_task: CallTask
     severity: dict[SeverityKey, Severity]
+    qc: Qc
     kpi: Kpi
 
     @model_validator(mode="after")
@@ -266,6 +291,7 @@ class Rules:
     negative_lookback_ms: int
     revisit_after_ms: int
     assigned_role: str
+    rubric: tuple[RubricItem, ...]
     severity: Mapping[str, str]
     """By rule, and `reminder.same_day.order_alone`: `violation` or `notice`."""
     inquiry_to_order_rate: float
@@ -322,6 +348,7 @@ def compile_rules(settings: Settings, label: str, timezone: str) -> Rules:
         negative_lookback_ms=task.negative_lookback_days * DAY_MS,
         revisit_after_ms=task.revisit_after_days * DAY_MS,
         assigned_role=task.assigned_role,
+        rubric=settings.qc.rubric,
         severity={str(rule): str(severity) for rule, severity in settings.severity.items()},
         inquiry_to_order_rate=kpi.inquiry_to_order_rate,
         order_to_paid_rate=kpi.order_to_paid_rate,

@@ -11,6 +11,7 @@ import orjson
 import structlog
 from fastapi import APIRouter, HTTPException
 
+from processors.rubric import RubricError, score
 from schemas.events import parse_event
 from schemas.topics import COMMANDS
 from schemas.types import format_time
@@ -90,6 +91,8 @@ class Commander:
                 raise HTTPException(409, f"{holder} has it ({status})")
             if status not in step.allowed:
                 raise HTTPException(409, f"it is {status}; {step.type} needs {' or '.join(step.allowed)}")
+            if isinstance(body, Verdict) and body.marks is not None:
+                body = body.model_copy(update={"score": self._score(row["shop_id"], body.marks)})
             event_id = await self._publish(step, target_id, row, body)
             now = self._parts.now_ms()
             holder = holder if step.anyone else actor
@@ -115,6 +118,13 @@ class Commander:
             del self._pending[target_id]
             return row, status, holder
         return row, pending.status, pending.actor
+
+    def _score(self, shop_id: str, marks: Mapping[str, float]) -> float:
+        """By the shop's rubric of now. Raises HTTPException 422."""
+        try:
+            return score(self._parts.book.at(shop_id, self._parts.now_ms()).rubric, marks)
+        except RubricError as error:
+            raise HTTPException(422, f"marks: {error}") from None
 
     async def _publish(self, step: Step, target_id: str, row: Mapping[str, Any], body: Body) -> str:
         parts = self._parts

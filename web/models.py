@@ -1,8 +1,8 @@
 """What the API takes and answers (contract §4). Times are RFC 3339 with the shop's offset, amounts decimal strings in CNY."""
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from schemas.outputs import Category, TaskStatus
 from schemas.types import Id, TimeMs
@@ -227,8 +227,17 @@ class Verdict(Body):
 
     verdict: Literal["upheld", "dismissed"]
     reason: str = ""
-    score: float | None = Field(None, ge=0, le=100)
+    marks: dict[str, float] | None = Field(
+        None, description="the rubric's sheet: item -> 0 (missed) … 1 (done), for every item; the score follows from it"
+    )
+    score: float | None = Field(None, ge=0, le=100, description="where no sheet was filled in")
     coaching: str = ""
+
+    @model_validator(mode="after")
+    def _one_score(self) -> Self:
+        if self.marks is not None and self.score is not None:
+            raise ValueError("score: follows from marks")
+        return self
 
 
 class Call(Body):

@@ -42,6 +42,24 @@ class RulePrecision(BaseModel):
     precision: float | None = Field(description="upheld / judged; null where nobody has judged")
 
 
+class RubricLine(BaseModel):
+    """One item of the reviewer's sheet."""
+
+    key: str
+    zh: str
+    en: str
+    weight: int
+    critical: bool = Field(description="missed, it makes the whole score 0")
+
+
+class Rubric(BaseModel):
+    """The sheet that a verdict's `marks` fill in."""
+
+    shop_id: str
+    ruleset: str
+    items: list[RubricLine]
+
+
 class Precision(BaseModel):
     """By rule."""
 
@@ -115,6 +133,12 @@ def router(parts: Parts) -> APIRouter:
         return count_facets(
             rows, _given(qc_status=qc_status, rule=rule, severity=severity, agent_id=agent_id, team=team)
         )
+
+    @routes.get("/rubric", summary="The reviewer's sheet", dependencies=[needs(May.SEE_FLAGS)])
+    async def get_rubric(shop_id: Annotated[str, Query(max_length=256)] = "") -> Rubric:
+        rules = parts.book.at(shop_id, parts.now_ms())
+        items = [RubricLine.model_validate(item.model_dump()) for item in rules.rubric]
+        return Rubric(shop_id=shop_id, ruleset=rules.label, items=items)
 
     @routes.get("/precision", summary="How often each rule is right", dependencies=[needs(May.SEE_FLAGS)])
     async def get_precision(shop_id: ShopId = None, since: Moment = None, until: Moment = None) -> Precision:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+import orjson
 import pytest
 from fastapi.testclient import TestClient
 from web_rows import HOUR, SHOPS, agent, fill, flag, insert
@@ -20,11 +21,14 @@ NOW = parse_time("2026-11-11T20:40:00+08:00")
 SHOP = SHOPS[0]
 
 
-class NoProducer:
-    """Nothing is published here."""
+class Recorder:
+    """A producer that keeps what it was given."""
+
+    def __init__(self) -> None:
+        self.values: list[bytes] = []
 
     def publish(self, records: list[tuple[str, bytes, bytes]], timeout_seconds: float) -> None:
-        raise AssertionError("no test publishes")
+        self.values += [value for _, _, value in records]
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +53,13 @@ def db(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
 
 
 @pytest.fixture
-def web(db: Database) -> Iterator[TestClient]:
-    app = create_app(Settings(), db, NoProducer(), default_book(), clock_ns=lambda: NOW * 1_000_000, pages=False)
+def producer() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+def web(db: Database, producer: Recorder) -> Iterator[TestClient]:
+    app = create_app(Settings(), db, producer, default_book(), clock_ns=lambda: NOW * 1_000_000, pages=False)
     with TestClient(app, base_url="http://127.0.0.1:8080") as client:
         yield client
 
@@ -123,6 +132,31 @@ def test_precision_is_upheld_of_judged(web: TestClient) -> None:
     later = format_time(NOW + 2, "Asia/Shanghai")
     rules = web.get("/api/v1/qc/precision", params={"shop_id": "qc-shop", "since": later}).json()["rules"]
     assert [(r["judged"], r["upheld"]) for r in rules] == [(2, 1)]
+
+
+def test_a_verdict_by_the_sheet_carries_its_score(web: TestClient, producer: Recorder) -> None:
+    sheet = web.get("/api/v1/qc/rubric", params={"shop_id": SHOP}).json()
+    assert sheet["ruleset"] == "default@1"
+    marks = {item["key"]: 1.0 for item in sheet["items"]}
+    flags = [f["flag_id"] for f in pages(web, 500, shop_id=SHOP)[:3]]
+    light = min((item for item in sheet["items"] if not item["critical"]), key=lambda item: item["weight"])
+    critical = next(item["key"] for item in sheet["items"] if item["critical"])
+    wanted = [({}, 100.0), ({light["key"]: 0.5}, 100 - light["weight"] / 2), ({critical: 0.0}, 0.0)]
+    for flag_id, (missed, score) in zip(flags, wanted, strict=True):
+        body = {"actor": "王姐", "verdict": "upheld", "reason": "催付太急", "marks": marks | missed}
+        assert web.post(f"/api/v1/flags/{flag_id}/verdict", json=body).status_code == 202
+        data = orjson.loads(producer.values[-1])["data"]
+        assert (data["score"], data["marks"]) == (score, marks | missed)
+    published, other = len(producer.values), pages(web, 500, shop_id=SHOP)[5]["flag_id"]
+    for body, said in (
+        ({"marks": {}}, "marks: greeting: has no mark"),
+        ({"marks": marks | {"x": 1}}, "marks: x: is not in the rubric"),
+    ):
+        refused = web.post(f"/api/v1/flags/{other}/verdict", json={"actor": "王姐", "verdict": "upheld", **body})
+        assert (refused.status_code, refused.json()["detail"]) == (422, said)
+    both = {"actor": "王姐", "verdict": "upheld", "marks": marks, "score": 3}
+    assert web.post(f"/api/v1/flags/{other}/verdict", json=both).status_code == 422
+    assert len(producer.values) == published
 
 
 @pytest.mark.parametrize(
