@@ -149,6 +149,14 @@ class ReadModel:
             {"from": from_ms, "to": to_ms, "shop": shop_id or ""},
         )
 
+    def agents(self, shop_id: str | None = None) -> list[Row]:
+        """shop_id, agent_id, name, team, role of the agents of one shop or all."""
+        return self._rows(
+            f"SELECT shop_id, agent_id, name, team, role FROM agents WHERE true{_and_shop(shop_id)}"
+            " ORDER BY shop_id, agent_id",
+            {"shop": shop_id or ""},
+        )
+
     # ---- quality control ---------------------------------------------------------------------------------------------
 
     def review_queue(

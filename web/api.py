@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import orjson
-from fastapi import APIRouter, HTTPException, Query, Request, Response
+from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from sse_starlette import EventSourceResponse, ServerSentEvent
@@ -15,12 +15,14 @@ from schemas.outputs import Rule, TaskStatus
 from schemas.types import format_amount
 from sinks.database import DatabaseError, DatabaseUnavailableError
 from web import metrics
-from web.access.guard import needs
+from web.access.guard import needs, person_of
 from web.access.limits import QUERIES, Limits
 from web.access.roles import May, Person, mask
 from web.board import leaderboard
 from web.ingest import media_type, read_body
 from web.models import (
+    AgentOut,
+    Agents,
     CallTaskOut,
     CallTaskPage,
     Conversation,
@@ -30,6 +32,7 @@ from web.models import (
     FlagOut,
     FlagPage,
     Leaderboard,
+    Me,
     Problem,
     Sql,
 )
@@ -133,6 +136,20 @@ def router(parts: Parts, limits: Limits) -> APIRouter:
     async def stream_leaderboard(request: Request, shop_id: ShopId = None, hour: Hour = None) -> EventSourceResponse:
         at = instant_or_422(hour)
         return EventSourceResponse(_events(parts, frames, request, shop_id, at), ping=HEARTBEAT_SECONDS)
+
+    @routes.get("/me", summary="Who has sent this request, and what they may do")
+    async def get_me(person: Annotated[Person, Depends(person_of)]) -> Me:
+        allowed = sorted(may.name.lower() for may in May if person.may(may))
+        return Me(
+            name="" if person.local else person.name,
+            display_name=person.display_name,
+            roles=sorted(person.roles),
+            may=allowed,
+        )
+
+    @routes.get("/agents", summary="The agents' names and teams", dependencies=[needs(May.WATCH)])
+    async def get_agents(shop_id: ShopId = None) -> Agents:
+        return Agents(agents=[AgentOut(**row) for row in await parts.call(parts.read.agents, shop_id)])
 
     @routes.get("/flags", summary="Flags, newest first")
     async def get_flags(

@@ -85,6 +85,31 @@ class Leaderboard(BaseModel):
     teams: list[TeamRow]
 
 
+class Me(BaseModel):
+    """Who has sent a request."""
+
+    name: str = Field(description="empty on a web that is open to its machine, where nobody has signed in")
+    display_name: str
+    roles: list[str]
+    may: list[str]
+
+
+class AgentOut(BaseModel):
+    """A service account."""
+
+    shop_id: str
+    agent_id: str
+    name: str
+    team: str
+    role: str
+
+
+class Agents(BaseModel):
+    """Of one shop or all."""
+
+    agents: list[AgentOut]
+
+
 class FlagOut(BaseModel):
     """A flag (contract §3)."""
 

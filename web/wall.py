@@ -10,7 +10,7 @@ from nicegui import Client, background_tasks, ui
 from nicegui import app as gui
 from nicegui.element import Element
 
-from web import metrics
+from web import desk, metrics
 from web.parts import HOUR_MS, Parts, read_instant
 from web.texts import Lang, pick_lang, texts
 from web.wallboard import BAD_HOUR, LOADING, Board, Boards
@@ -80,6 +80,7 @@ def mount(app: FastAPI, parts: Parts) -> None:
         task = background_tasks.create(_follow(parts, boards, wall, at, shop), name="wall")
         client.on_delete(lambda: task.cancel())
 
+    desk.mount(_ICON)
     _configure(app)
 
 

@@ -13,20 +13,40 @@ import uvicorn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from web_rows import HOUR, fill, insert, partial, raw_event
+import orjson
+from web_rows import HOUR, fill, flag, insert, partial, raw_event
 
 from processors.ruleset import default_book
 from schemas.settings import Settings
-from sinks.database import DatabaseUnavailableError, open_database
+from sinks.database import Database, DatabaseUnavailableError, open_database
 from sinks.migrate import up
 from web.app import create_app
 
 
-class NoProducer:
-    """Nothing is published here."""
+class Swallow:
+    """A broker that takes everything, and no worker reads it."""
 
     def publish(self, records: list[tuple[str, bytes, bytes]], timeout_seconds: float) -> None:
-        raise AssertionError("no test publishes")
+        pass
+
+
+def accuse(db: Database, now_ms: int) -> None:
+    """The oldest violation, on a message that is there, with its evidence behind an emoji."""
+    shop, at, text = "anta-xm", now_ms - 20 * HOUR, "😊亲，赶紧付款哦"
+    said = {"agent_id": f"{shop}:01", "sender": "agent", "text": text, "buyer_id": "b-accused"}
+    asked = {"agent_id": f"{shop}:01", "sender": "buyer", "text": "<b>在吗</b>", "buyer_id": "b-accused"}
+    insert(
+        db,
+        "raw_events",
+        raw_event("chat.message", "chat.messages", "m-asked", shop, at - 60_000, **asked) | {"buyer_id": "b-accused"},
+        raw_event("chat.message", "chat.messages", "m-accused", shop, at, **said) | {"buyer_id": "b-accused"},
+    )
+    start = text.index("赶紧付款")
+    phrases = [{"phrase": "赶紧付款", "start": start, "end": start + 4}]
+    evidence = {"phrases": phrases, "earlier_message_id": "m-asked"}
+    more = {"buyer_id": "b-accused", "agent_id": f"{shop}:01", "message_id": "m-accused"}
+    row = flag("accused", "reminder.direct", "violation", shop, at, evidence=orjson.dumps(evidence).decode(), **more)
+    insert(db, "flags_raw", row)
 
 
 def main(data_dir: str, port: str, empty: bool) -> None:
@@ -35,7 +55,8 @@ def main(data_dir: str, port: str, empty: bool) -> None:
     up(db)
     if not empty:
         fill(db, time.time_ns() // 1_000_000)
-    app = create_app(settings, db, NoProducer(), default_book())
+        accuse(db, time.time_ns() // 1_000_000)
+    app = create_app(settings, db, Swallow(), default_book())
     query = db.query
 
     def refuse(*_: Any) -> Any:

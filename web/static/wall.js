@@ -100,7 +100,7 @@ export default {
 
   <footer class="bottom" v-if="board.status === 'ok'">
     <section class="tiles flags">
-      <h3>{{ t.flags }}<small>{{ t.flags_hint }}</small></h3>
+      <h3><a :href="'/qc?lang=' + lang">{{ t.flags }}</a><small>{{ t.flags_hint }}</small></h3>
       <span class="none" v-if="!board.flags.length">{{ t.flags_none }}</span>
       <dl v-for="flag in board.flags" :key="flag.rule" :class="flag.severity" :data-rule="flag.rule">
         <dt>{{ t['rule.' + flag.rule] || flag.rule }}</dt><dd><b>{{ count(flag.hour) }}</b><small>/{{ count(flag.day) }}</small></dd>
