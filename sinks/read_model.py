@@ -232,6 +232,26 @@ class ReadModel:
             {"now": now_ms, "shop": shop_id or ""},
         )[0]
 
+    def call_queue(self, view: str, now_ms: int, filters: Mapping[str, str], limit: int) -> list[Row]:
+        """The tasks of a view (see `_VIEWS`) with `callable`: who may be called now first, by priority, by due time."""
+        where, params = _filters(filters, ("shop_id", "priority", "claimed_by"))
+        return self._limited(
+            f"SELECT *, {_CALLABLE} AS callable FROM call_tasks WHERE {_VIEWS[view]} AND {where}"
+            " ORDER BY callable DESC, indexOf(['high', 'normal', 'low'], priority), due_at, task_id",
+            params | {"now": now_ms},
+            limit,
+        )
+
+    def call_counts(self, now_ms: int, shop_id: str | None = None) -> Row:
+        """Counts: call, now, overdue, high (of these three: not settled), revisit (a revisit call is due)."""
+        open_ = _VIEWS["call"]
+        return self._rows(
+            f"SELECT countIf({open_}) AS call, countIf({open_} AND {_CALLABLE}) AS now,"
+            f" countIf({open_} AND due_at < {_NOW}) AS overdue, countIf({open_} AND priority = 'high') AS high,"
+            f" countIf({_VIEWS['revisit']}) AS revisit FROM call_tasks WHERE true{_and_shop(shop_id)}",
+            {"now": now_ms, "shop": shop_id or ""},
+        )[0]
+
     # ---- one buyer's time line -------------------------------------------------------------------------------------
 
     def transcript(self, shop_id: str, buyer_id: str, limit: int) -> dict[str, list[Row]]:
@@ -269,6 +289,13 @@ _TIME_LINE: Final[Mapping[str, str]] = {
     "payment.succeeded": "payments",
     "payment.refunded": "refunds",
     "review.posted": "reviews",
+}
+_NOW: Final = "fromUnixTimestamp64Milli({now:Int64})"
+_CALLABLE: Final = f"(greatest(not_before, ifNull(call_again_at, not_before)) <= {_NOW})"
+_VIEWS: Final[Mapping[str, str]] = {
+    "call": "(status IN ('open', 'claimed', 'called'))",
+    "revisit": f"(status = 'resolved' AND revisit_due_at <= {_NOW})",
+    "done": f"(status IN ('revisited', 'withdrawn') OR status = 'resolved' AND revisit_due_at > {_NOW})",
 }
 # every zone's hours are an hour long, so exactly one of a shop's hours starts in the 60 minutes up to an instant
 _HOUR: Final = (

@@ -105,7 +105,8 @@ def flag_out(parts: Parts, row: dict[str, Any], person: Person) -> FlagOut:
     return FlagOut.model_validate({**row, **times, **_buyer(row, person)})
 
 
-def _task_out(parts: Parts, row: dict[str, Any], person: Person) -> CallTaskOut:
+def task_out(parts: Parts, row: dict[str, Any], person: Person) -> CallTaskOut:
+    """A call task of the read model as the API answers it to that person."""
     times = ("raised_at", "not_before", "due_at", "call_again_at", "revisit_due_at")
     shown = {key: parts.time(row[key], row["shop_id"]) for key in times}
     return CallTaskOut.model_validate({**row, **shown, **_buyer(row, person)})
@@ -192,7 +193,7 @@ def router(parts: Parts, limits: Limits) -> APIRouter:
         rows = await parts.call(parts.read.tasks, filters, limit + 1, decode_cursor(cursor, int, str))
         page = rows[:limit]
         more = encode_cursor(page[-1]["due_at"], page[-1]["task_id"]) if len(rows) > limit else None
-        return CallTaskPage(call_tasks=[_task_out(parts, row, person) for row in page], next_cursor=more)
+        return CallTaskPage(call_tasks=[task_out(parts, row, person) for row in page], next_cursor=more)
 
     @routes.get(
         "/conversations/{shop_id}/{buyer_id}",

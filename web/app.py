@@ -19,7 +19,7 @@ from processors.ruleset import RulesetBook, load_book
 from schemas.settings import Settings
 from sinks.database import Database, DatabaseError, DatabaseUnavailableError, open_database
 from sinks.read_model import ReadModel
-from web import api, commands, health, ingest, metrics, qc, wall
+from web import api, calls, commands, health, ingest, metrics, qc, wall
 from web.access import sign_in
 from web.access.guard import Guard, needs
 from web.access.limits import Limits
@@ -111,6 +111,7 @@ def create_app(
         ingest.router(parts),
         api.router(parts, limits),
         qc.router(parts),
+        calls.router(parts),
         commands.router(parts),
     ]
     for router in [*routers, sign_in.router(users, sessions, limits)]:

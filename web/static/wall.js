@@ -107,7 +107,7 @@ export default {
       </dl>
     </section>
     <section class="tiles tasks">
-      <h3>{{ t.tasks }}</h3>
+      <h3><a :href="'/calls?lang=' + lang">{{ t.tasks }}</a></h3>
       <dl v-for="kind in taskKinds" :key="kind" :class="{ violation: kind === 'overdue' && board.tasks[kind] > 0 }">
         <dt>{{ t['tasks_' + kind] }}</dt><dd><b>{{ count(board.tasks[kind]) }}</b></dd>
       </dl>

@@ -1,0 +1,126 @@
+"""The call desk as callers use it, in Chromium, on a real ClickHouse."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from wall_process import Wall
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(180)]
+
+LAPTOP, WIDE, PHONE = {"width": 1440, "height": 900}, {"width": 1920, "height": 1080}, {"width": 390, "height": 844}
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory, browser: Any) -> Iterator[Wall]:
+    running = Wall(tmp_path_factory.mktemp("calls") / "data")
+    yield running
+    running.stop()
+
+
+def look(browser: Any, desk: Wall, name: str = "兰姐", lang: str = "zh", size: dict[str, int] = LAPTOP) -> Any:
+    page = browser.new_context(viewport=size).new_page()
+    page.errors, page.foreign = [], []
+    page.on("pageerror", lambda error: page.errors.append(str(error)))
+    page.on(
+        "request",
+        lambda one: (
+            None if one.url.startswith((desk.address, "ws:", "data:", "blob:")) else page.foreign.append(one.url)
+        ),
+    )
+    page.add_init_script(f"localStorage.setItem('zhengdian.actor', '{name}')")
+    page.goto(f"{desk.address}/calls?lang={lang}")
+    page.wait_for_selector(".desk[data-state=busy] .verdict", timeout=30_000)
+    return page
+
+
+def selected(page: Any) -> str:
+    return str(page.locator("[aria-selected=true][data-task]").get_attribute("data-task"))
+
+
+@pytest.mark.parametrize("size", [LAPTOP, WIDE, PHONE], ids=["laptop", "wide", "phone"])
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_everything_is_on_the_screen(browser: Any, desk: Wall, lang: str, size: dict[str, int]) -> None:
+    page = look(browser, desk, lang=lang, size=size)
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert ("回访台" if lang == "zh" else "Call desk") in page.locator("h1").inner_text()
+    assert "undefined" not in page.content()
+    queue = page.evaluate("fetch('/api/v1/calls/queue?limit=200').then(a => a.json())")
+    assert [row.get_attribute("data-task") for row in page.locator("[data-task]").all()] == [
+        one["task_id"] for one in queue["call_tasks"]
+    ]
+    assert page.locator(".list li.overdue").count() == queue["counts"]["overdue"] > 0
+    assert (page.errors, page.foreign) == ([], [])
+    page.context.close()
+
+
+def test_a_call_from_claim_to_refund(browser: Any, desk: Wall) -> None:
+    page = look(browser, desk)
+    first = selected(page)
+    page.keyboard.press("c")
+    page.wait_for_selector("text=已领取 · 兰姐")
+    page.keyboard.press("n")
+    page.wait_for_selector("text=未接通时请填写约定再打的时间")
+    page.locator(".verdict input[type=datetime-local]").fill("2026-12-01T15:30")
+    page.locator(".verdict h2").click()  # out of the field
+    page.keyboard.press("n")
+    page.wait_for_selector("text=通话已记录")
+    assert page.locator(".facts dd").nth(3).inner_text() == "1"
+    page.keyboard.press("2")
+    page.wait_for_selector("text=已提交：已解决")
+    assert page.locator(f"[data-task='{first}']").count() == 0
+    assert selected(page) != first  # the next one is there
+    page.wait_for_timeout(6_000)  # nor does it come back while no worker has read it
+    assert page.locator(f"[data-task='{first}']").count() == 0
+    assert page.errors == []
+    page.context.close()
+
+
+def test_two_who_want_the_same_call(browser: Any, desk: Wall) -> None:
+    one, two = look(browser, desk, "甲"), look(browser, desk, "乙")
+    for page in (one, two):
+        page.locator("[data-facet=priority]").select_option("low")
+        page.wait_for_selector(".list li.low[aria-selected=true]")
+    assert selected(one) == selected(two)
+    one.keyboard.press("c")
+    one.wait_for_selector("text=已领取 · 甲")
+    two.keyboard.press("c")
+    two.wait_for_selector("text=甲 已领取")
+    for page in (one, two):
+        page.context.close()
+
+
+def test_the_agent_who_served_the_buyer_is_refused(browser: Any, desk: Wall) -> None:
+    page = look(browser, desk, "anta-xm:00")
+    page.locator("[data-task='anta-xm-t3']").click()
+    page.wait_for_selector("[data-task='anta-xm-t3'][aria-selected=true]")
+    page.keyboard.press("c")
+    page.wait_for_selector("text=接待过这位买家的客服不能处理此差评")
+    page.context.close()
+
+
+def test_views_and_an_empty_one(browser: Any, desk: Wall) -> None:
+    page = look(browser, desk)
+    page.locator("[data-view=revisit]").click()
+    page.wait_for_selector("text=没有要打的电话")
+    page.locator("[data-view=call]").click()
+    page.wait_for_selector("[data-task]")
+    page.context.close()
+
+
+def test_the_review_and_the_order_are_pointed_at(browser: Any, desk: Wall) -> None:
+    page = look(browser, desk)
+    page.locator("[data-task^='lining-hz-t']").first.click()
+    page.wait_for_selector(".accused")
+    assert "开胶了" in page.locator(".accused").inner_text()
+    assert "跑鞋" in page.locator(".cited").inner_text()
+    page.context.close()
+
+
+def test_the_database_goes_and_comes_back(browser: Any, desk: Wall) -> None:
+    page = look(browser, desk)
+    desk.tell("down")
+    page.wait_for_selector(".banner.bad", timeout=20_000)
+    desk.tell("up")
+    page.wait_for_selector(".banner.bad", state="detached", timeout=20_000)
+    page.context.close()
