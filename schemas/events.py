@@ -119,6 +119,9 @@ class FlagCommand(Payload):
 
 class QcVerdict(FlagCommand):
     verdict: Literal["upheld", "dismissed"]
+    marks: dict[str, float] | None = Field(
+        None, description="the reviewer's sheet, item -> 0 to 1; score follows from it"
+    )
     reason: str = ""
     score: float | None = Field(None, ge=0, le=100, description="rubric score, 0 to 100")
     coaching: str = ""

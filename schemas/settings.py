@@ -70,6 +70,11 @@ class Settings(BaseSettings):
         description="web: whether people must sign in; auto: unless it is bound to loopback and there is no users file. "
         "open: whoever reaches it may do everything (behind a gateway)",
     )
+    web_hosts: str = Field(
+        "",
+        description="web: where it is open, the names that a browser may call it by, host[,host…]; default: the loopback's on "
+        "loopback, else any",
+    )
     web_users: Path | None = Field(None, description="web: file of users and API tokens, see `zhengdian users`")
     web_secret: SecretStr = Field(
         SecretStr(""),

@@ -176,7 +176,7 @@ class ReadModel:
         if after is not None:
             where += (
                 " AND (severity != 'violation', occurred_at, flag_id) >"
-                " ({rank:UInt8}, fromUnixTimestamp64Milli({at:Int64}), {id:String})"
+                " ({rank:Int64}, fromUnixTimestamp64Milli({at:Int64}), {id:String})"
             )
             params |= {"rank": after[0], "at": after[1], "id": after[2]}
         order = "severity != 'violation', occurred_at, flag_id"
@@ -233,11 +233,13 @@ class ReadModel:
         )[0]
 
     def call_queue(self, view: str, now_ms: int, filters: Mapping[str, str], limit: int) -> list[Row]:
-        """The tasks of a view (see `_VIEWS`) with `callable`: who may be called now first, by priority, by due time."""
+        """The tasks of a view (see `_VIEWS`) with `callable`: who may be called now first, by priority, by due time; the
+        newest first of those that are done.
+        """
         where, params = _filters(filters, ("shop_id", "priority", "claimed_by"))
         return self._limited(
-            f"SELECT *, {_CALLABLE} AS callable FROM call_tasks WHERE {_VIEWS[view]} AND {where}"
-            " ORDER BY callable DESC, indexOf(['high', 'normal', 'low'], priority), due_at, task_id",
+            f"SELECT *, {_CALLABLE} AS callable FROM call_tasks WHERE {_VIEWS[view]} AND {where} ORDER BY "
+            + ("due_at DESC, task_id" if view == "done" else _CALL_ORDER),
             params | {"now": now_ms},
             limit,
         )
@@ -292,6 +294,7 @@ _TIME_LINE: Final[Mapping[str, str]] = {
 }
 _NOW: Final = "fromUnixTimestamp64Milli({now:Int64})"
 _CALLABLE: Final = f"(greatest(not_before, ifNull(call_again_at, not_before)) <= {_NOW})"
+_CALL_ORDER: Final = "callable DESC, indexOf(['high', 'normal', 'low'], priority), due_at, task_id"
 _VIEWS: Final[Mapping[str, str]] = {
     "call": "(status IN ('open', 'claimed', 'called'))",
     "revisit": f"(status = 'resolved' AND revisit_due_at <= {_NOW})",

@@ -40,6 +40,7 @@ from web.parts import HOUR_MS, Parts, read_instant
 from web.shared import Shared
 
 HEARTBEAT_SECONDS: Final = 15
+_LATEST_MS: Final = 10**13
 TRANSCRIPT_ROWS: Final = 1000
 SQL_SECONDS: Final = 10.0
 SQL_ROWS: Final = 100_000
@@ -92,7 +93,8 @@ def decode_cursor(cursor: str | None, *types: type) -> Any:
         return None
     try:
         place = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        if isinstance(place, list) and [type(part) for part in place] == list(types):
+        fits = isinstance(place, list) and [type(part) for part in place] == list(types)
+        if fits and all(0 <= part < _LATEST_MS for part in place if isinstance(part, int)):
             return tuple(place)
     except (ValueError, TypeError, binascii.Error):
         pass

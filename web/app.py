@@ -9,8 +9,9 @@ from typing import Any, Final
 
 import structlog
 import uvicorn
-from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
+from fastapi.security import HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.routing import BaseRoute, Match, Route
@@ -27,6 +28,7 @@ from web.access.roles import May
 from web.access.sessions import Sessions
 from web.access.users import Users, UsersError
 from web.live import Live
+from web.models import Problem
 from web.parts import Parts, Producer
 
 log = structlog.get_logger(__name__)
@@ -96,16 +98,27 @@ def create_app(
         title="Zhengdian",
         version="1",
         description=_DESCRIPTION,
+        # so that the schema says how programs sign in; the guard does the work
+        dependencies=[Depends(HTTPBearer(auto_error=False, description="a token of `zhengdian users token`"))],
+        responses={code: {"model": Problem} for code in (401, 403, 429)},
         docs_url=None,  # its page loads scripts from a CDN
         redoc_url=None,
         lifespan=lifespan,
     )
     app.state.parts = parts
-    app.add_middleware(Guard, users=users, sessions=sessions, limits=limits, open=open_to_all)
+    app.add_middleware(
+        Guard,
+        users=users,
+        sessions=sessions,
+        limits=limits,
+        open=open_to_all,
+        unproxied=settings.web_access == "auto",
+    )
     app.add_middleware(_Outer)
-    if settings.web_host in LOOPBACK:
+    hosts = [host.strip() for host in settings.web_hosts.split(",") if host.strip()]
+    if open_to_all and (hosts or settings.web_host in LOOPBACK):
         # a foreign site whose name resolves to this machine must not read through the browser
-        app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, "[::1]"], www_redirect=False)
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts or [*LOOPBACK, "[::1]"], www_redirect=False)
     routers = [
         health.router(parts, sink),
         ingest.router(parts),

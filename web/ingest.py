@@ -1,6 +1,6 @@
 """`POST /v1/events`: CloudEvents over HTTP into Kafka, all or nothing (contract §1, §4)."""
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import orjson
 import structlog
@@ -8,11 +8,11 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import JSONResponse
 
 from schemas.events import Event, InvalidEventError, parse_event
-from schemas.topics import TOPIC_OF_TYPE
+from schemas.topics import COMMANDS, TOPIC_OF_TYPE
 from sinks.kafka import PublishError, event_key
 from web import metrics
 from web.access.guard import needs
-from web.access.roles import May
+from web.access.roles import May, Person
 from web.models import Accepted, EventError, Problem, Refused
 from web.parts import Parts
 
@@ -98,9 +98,8 @@ def router(parts: Parts) -> APIRouter:
         responses={422: {"model": Refused}, **{code: {"model": Problem} for code in (413, 415, 503)}},
         openapi_extra=_BODY,
         summary="Send one CloudEvent or a batch; 202 once Kafka has all of them",
-        dependencies=[needs(May.SEND)],
     )
-    async def post_events(request: Request) -> Accepted | JSONResponse:
+    async def post_events(request: Request, person: Annotated[Person, needs(May.SEND)]) -> Accepted | JSONResponse:
         kind = media_type(request)
         if kind not in _ONE and kind != _BATCH:
             raise HTTPException(415, f"content type must be {_ONE[0]}, {_ONE[1]} or {_BATCH}")
@@ -117,6 +116,8 @@ def router(parts: Parts) -> APIRouter:
         events, errors = await parts.call(_check, raws, latest)
         if errors:
             return JSONResponse(Refused(errors=errors).model_dump(), 422)
+        if not person.may(May.SEND_COMMANDS) and any(TOPIC_OF_TYPE[event.type] == COMMANDS for event in events):
+            raise HTTPException(403, f"{person.name} may not {May.SEND_COMMANDS}")
         if events:
             records = [
                 (TOPIC_OF_TYPE[event.type], event_key(event), one) for event, one in zip(events, raws, strict=True)

@@ -13,7 +13,7 @@ from web_rows import fill, flag, insert, task
 
 from processors.ruleset import default_book
 from schemas.settings import Settings
-from schemas.types import parse_time
+from schemas.types import format_time, parse_time
 from sinks.database import Database, open_database
 from sinks.migrate import up
 from web.access import users as users_module
@@ -194,14 +194,18 @@ def test_guessing_is_slowed_down(client: Callable[..., TestClient]) -> None:
 
 
 def test_buyers_are_masked_for_whoever_need_not_know_them(client: Callable[..., TestClient]) -> None:
-    for name, seen in (("ops", "b-•••77"), ("qc", BUYER)):
+    for name, seen in (("ops", "•••77"), ("qc", BUYER)):
         web = client(name)
         flags = web.get("/api/v1/flags", params={"rule": "reminder.direct", "limit": 500}).json()["flags"]
         assert {f["buyer_id"] for f in flags if f["flag_id"] == "f-access"} == {seen}
+        queued = web.get("/api/v1/qc/queue", params={"limit": 500}).json()["flags"]
+        assert {f["buyer_id"] for f in queued if f["flag_id"] == "f-access"} == {seen}
+        called = web.get("/api/v1/calls/queue", params={"limit": 500}).json()["call_tasks"]
+        assert {t["buyer_id"] for t in called if t["task_id"] == "t-access"} == {seen}
         tasks = web.get("/api/v1/call-tasks", params={"limit": 500}).json()["call_tasks"]
         assert {t["buyer_id"] for t in tasks if t["task_id"] == "t-access"} == {seen}
         if name == "ops":
-            assert all("•••" in row["buyer_id"] for row in [*flags, *tasks])
+            assert all("•••" in row["buyer_id"] for row in [*flags, *queued, *called, *tasks])
 
 
 def test_who_has_signed_in_is_the_actor(client: Callable[..., TestClient]) -> None:
@@ -217,6 +221,47 @@ def test_the_agent_who_served_the_buyer_can_not_take_the_call(client: Callable[.
     refused = client("caller").post("/api/v1/call-tasks/t-access/claim", json={}, headers=HERE)
     assert refused.status_code == 403
     assert "must not handle the review" in refused.json()["detail"]
+
+
+def test_what_others_have_done_is_sent_by_admins_alone(client: Callable[..., TestClient]) -> None:
+    at = format_time(NOW, "Asia/Shanghai")
+    data = {"shop_id": SHOP, "buyer_id": BUYER, "flag_id": "f-access", "actor": "mei", "verdict": "upheld"}
+    verdict = {"specversion": "1.0", "id": "v-1", "source": "x", "type": "qc.verdict_given", "time": at, "data": data}
+    kind = {"content-type": "application/cloudevents+json", **HERE}
+    refused = client("engineer").post("/v1/events", json=verdict, headers=kind)
+    assert (refused.status_code, "may not send what others have done" in refused.json()["detail"]) == (403, True)
+    assert client("admin").post("/v1/events", json=verdict, headers=kind).status_code == 202
+
+
+def test_a_cookie_over_https_stays_there(app: FastAPI) -> None:
+    with TestClient(app, base_url="https://audit.shop", follow_redirects=False) as web:
+        answer = web.post(
+            "/sign-in", data={"name": "qc", "password": PASSWORD}, headers={"origin": "https://audit.shop"}
+        )
+        assert answer.status_code == 303
+        assert "Secure" in answer.headers["set-cookie"]
+        assert web.get("/api/v1/flags").status_code == 200
+
+
+def test_a_form_that_is_none_is_refused(client: Callable[..., TestClient]) -> None:
+    web = client()
+    assert web.post("/sign-in", content=b"x" * 20_000, headers=HERE).status_code == 413
+    for body in (b"", b"\xff", b"&" * 50, b"name=qc", b"name=qc&password=" + b"y" * 9_000):
+        assert web.post("/sign-in", content=body, headers=HERE).status_code in (401, 429), body[:20]
+
+
+def test_the_schema_says_how_programs_sign_in(client: Callable[..., TestClient]) -> None:
+    schema = client("admin").get("/openapi.json").json()
+    assert schema["components"]["securitySchemes"]["HTTPBearer"]["scheme"] == "bearer"
+    assert {"401", "403", "429"} <= schema["paths"]["/api/v1/flags"]["get"]["responses"].keys()
+
+
+def test_an_open_web_can_be_told_its_names(db: Database) -> None:
+    settings = Settings(web_host="0.0.0.0", web_access="open", web_hosts="audit.shop, localhost")
+    app = create_app(settings, db, NoProducer(), default_book(), pages=False)
+    with TestClient(app) as web:
+        assert web.get("/api/v1/flags", headers={"host": "audit.shop"}).status_code == 200
+        assert web.get("/api/v1/flags", headers={"host": "evil.test"}).status_code == 400
 
 
 def test_a_program_sends_its_token(client: Callable[..., TestClient], settings: Settings) -> None:

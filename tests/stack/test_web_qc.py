@@ -166,6 +166,8 @@ def test_a_verdict_by_the_sheet_carries_its_score(web: TestClient, producer: Rec
         ({"until": "yesterday"}, "until: "),
         ({"cursor": "nonsense"}, "cursor: "),
         ({"cursor": "WzEsMl0"}, "cursor: "),
+        ({"cursor": "WzAsOTk5OTk5OTk5OTk5OTk5OTksIngiXQ"}, "cursor: "),
+        ({"cursor": "Wy0xLDAsIngiXQ"}, "cursor: "),
     ],
 )
 def test_what_can_not_be_read_is_named(web: TestClient, params: dict[str, str], said: str) -> None:

@@ -9,11 +9,13 @@ import pytest
 from argon2 import PasswordHasher
 from hypothesis import given
 from hypothesis import strategies as st
+from limits import parse
 from starlette.datastructures import Headers
 
 from deploy import cli
 from web.access import users as users_module
-from web.access.guard import is_foreign, local_path
+from web.access.guard import Guard, is_foreign, local_path
+from web.access.limits import Limits
 from web.access.roles import GRANTS, LOCAL, May, Person, Role, mask
 from web.access.sessions import Sessions
 from web.access.users import User, Users, UsersError, UsersFile, hash_password, new_token, read_users, write_users
@@ -55,12 +57,8 @@ def test_nobody_may_judge_call_or_query_but_whose_work_it_is() -> None:
 
 
 @given(st.text(min_size=1, max_size=40))
-def test_a_masked_id_shows_four_characters_at_most(identity: str) -> None:
-    masked = mask(identity)
-    assert len(masked) <= 7
-    assert "•••" in masked
-    if len(identity) > 4:
-        assert masked == identity[:2] + "•••" + identity[-2:]
+def test_a_masked_id_shows_two_characters_at_most(identity: str) -> None:
+    assert mask(identity) == "•••" + (identity[-2:] if len(identity) > 4 else "")
 
 
 def test_a_person_signs_in_by_name_and_password(file: Path) -> None:
@@ -145,7 +143,9 @@ def test_a_session_ends_and_can_not_be_forged(file: Path, monkeypatch: pytest.Mo
     assert Sessions(users, "secret", 1).person(cookie) == person
     assert Sessions(users, "another", 1).person(cookie) is None
     assert Sessions(users, "", 1).person(Sessions(users, "", 1).begin(person)) is None  # a secret of its own each
-    assert sessions.person(cookie[:-1] + ("A" if cookie[-1] != "A" else "B")) is None
+    for place in (2, len(cookie) // 2, len(cookie) - 5):  # the last character has bits that mean nothing
+        forged = cookie[:place] + ("A" if cookie[place] != "A" else "B") + cookie[place + 1 :]
+        assert sessions.person(forged) is None
     assert sessions.person("") is None
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + 3602)
@@ -195,6 +195,7 @@ def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
         ({"origin": "http://shop.test:8080", "host": "shop.test"}, True),
         ({"origin": "http://evil.test", "host": "shop.test"}, True),
         ({"origin": "null", "host": "shop.test"}, True),
+        ({"origin": "http://[", "host": "shop.test"}, True),
     ],
 )
 def test_a_request_that_another_site_made_the_browser_send_is_foreign(headers: dict[str, str], foreign: bool) -> None:
@@ -211,10 +212,97 @@ def test_a_request_that_another_site_made_the_browser_send_is_foreign(headers: d
         ("/\\evil.test", "/"),
         ("https://evil.test/qc", "/"),
         ("javascript:alert(1)", "/"),
+        ("//[", "/"),
     ],
 )
 def test_after_signing_in_one_stays_on_this_site(target: str, path: str) -> None:
     assert local_path(target) == path
+
+
+async def through(guard_of: Any, kind: str, path: str, **headers: str) -> Any:
+    """The scope that reaches the application, or the status that the guard answers with."""
+    sent: list[Any] = []
+    reached: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        reached.append(scope)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": kind, "path": path, "method": "GET", "query_string": b"", "client": ("127.0.0.1", 1)}
+    scope["headers"] = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    if kind == "websocket":
+        del scope["method"]
+    await guard_of(app)(scope, None, send)
+    return reached[0]["state"]["person"] if reached else sent[0].get("status", sent[0].get("code"))
+
+
+@pytest.fixture
+def guard(file: Path) -> Any:
+    users = Users(file)
+    sessions = Sessions(users, "secret", 1)
+
+    def make(**options: Any) -> Any:
+        return lambda app: Guard(
+            app, **{"users": users, "sessions": sessions, "limits": Limits(), "open": False, **options}
+        )
+
+    make.cookie = sessions.begin(Person("mei", frozenset()))  # type: ignore[attr-defined]
+    return make
+
+
+async def test_pages_sockets_and_files_are_behind_the_guard(guard: Any) -> None:
+    signed = f"zhengdian_session={guard.cookie}"
+    for path in ("/", "/qc", "/calls", "/static/desk.js", "/api/v1/flags", "/_nicegui", "/_niceguix/y"):
+        assert await through(guard(), "http", path) == 401, path
+        assert (await through(guard(), "http", path, cookie=signed)).name == "mei"
+    for path in ("/healthz", "/sign-in", "/_nicegui/3/static/nicegui.js"):
+        assert await through(guard(), "http", path) is None, path
+    socket = "/_nicegui_ws/socket.io/"
+    assert await through(guard(), "websocket", socket) == 1008
+    assert (await through(guard(), "websocket", socket, cookie=signed, origin="http://a", host="a")).name == "mei"
+    assert await through(guard(), "websocket", socket, cookie=signed, origin="http://b", host="a") == 1008
+
+
+@pytest.mark.parametrize("other", ['a={"x":1}', "foo[bar]=1", "a", "x/y=1", "n=\xe9"])
+async def test_another_applications_cookie_is_in_nobodys_way(guard: Any, other: str) -> None:
+    cookie = f"{other}; zhengdian_session={guard.cookie}"
+    assert (await through(guard(), "http", "/qc", cookie=cookie)).name == "mei"
+
+
+async def test_an_open_web_leaves_a_gateways_authorization_alone(guard: Any) -> None:
+    for authorization in ("Basic eDp5", "Bearer of-a-gateway"):
+        assert await through(guard(open=True), "http", "/qc", authorization=authorization) is LOCAL
+        assert await through(guard(), "http", "/qc", authorization=authorization) == 401
+    # and a browser sends Basic by itself, so that it proves nothing about where a request comes from
+    foreign = {"authorization": "Basic eDp5", "origin": "http://b", "host": "a"}
+    assert await through(guard(open=True), "websocket", "/x", **foreign) == 1008
+
+
+async def test_a_web_open_to_its_machine_is_not_open_to_whom_a_proxy_speaks_for(guard: Any) -> None:
+    for header in ("x_forwarded_for", "forwarded"):
+        proxied = {header: "203.0.113.7"}
+        assert await through(guard(open=True, unproxied=True), "http", "/qc", **proxied) == 403
+        assert await through(guard(open=True), "http", "/qc", **proxied) is LOCAL
+        assert await through(guard(open=True, unproxied=True), "http", "/healthz", **proxied) is LOCAL
+        signed = {**proxied, "cookie": f"zhengdian_session={guard.cookie}"}
+        assert (await through(guard(open=True, unproxied=True), "http", "/qc", **signed)).name == "mei"
+
+
+def test_limits_forget_whom_they_have_not_seen_for_long() -> None:
+    limits = Limits()
+    tight = parse("2/second")
+    assert [limits.take(tight, "mei") for _ in range(3)] == [True, True, False]
+    assert limits.take(tight, "lan")
+    time.sleep(2.1)
+    assert limits.take(tight, "mei")
+
+
+def test_a_written_file_keeps_its_mode(file: Path) -> None:
+    file.chmod(0o640)
+    write_users(file, UsersFile())
+    assert file.stat().st_mode & 0o777 == 0o640
 
 
 @pytest.fixture
@@ -260,6 +348,7 @@ def test_users_are_added_changed_and_removed_on_the_command_line(run: Any, tmp_p
         (["add", "a b", "--role", "qc"], PASSWORD, 2, "name: "),
         (["add", "a", "--role", "qc"], "short", 1, "at least 10 characters"),
         (["add", "a", "--role", "qc"], "", 1, "at least 10 characters"),
+        (["add", "a", "--role", "qc"], "x" * 257, 1, "256 characters at most"),
         (["remove", "a"], "", 1, "No such file"),
         (["password", "a"], PASSWORD, 1, "No such file"),
     ],

@@ -4,12 +4,12 @@ What a person may do is asked where it is done: routes name their permission by 
 """
 
 from collections.abc import Awaitable, Callable, MutableMapping
-from http.cookies import CookieError, SimpleCookie
 from typing import Annotated, Any, Final
 from urllib.parse import quote, urlsplit
 
 from fastapi import Depends, HTTPException, Request
 from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
 from starlette.responses import JSONResponse, RedirectResponse
 
 from web.access.limits import REQUESTS, Limits
@@ -22,6 +22,9 @@ SIGN_OUT: Final = "/sign-out"
 _OPEN: Final = frozenset({SIGN_IN, SIGN_OUT, "/healthz", "/favicon.ico"})
 _OPEN_BELOW: Final = "/_nicegui/"
 """scripts and styles, the same for everybody"""
+_EVENTS: Final = "/v1/events"
+"""not counted: a shop's events come as fast as they come"""
+_PROXIED: Final = frozenset({"forwarded", "x-forwarded-for"})
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 Message = MutableMapping[str, Any]
@@ -32,29 +35,38 @@ Receive = Callable[[], Awaitable[Message]]
 class Guard:
     """ASGI middleware. Puts the `Person` into the request's state, or answers 401, 403 or 429 itself.
 
-    In an `open` web whoever has not signed in is `LOCAL`, who may do everything.
+    In an `open` web whoever has not signed in is `LOCAL`, who may do everything. `unproxied`: not so for what a proxy
+    passes on, which stands on the same machine and speaks for whoever reaches it.
     """
 
     def __init__(
-        self, app: Callable[..., Awaitable[None]], *, users: Users, sessions: Sessions, limits: Limits, open: bool
+        self,
+        app: Callable[..., Awaitable[None]],
+        *,
+        users: Users,
+        sessions: Sessions,
+        limits: Limits,
+        open: bool,
+        unproxied: bool = False,
     ) -> None:
         self._app = app
         self._users = users
         self._sessions = sessions
         self._limits = limits
         self._open = open
+        self._unproxied = unproxied
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        bearer = headers.get("authorization", "")
-        person = self._by_token(bearer) if bearer else self._by_cookie(headers)
-        if person is None and self._open and not bearer:
-            person = LOCAL
+        program = self._by_token(headers)
+        person = program or self._by_cookie(headers)
+        if person is None and self._open:
+            person = LOCAL  # also with an Authorization that a gateway has seen to
         scope.setdefault("state", {})["person"] = person
-        answer = self._answer(scope, headers, person, bool(bearer))
+        answer = self._answer(scope, headers, person, program is not None)
         if answer is None:
             await self._app(scope, receive, send)
         elif scope["type"] == "http":
@@ -63,34 +75,35 @@ class Guard:
             await send({"type": "websocket.close", "code": 1008})
 
     def _answer(
-        self, scope: MutableMapping[str, Any], headers: Headers, person: Person | None, bearer: bool
+        self, scope: MutableMapping[str, Any], headers: Headers, person: Person | None, program: bool
     ) -> JSONResponse | RedirectResponse | None:
         path: str = scope["path"]
         method: str = scope.get("method", "GET")
         # a browser sends cookies along with what another site makes it send; a token is never sent by itself
-        if (method not in _SAFE or scope["type"] == "websocket") and not bearer and is_foreign(headers):
+        if (method not in _SAFE or scope["type"] == "websocket") and not program and is_foreign(headers):
             return _problem(403, "the request comes from another site")
+        if person is LOCAL and self._unproxied and path != "/healthz" and _PROXIED & set(headers):
+            return _problem(403, "this web is open to its own machine alone; behind a proxy set ZHENGDIAN_WEB_USERS")
         if person is None:
             if path in _OPEN or path.startswith(_OPEN_BELOW):
                 return None
-            if not bearer and method == "GET" and "text/html" in headers.get("accept", ""):
+            if method == "GET" and "authorization" not in headers and "text/html" in headers.get("accept", ""):
                 query = scope.get("query_string", b"").decode("latin-1")
                 return RedirectResponse(f"{SIGN_IN}?next={quote(path + ('?' + query if query else ''), safe='')}", 303)
-            return _problem(401, "unknown token" if bearer else "sign in first", {"WWW-Authenticate": "Bearer"})
-        if not person.local and not path.startswith(_OPEN_BELOW) and not self._limits.take(REQUESTS, person.name):
+            unknown = "authorization" in headers
+            return _problem(401, "unknown token" if unknown else "sign in first", {"WWW-Authenticate": "Bearer"})
+        counted = not person.local and not path.startswith(_OPEN_BELOW) and path != _EVENTS
+        if counted and not self._limits.take(REQUESTS, person.name):
             return _problem(429, "too many requests; wait a minute", {"Retry-After": "60"})
         return None
 
-    def _by_token(self, authorization: str) -> Person | None:
-        scheme, _, token = authorization.partition(" ")
+    def _by_token(self, headers: Headers) -> Person | None:
+        scheme, _, token = headers.get("authorization", "").partition(" ")
         return self._users.token(token.strip()) if scheme.lower() == "bearer" else None
 
     def _by_cookie(self, headers: Headers) -> Person | None:
-        try:
-            morsel = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-        except CookieError:
-            return None
-        return self._sessions.person(morsel.value) if morsel else None
+        value = cookie_parser(headers.get("cookie", "")).get(COOKIE)
+        return self._sessions.person(value) if value else None
 
 
 def is_foreign(headers: Headers) -> bool:
@@ -102,12 +115,18 @@ def is_foreign(headers: Headers) -> bool:
     if site is not None:
         return site not in ("same-origin", "none")
     origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
+    try:
+        return origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
+    except ValueError:
+        return True
 
 
 def local_path(target: str) -> str:
     """Where to go after signing in: a path of this site, `/` for anything else."""
-    parts = urlsplit(target)
+    try:
+        parts = urlsplit(target)
+    except ValueError:
+        return "/"
     if parts.scheme or parts.netloc or not target.startswith("/") or target[1:2] in ("/", "\\"):
         return "/"
     return target

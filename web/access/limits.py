@@ -5,7 +5,7 @@ from typing import Final
 
 from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
+from limits.strategies import SlidingWindowCounterRateLimiter
 
 SIGN_IN_BY_ADDRESS: Final = parse("30/minute")
 SIGN_IN_BY_NAME: Final = parse("8/minute")
@@ -14,10 +14,11 @@ QUERIES: Final = parse("120/minute")
 
 
 class Limits:
-    """Counts in this process's memory, over a moving window."""
+    """Counts in this process's memory, over a window that slides."""
 
     def __init__(self) -> None:
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        # which, unlike a moving window, forgets whom it has not seen for long: strangers choose the names
+        self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
 
     def take(self, limit: RateLimitItem, *who: Hashable) -> bool:
         """Count one more; False when that is too many."""

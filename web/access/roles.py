@@ -27,6 +27,7 @@ class May(StrEnum):
     SEE_BUYERS = "see who the buyers are"
     QUERY = "query the tables"
     SEND = "send events"
+    SEND_COMMANDS = "send what others have done at the desks"
     MEASURE = "read the metrics"
 
 
@@ -62,10 +63,10 @@ LOCAL: Final = Person("local", frozenset({Role.ADMIN}), local=True)
 
 
 def mask(identity: str) -> str:
-    """An id with its middle hidden, for those who only need to tell two apart: `b-10077` becomes `b-•••77`.
+    """An id but for its last two characters, for those who only need to tell two apart: `b-10077` becomes `•••77`.
 
     Ids of up to four characters are hidden as a whole. Not a pseudonym: two buyers may look alike.
     """
     if not identity:
         return ""
-    return "•••" if len(identity) <= 4 else f"{identity[:2]}•••{identity[-2:]}"
+    return "•••" if len(identity) <= 4 else f"•••{identity[-2:]}"

@@ -21,6 +21,7 @@ from web.access.roles import Person, Role
 log = structlog.get_logger(__name__)
 
 MIN_PASSWORD: Final = 10
+MAX_PASSWORD: Final = 256
 _LOOK_SECONDS: Final = 1.0
 _PREFIX: Final = "zd_"
 _HASHER: Final = PasswordHasher()
@@ -74,9 +75,11 @@ class UsersFile(BaseModel):
 
 
 def hash_password(password: str) -> str:
-    """The hash to keep. Raises UsersError for one that is too short."""
+    """The hash to keep. Raises UsersError for one that is too short or too long."""
     if len(password) < MIN_PASSWORD:
         raise UsersError(f"a password needs at least {MIN_PASSWORD} characters")
+    if len(password) > MAX_PASSWORD:
+        raise UsersError(f"a password may have {MAX_PASSWORD} characters at most")
     return _HASHER.hash(password)
 
 
@@ -102,11 +105,17 @@ def read_users(path: Path) -> UsersFile:
 
 
 def write_users(path: Path, users: UsersFile) -> None:
-    """Replace the file as a whole, readable by its owner alone. Raises OSError."""
+    """Replace the file as a whole; a new one is readable by its owner alone. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     text = yaml.safe_dump(users.model_dump(mode="json", exclude_defaults=True), sort_keys=False, allow_unicode=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # with mode 600
     try:
+        if path.exists():
+            # the web part's account must be able to read what root has written
+            before = path.stat()
+            os.fchmod(handle, before.st_mode & 0o777)
+            if os.geteuid() == 0:
+                os.fchown(handle, before.st_uid, before.st_gid)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
