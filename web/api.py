@@ -182,6 +182,13 @@ def router(parts: Parts, limits: Limits) -> APIRouter:
         rows = await parts.call(parts.read.flag_counts, filters)
         return FlagCounts(counts=[FlagCount(**row) for row in rows], total=sum(row["count"] for row in rows))
 
+    @routes.get("/flags/{flag_id}", summary="One flag", responses={404: {"model": Problem}})
+    async def get_flag(flag_id: str, person: Annotated[Person, needs(May.SEE_FLAGS)]) -> FlagOut:
+        row = await parts.call(parts.read.flag, flag_id)
+        if row is None:
+            raise HTTPException(404, "no such flag")
+        return flag_out(parts, row, person)
+
     @routes.get("/call-tasks", summary="Follow-up call tasks, due first")
     async def get_tasks(
         person: Annotated[Person, needs(May.SEE_TASKS)],
@@ -196,6 +203,13 @@ def router(parts: Parts, limits: Limits) -> APIRouter:
         page = rows[:limit]
         more = encode_cursor(page[-1]["due_at"], page[-1]["task_id"]) if len(rows) > limit else None
         return CallTaskPage(call_tasks=[task_out(parts, row, person) for row in page], next_cursor=more)
+
+    @routes.get("/call-tasks/{task_id}", summary="One call task", responses={404: {"model": Problem}})
+    async def get_task(task_id: str, person: Annotated[Person, needs(May.SEE_TASKS)]) -> CallTaskOut:
+        row = await parts.call(parts.read.task, task_id)
+        if row is None:
+            raise HTTPException(404, "no such call task")
+        return task_out(parts, row, person)
 
     @routes.get(
         "/conversations/{shop_id}/{buyer_id}",

@@ -271,6 +271,18 @@ def test_conversation_is_one_time_line(web: TestClient) -> None:
     assert web.get(f"/api/v1/conversations/{SHOP}/nobody").status_code == 404
 
 
+def test_one_flag_and_one_task(web: TestClient, db: Database) -> None:
+    claimed = flag("f-one", "language.vague", "notice", "cmd", NOW, qc_status="claimed", qc_actor="qc-li")
+    insert(db, "flags_raw", claimed)
+    found = web.get("/api/v1/flags/f-one").json()
+    assert (found["qc_status"], found["qc_actor"]) == ("claimed", "qc-li")
+    assert found["occurred_at"].endswith("+08:00")
+    assert web.get(f"/api/v1/call-tasks/{SHOP}-t7").json()["claimed_by"] == "王姐"
+    for path, missing in (("flags", "no such flag"), ("call-tasks", "no such call task")):
+        answer = web.get(f"/api/v1/{path}/none")
+        assert (answer.status_code, answer.json()["detail"]) == (404, missing)
+
+
 # ---- commands ----------------------------------------------------------------------------------------------------------
 
 

@@ -34,11 +34,13 @@ READS = {
     "flags": "/api/v1/flags",
     "counts": "/api/v1/flags/counts",
     "tasks": "/api/v1/call-tasks",
+    "flag": "/api/v1/flags/f-access",
+    "task": "/api/v1/call-tasks/t-access",
     "conversation": f"/api/v1/conversations/{SHOP}/{BUYER}",
     "metrics": "/metrics",
     "openapi": "/openapi.json",
 }
-FLOOR = {"leaderboard", "flags", "counts", "tasks", "openapi"}
+FLOOR = {"leaderboard", "flags", "counts", "tasks", "flag", "task", "openapi"}
 ALLOWED = {
     "ops": FLOOR,
     "qc": FLOOR | {"conversation", "verdict"},
