@@ -1,5 +1,6 @@
 """The call desk as callers use it, in Chromium, on a real ClickHouse."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,8 +19,10 @@ def desk(tmp_path_factory: pytest.TempPathFactory, browser: Any) -> Iterator[Wal
     running.stop()
 
 
-def look(browser: Any, desk: Wall, name: str = "兰姐", lang: str = "zh", size: dict[str, int] = LAPTOP) -> Any:
-    page = browser.new_context(viewport=size).new_page()
+def look(
+    browser: Any, desk: Wall, name: str = "兰姐", lang: str = "zh", size: dict[str, int] = LAPTOP, **context: Any
+) -> Any:
+    page = browser.new_context(viewport=size, **context).new_page()
     page.errors, page.foreign = [], []
     page.on("pageerror", lambda error: page.errors.append(str(error)))
     page.on(
@@ -65,7 +68,8 @@ def test_a_call_from_claim_to_refund(browser: Any, desk: Wall) -> None:
     page.locator(".verdict h2").click()  # out of the field
     page.keyboard.press("n")
     page.wait_for_selector("text=通话已记录")
-    assert page.locator(".facts dd").nth(3).inner_text() == "1"
+    assert page.locator(".facts dd").nth(3).inner_text() == "12-01 15:30:00"
+    assert page.locator(".facts dd").nth(4).inner_text() == "1"
     page.keyboard.press("2")
     page.wait_for_selector("text=已提交：已解决")
     assert page.locator(f"[data-task='{first}']").count() == 0
@@ -73,6 +77,69 @@ def test_a_call_from_claim_to_refund(browser: Any, desk: Wall) -> None:
     page.wait_for_timeout(6_000)  # nor does it come back while no worker has read it
     assert page.locator(f"[data-task='{first}']").count() == 0
     assert page.errors == []
+    page.context.close()
+
+
+def test_a_held_key_settles_nothing_more(browser: Any, desk: Wall) -> None:
+    page = look(browser, desk, "按住")
+    page.locator("[data-facet=priority]").select_option("normal")
+    page.wait_for_selector(".list li.normal[aria-selected=true]")
+    page.keyboard.press("c")
+    page.wait_for_selector("text=已领取 · 按住")
+    given: list[str] = []
+    accepted = json.dumps({"status": "resolved", "event_id": "e"})
+    page.route("**/resolve", lambda route: (given.append(route.request.url), route.fulfill(status=202, body=accepted)))
+    for _ in range(6):
+        page.keyboard.down("1")
+        page.wait_for_timeout(100)
+    page.keyboard.up("1")
+    assert len(given) == 1
+    page.context.close()
+
+
+def test_an_answer_that_comes_late_leaves_the_next_call_alone(browser: Any, desk: Wall) -> None:
+    page, held = look(browser, desk, timezone_id="America/New_York"), []
+    first = selected(page)
+    page.route("**/call", lambda route: held.append(route))
+    page.route("**/claim", lambda route: route.fulfill(status=202, json={"status": "claimed", "event_id": "e"}))
+    page.keyboard.press("c")
+    page.locator(".verdict input[type=datetime-local]").fill("2026-12-01T15:30")
+    page.locator(".verdict h2").click()
+    page.keyboard.press("n")
+    page.keyboard.press("j")
+    page.wait_for_selector(f"[data-task='{first}'][aria-selected=false]")
+    second = selected(page)
+    page.wait_for_timeout(200)
+    assert held[0].request.post_data_json["call_again_at"] == "2026-12-01T15:30:00+08:00"  # the shop's
+    held[0].fulfill(status=202, json={"status": "called", "event_id": "e"})
+    page.wait_for_selector("text=：通话已记录")
+    assert selected(page) == second
+    assert page.locator(".facts dd").nth(3).inner_text() == "0"
+    assert "已致电 兰姐" in page.locator(f"[data-task='{first}']").inner_text()
+    page.context.close()
+
+
+def test_a_note_outlives_a_reload(browser: Any, desk: Wall) -> None:
+    page = look(browser, desk, "备注")
+    page.locator("[data-facet=priority]").select_option("normal")
+    page.wait_for_selector(".list li.normal[aria-selected=true]")
+    page.keyboard.press("j")
+    page.route("**/claim", lambda route: route.fulfill(status=202, json={"status": "claimed", "event_id": "e"}))
+    page.keyboard.press("c")
+    page.locator(".verdict textarea").fill("写到一半")
+    task = selected(page)
+    page.reload()
+    page.wait_for_selector(f"[data-task='{task}'][aria-selected=true]", timeout=30_000)
+    assert page.locator(".verdict textarea").input_value() == "写到一半"
+    page.context.close()
+
+
+def test_what_is_not_shown_is_counted(browser: Any, desk: Wall) -> None:
+    page = look(browser, desk)
+    queue = page.evaluate("fetch('/api/v1/calls/queue?limit=200').then(a => a.json())")
+    total = queue["counts"]["call"]
+    page.route("**/calls/queue?*", lambda route: route.fulfill(json={**queue, "call_tasks": queue["call_tasks"][:3]}))
+    page.wait_for_selector(f"text=还有 {total - 3} 条", timeout=15_000)
     page.context.close()
 
 

@@ -1,6 +1,7 @@
 """The QC desk as reviewers use it, in Chromium, on a real ClickHouse."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from wall_process import Wall
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(180)]
 
+ACCEPTED = json.dumps({"status": "upheld", "event_id": "e"})
 LAPTOP, WIDE, PHONE = {"width": 1440, "height": 900}, {"width": 1920, "height": 1080}, {"width": 390, "height": 844}
 
 
@@ -18,9 +20,11 @@ def desk(tmp_path_factory: pytest.TempPathFactory, browser: Any) -> Iterator[Wal
     running.stop()
 
 
-def look(browser: Any, desk: Wall, name: str = "王姐", lang: str = "zh", size: dict[str, int] = LAPTOP) -> Any:
+def look(
+    browser: Any, desk: Wall, name: str = "王姐", lang: str = "zh", size: dict[str, int] = LAPTOP, **context: Any
+) -> Any:
     """The desk, with its first flag open. `page.errors` is what went wrong in it, `page.foreign` what it asked of others."""
-    page = browser.new_context(viewport=size).new_page()
+    page = browser.new_context(viewport=size, **context).new_page()
     page.errors, page.foreign = [], []
     page.on("pageerror", lambda error: page.errors.append(str(error)))
     page.on(
@@ -99,6 +103,8 @@ def test_a_reviewer_works_by_keyboard(browser: Any, desk: Wall) -> None:
     page.wait_for_selector("text=已提交：不成立")
     assert page.locator(f"[data-flag='{second}']").count() == 0
     assert selected(page) not in (first, second)  # the next one loads by itself
+    page.wait_for_timeout(6_000)  # nor does it come back while no worker has read the verdict
+    assert page.locator(f"[data-flag='{second}']").count() == 0
     assert page.errors == []
     page.context.close()
 
@@ -124,6 +130,240 @@ def test_a_sheet_is_filled_in_whole_and_scored(browser: Any, desk: Wall) -> None
         judge(page, "uphold")
     assert asked.value.post_data_json["marks"]["greeting"] == 0.5
     page.wait_for_selector("text=已提交：成立")
+    page.context.close()
+
+
+def changed(answer: Any, **change: Any) -> Callable[[Any], None]:
+    """A route's handler that answers that flag, with something changed."""
+    return lambda route: route.fulfill(json={**answer, **change})
+
+
+def test_a_held_key_judges_one_flag(browser: Any, desk: Wall) -> None:
+    page = look(browser, desk)
+    given: list[str] = []
+    page.route("**/verdict", lambda route: (given.append(route.request.url), route.fulfill(status=202, body=ACCEPTED)))
+    for key in ("u", "Control+Enter"):
+        *_, last = key.split("+")
+        if last != key:
+            page.keyboard.down("Control")
+        for _ in range(6):
+            page.keyboard.down(last)  # from the second on it repeats
+            page.wait_for_timeout(100)
+        page.keyboard.up(last)
+    page.keyboard.up("Control")
+    assert len(given) == len(set(given)) == 2
+    page.context.close()
+
+
+def test_ctrl_enter_presses_the_button_that_says_so(browser: Any, desk: Wall) -> None:
+    page = look(browser, desk)
+    assert page.locator(".uphold .submits").count() == 1
+    page.keyboard.press("d")
+    page.wait_for_selector(".dismiss .submits")
+    assert page.locator(".dismiss").get_attribute("aria-keyshortcuts") == "D Control+Enter"
+    assert page.locator(".uphold .submits").count() == 0
+    page.keyboard.press("Escape")
+    page.keyboard.press("j")
+    page.wait_for_selector(".uphold .submits")
+    page.route("**/verdict", lambda route: route.fulfill(status=202, body=ACCEPTED))
+    with page.expect_request("**/verdict") as asked:
+        page.keyboard.press("Control+Enter")
+    assert asked.value.post_data_json["verdict"] == "upheld"
+    page.context.close()
+
+
+def test_an_answer_that_comes_late_leaves_the_next_flag_alone(browser: Any, desk: Wall) -> None:
+    page = look(browser, desk)
+    first, held = selected(page), []
+    page.route("**/verdict", lambda route: held.append(route))
+    page.keyboard.press("u")
+    page.keyboard.press("j")
+    page.wait_for_function(f"document.querySelector('[aria-selected=true]').dataset.flag !== '{first}'")
+    second = selected(page)
+    page.locator(".verdict textarea").first.fill("写到一半")
+    held[0].fulfill(status=202, body=ACCEPTED)
+    page.wait_for_selector("text=：已提交：成立")  # it says which one
+    assert selected(page) == second
+    assert page.locator(".verdict textarea").first.input_value() == "写到一半"
+    assert page.locator(f"[data-flag='{first}']").count() == 0
+    page.context.close()
+
+
+def test_what_somebody_else_takes_or_judges_is_told(browser: Any, desk: Wall) -> None:
+    page = look(browser, desk)
+    queue = page.evaluate("fetch('/api/v1/qc/queue').then(a => a.json())")
+    first, *rest = queue["flags"]
+    assert first["flag_id"] == selected(page)
+    page.locator(".verdict textarea").first.fill("写到一半")
+    page.route(f"**/api/v1/flags/{first['flag_id']}", changed(first, qc_status="claimed", qc_actor="乙"))
+    page.route("**/api/v1/qc/queue?*", lambda route: route.fulfill(json={"flags": rest, "next_cursor": None}))
+    page.wait_for_selector("text=乙 已领取", timeout=15_000)
+    assert page.locator(".uphold").is_disabled()
+    page.route(f"**/api/v1/flags/{first['flag_id']}", changed(first, qc_status="upheld", qc_actor="乙"))
+    page.wait_for_selector("text=乙 判定：成立", timeout=15_000)
+    assert page.locator(".uphold").is_disabled()  # what was typed stays to be read
+    page.locator(".verdict h2").click()
+    page.keyboard.press("k")  # the list goes on where it was
+    page.wait_for_selector(f"[data-flag='{rest[0]['flag_id']}'][aria-selected=true]")
+    page.context.close()
+
+
+def test_a_refusal_is_learnt_from(browser: Any, desk: Wall) -> None:
+    page = look(browser, desk)
+    given: list[str] = []
+    detail = json.dumps({"detail": "乙 has it (claimed)"})
+    page.route("**/verdict", lambda route: (given.append(route.request.url), route.fulfill(status=409, body=detail)))
+    page.keyboard.press("u")
+    page.wait_for_selector("text=乙 已领取")
+    page.wait_for_selector(".uphold:disabled")
+    page.keyboard.press("u")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_timeout(6_000)  # the read model, which says `open`, does not win
+    assert len(given) == 1
+    assert page.locator(".uphold").is_disabled()
+    page.context.close()
+
+
+def test_what_was_typed_outlives_a_restart_of_the_server(browser: Any, start: Any) -> None:
+    first = start()
+    page = look(browser, first)
+    page.keyboard.press("j")
+    page.wait_for_selector("[data-flag=accused][aria-selected=false]")
+    flag = selected(page)
+    page.locator(".item label").first.click()
+    page.locator(".verdict textarea").first.fill("客人主动问付款")
+    page.locator(".verdict textarea").last.fill("先关心再提醒")
+    page.evaluate("window.before = true")
+    first.stop()
+    page.wait_for_timeout(1_500)
+    start(port=first.port)
+    page.wait_for_function("!window.before", timeout=40_000)  # NiceGUI has reloaded the page
+    page.wait_for_selector(".desk[data-state=busy] .sheet", timeout=30_000)
+    assert selected(page) == flag
+    assert [one.input_value() for one in page.locator(".verdict textarea").all()] == ["客人主动问付款", "先关心再提醒"]
+    assert page.locator(".item .on").count() == 1
+    page.keyboard.press("Escape")
+    page.keyboard.press("k")
+    page.wait_for_selector("[data-flag=accused][aria-selected=true]")
+    assert page.locator(".verdict textarea").first.input_value() == ""
+    page.context.close()
+
+
+def test_signed_out_while_typing(browser: Any, desk: Wall) -> None:
+    page = look(browser, desk)
+    page.locator(".verdict textarea").first.fill("写到一半")
+    page.route("**/api/v1/**", lambda route: route.fulfill(status=401, json={"detail": "sign in first"}))
+    page.wait_for_selector(".banner a", timeout=15_000)
+    assert page.locator(".banner a").get_attribute("href") == "/sign-in?lang=zh&next=%2Fqc%3Flang%3Dzh"
+    assert page.locator(".verdict textarea").first.input_value() == "写到一半"
+    page.unroute("**/api/v1/**")
+    page.wait_for_selector(".banner", state="detached", timeout=15_000)
+    page.context.close()
+
+
+def test_judged_flags_can_be_listed(browser: Any, desk: Wall) -> None:
+    page = look(browser, desk, lang="en")
+    states = page.locator("[data-facet=qc_status] option")
+    assert [one.get_attribute("value") for one in states.all()] == ["open", "claimed", "upheld", "dismissed"]
+    assert "to review" in page.locator(".count").inner_text()
+    page.locator("[data-facet=qc_status]").select_option("upheld")
+    page.wait_for_selector(".count >> text=/^0 flags$/")
+    assert page.locator(".list li").count() == 0
+    page.context.close()
+
+
+def test_a_slow_database_is_waited_for(browser: Any, desk: Wall) -> None:
+    page, held = browser.new_context(viewport=LAPTOP).new_page(), []
+    page.route("**/api/v1/qc/queue?*", lambda route: held.append(route))
+    page.goto(f"{desk.address}/qc")
+    page.wait_for_timeout(8_000)
+    assert len(held) == 1
+    page.unroute("**/api/v1/qc/queue?*")
+    held[0].continue_()
+    page.wait_for_selector(".desk[data-state=busy]", timeout=10_000)
+    page.context.close()
+
+
+def test_who_may_not_see_buyers_is_told_so(browser: Any, desk: Wall) -> None:
+    page, asked = browser.new_context(viewport=LAPTOP).new_page(), []
+    me = {"name": "ops", "display_name": "", "roles": ["ops"], "may": ["review", "see_flags"]}
+    page.route("**/api/v1/me", lambda route: route.fulfill(json=me))
+    page.on("request", lambda one: asked.append(one.url) if "/conversations/" in one.url else None)
+    page.goto(f"{desk.address}/qc")
+    page.wait_for_selector("text=您的角色看不到会话")
+    page.wait_for_selector(".sheet")
+    assert asked == []
+    page.context.close()
+
+
+def test_a_click_or_a_key_wipes_no_sheet(browser: Any, desk: Wall) -> None:
+    page = look(browser, desk)
+    first = selected(page)
+    page.locator(".item label").first.click()
+    page.locator(f"[data-flag='{first}']").click()
+    assert page.locator(".item .on").count() == 1
+    page.locator(".item label").first.click()  # its radio has the focus
+    page.keyboard.press("ArrowRight")
+    assert selected(page) == first
+    page.locator(".line").focus()
+    page.keyboard.press("ArrowDown")
+    assert selected(page) == first
+    page.locator(".item label").first.click()
+    page.keyboard.press("j")
+    page.wait_for_selector(f"[data-flag='{first}'][aria-selected=false]")
+    assert page.locator(".item .on").count() == 0
+    page.keyboard.press("k")
+    page.wait_for_selector(f"[data-flag='{first}'][aria-selected=true]")
+    page.wait_for_selector(".item .on")  # what was filled in is there again
+    page.context.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "told"),
+    [
+        (502, "<html>Bad Gateway</html>", "提交失败，请重试"),
+        (422, '{"detail":[{"loc":["body","reason"],"msg":"too long"}]}', "reason: too long"),
+        (403, '{"detail":"wang may not judge flags"}', "您的角色不能做这件事"),
+        (403, '{"detail":"the request comes from another site"}', "the request comes from another site"),
+    ],
+)
+def test_what_goes_wrong_is_told(browser: Any, desk: Wall, status: int, body: str, told: str) -> None:
+    page = look(browser, desk)
+    page.route("**/verdict", lambda route: route.fulfill(status=status, body=body))
+    first = selected(page)
+    page.keyboard.press("u")
+    page.wait_for_selector(f".verdict >> text={told}")
+    assert selected(page) == first
+    assert page.errors == []
+    page.context.close()
+
+
+def test_a_failed_refresh_is_told_until_the_next_good_one(browser: Any, desk: Wall) -> None:
+    page = look(browser, desk)
+    page.route("**/api/v1/qc/counts?*", lambda route: route.fulfill(status=500, json={"detail": "see the log"}))
+    page.wait_for_selector(".banner >> text=see the log", timeout=15_000)
+    page.unroute("**/api/v1/qc/counts?*")
+    page.wait_for_selector(".banner", state="detached", timeout=15_000)
+    page.context.close()
+
+
+def test_more_is_asked_for_once(browser: Any, desk: Wall) -> None:
+    page = look(browser, desk)
+    page.locator(".more").dblclick()
+    page.wait_for_function("document.querySelectorAll('.list li').length > 50")
+    page.wait_for_timeout(6_000)
+    flags = [row.get_attribute("data-flag") for row in page.locator(".list li").all()]
+    assert len(flags) == len(set(flags)) == 100
+    page.context.close()
+
+
+def test_times_are_given_in_the_zone_they_are_shown_in(browser: Any, desk: Wall) -> None:
+    page = look(browser, desk, lang="en", timezone_id="America/New_York")
+    assert "“赶紧付款”" in page.locator(".why").inner_text()
+    with page.expect_request("**/qc/queue?*since=*") as asked:
+        page.locator(".filters input").first.fill("2026-11-11T20:00")
+        page.locator(".filters input").first.blur()
+    assert "since=2026-11-11T20%3A00%3A00%2B08%3A00" in asked.value.url
     page.context.close()
 
 

@@ -1,7 +1,8 @@
 // The call desk: whom to call, the sheet of what happened, and what came of it. Reads and writes by the API alone.
-import { desk } from "/static/desk.js";
+import { PLACE, desk } from "/static/desk.js";
 
 const VIEWS = ["call", "revisit", "done"];
+const LIMIT = 200;
 
 export default {
   template: `
@@ -9,19 +10,21 @@ export default {
   <Bar :desk="self" :title="t.calls"><span class="count" role="status">{{ countText }}</span></Bar>
   <div class="columns">
     <section class="queue" :aria-label="t.calls">
-      <div class="tabs" role="tablist"><button v-for="one in views" :key="one" role="tab" :aria-selected="view === one" @click="show(one)" :data-view="one">{{ t['calls_' + one] }}<b v-if="counts && counts[one] !== undefined"> {{ counts[one] }}</b></button></div>
+      <div class="tabs"><button v-for="one in views" :key="one" :aria-pressed="view === one" @click="show(one)" :data-view="one">{{ t['calls_' + one] }}<b v-if="counts && counts[one] !== undefined"> {{ counts[one] }}</b></button></div>
       <div class="filters">
         <label><span>{{ t.calls_priority }}</span><select v-model="priority" @change="reload" data-facet="priority"><option value="">{{ t.all }}</option><option v-for="one in ['high', 'normal', 'low']" :key="one" :value="one">{{ t['priority.' + one] }}</option></select></label>
         <label class="check"><input type="checkbox" v-model="onlyMine" @change="reload"><span>{{ t.calls_mine }}</span></label>
       </div>
-      <ol class="list" ref="list" role="listbox" tabindex="0" :aria-label="t.calls" :aria-activedescendant="current ? 'task-' + current.task_id : null">
-        <li v-for="task in tasks" :key="task.task_id" :id="'task-' + task.task_id" role="option" :aria-selected="!!current && task.task_id === current.task_id" :class="[task.priority, { overdue: task.overdue, later: !task.callable }]" :data-task="task.task_id" @click="open(task)">
+      <ol class="list" ref="list" role="listbox" tabindex="0" :aria-label="t.calls" :aria-activedescendant="current ? domId(current) : null">
+        <li v-for="task in rows" :key="task.task_id" :id="domId(task)" role="option" :aria-selected="isCurrent(task)" :class="[task.priority, { overdue: task.overdue, later: !task.callable }]" :data-task="task.task_id" @click="open(task)">
           <b><span class="stars">{{ '★'.repeat(task.rating) }}</span> {{ t['category.' + task.category] }}</b><span class="badge">{{ t['priority.' + task.priority] }}</span>
           <span class="agent">{{ task.shop_id }}</span><time>{{ whenText(task) }}</time>
           <small v-if="task.claimed_by">{{ t['task.' + task.status] }} {{ task.claimed_by }}</small>
         </li>
       </ol>
-      <div class="empty" v-if="ready && !tasks.length"><b>{{ t.calls_empty }}</b><p>{{ t.calls_empty_hint }}</p></div>
+      <p class="note" v-if="left > 0">{{ say('calls_left', { n: left }) }}</p>
+      <p class="state" role="status" v-if="!current">{{ message }}</p>
+      <div class="empty" v-if="ready && !rows.length"><b>{{ t.calls_empty }}</b><p>{{ t.calls_empty_hint }}</p></div>
     </section>
 
     <section class="talk" :aria-label="t.qc_timeline">
@@ -29,7 +32,7 @@ export default {
         <h2>{{ t.qc_timeline }} <small>{{ current.shop_id }} · {{ current.buyer_id }}</small></h2>
         <TimeLine :desk="self" :talk="talk" :accused="isReview" :cited="isOrder"></TimeLine>
       </template>
-      <p class="empty" v-else-if="tasks.length">{{ t.qc_pick }}</p>
+      <p class="empty" v-else-if="rows.length">{{ t.qc_pick }}</p>
     </section>
 
     <section class="verdict" v-if="current" :aria-label="t.calls_sheet">
@@ -50,14 +53,14 @@ export default {
           <div class="actions"><button class="dismiss" @click="revisit" :disabled="busy">{{ t.calls_log_revisit }}</button></div>
         </template>
         <template v-else>
-          <button class="claim" v-if="!mine" @click="claim" :disabled="busy || takenByOther">{{ t.qc_claim }} <kbd>C</kbd></button>
-          <template v-else>
+          <button class="claim" v-if="!mine" @click="claim" :disabled="busy || !canClaim">{{ t.qc_claim }} <kbd>C</kbd></button>
+          <template v-if="mine || dirty">
             <p class="note" v-if="!current.callable">{{ t.calls_too_early }}</p>
             <label class="field"><span>{{ t.calls_note }}</span><textarea v-model="note" rows="2" maxlength="2000"></textarea></label>
             <label class="field"><span>{{ t.calls_again }}</span><input type="datetime-local" v-model="again"></label>
-            <div class="actions"><button @click="log(true)" :disabled="busy">{{ t.calls_reached }} <kbd>R</kbd></button><button @click="log(false)" :disabled="busy">{{ t.calls_not_reached }} <kbd>N</kbd></button></div>
+            <div class="actions"><button @click="log(true)" :disabled="busy || !canWork">{{ t.calls_reached }} <kbd>R</kbd></button><button @click="log(false)" :disabled="busy || !canWork">{{ t.calls_not_reached }} <kbd>N</kbd></button></div>
             <h3>{{ t.calls_ways }}</h3>
-            <div class="actions ways"><button v-for="(one, i) in outcomes" :key="one" class="dismiss" @click="resolve(one)" :disabled="busy" :data-outcome="one">{{ outcomeText(one) }} <kbd>{{ i + 1 }}</kbd></button></div>
+            <div class="actions ways"><button v-for="(one, i) in outcomes" :key="one" class="dismiss" @click="resolve(one)" :disabled="busy || !canWork" :data-outcome="one">{{ outcomeText(one) }} <kbd>{{ i + 1 }}</kbd></button></div>
           </template>
         </template>
       </template>
@@ -67,93 +70,73 @@ export default {
 </div>`,
   mixins: [desk],
   props: { outcomes: Array },
-  data() { return { tasks: [], counts: null, current: null, talk: null, view: "call", priority: "", onlyMine: false, note: "", again: "" }; },
+  row: { id: "task_id", status: "status", holder: "claimed_by", path: "/api/v1/call-tasks/", draft: { note: "", again: "" } },
+  data() { return { counts: null, left: 0, view: "call", priority: "", onlyMine: false, note: "", again: "" }; },
   computed: {
-    self() { return this; },
     views() { return VIEWS; },
-    state() { return this.trouble ? "trouble" : this.ready ? (this.tasks.length ? "busy" : "empty") : "loading"; },
     mayCall() { return this.may("call"); },
-    mine() { return !!this.current.claimed_by && this.current.claimed_by === this.name; },
-    takenByOther() { return !!this.current.claimed_by && !this.mine; },
+    isUnsettled() { return PLACE[this.current.status] < PLACE.resolved; },
+    canClaim() { return this.mayCall && this.isUnsettled && !this.holder; },
+    canWork() { return this.mayCall && this.isUnsettled && this.mine; },
     countText() { return this.counts ? this.say("calls_count", { now: this.counts.now, overdue: this.counts.overdue }) : ""; },
-    stateText() { return this.current.claimed_by ? this.t["task." + this.current.status] + " · " + this.current.claimed_by : ""; },
+    stateText() { return this.current.status === "open" ? "" : [this.t["task." + this.current.status], this.holder].filter((part) => part).join(" · "); },
   },
   methods: {
     whenText(task) { return task.callable ? this.say("calls_due_at", { at: this.timeText(task.due_at) }) : this.say("calls_from", { at: this.timeText(task.call_again_at || task.not_before) }); },
     outcomeText(outcome) { return this.t["outcome." + outcome] || outcome; },
     isReview(entry) { return !!this.current && entry.type.startsWith("review.") && this.current.review_ids.includes(entry.review_id); },
     isOrder(entry) { return !!this.current && entry.type === "order.placed" && entry.order_id === this.current.order_id; },
+    titleOf(task) { return this.t["category." + task.category] + " " + task.order_id; },
+    belongs(task) { return this.view === "done" || (PLACE[task.status] < PLACE.resolved) === (this.view === "call") && PLACE[task.status] <= PLACE.resolved; },
     async load() {
-      const query = new URLSearchParams({ view: this.view, limit: 200 });
+      const query = new URLSearchParams({ view: this.view, limit: LIMIT });
       if (this.priority) query.set("priority", this.priority);
       if (this.onlyMine && this.name) query.set("claimed_by", this.name);
       const queue = await this.read("/api/v1/calls/queue?" + query);
-      return async () => {
+      return () => {
         this.counts = queue.counts;
-        this.tasks = queue.call_tasks.map((task) => this.settled(task)).filter((task) => task);
-        const same = this.current && this.tasks.find((task) => task.task_id === this.current.task_id);
-        if (same) this.current = same;
-        else if (!this.current && this.tasks.length) await this.open(this.tasks[0]);
+        // what the counts count has no filters
+        this.left = this.priority || this.onlyMine ? 0 : (queue.counts[this.view] || 0) - queue.call_tasks.length;
+        return this.arrived(queue.call_tasks);
       };
     },
-    // what this page has just done holds until the API says as much, or it is a minute ago
-    settled(task) {
-      const done = this.done;
-      if (!done || done.id !== task.task_id || task.revision > done.revision || Date.now() > done.until) return task;
-      return done.gone ? null : { ...task, ...done.change };
-    },
-    did(change, gone) { this.done = { id: this.current.task_id, revision: this.current.revision, change, gone, until: Date.now() + 60000 }; },
-    async show(view) { this.view = view; await this.reload(); },
-    async reload() { this.current = null; this.talk = null; this.tasks = []; await this.refresh(); this.$refs.list.scrollTop = 0; },
-    async open(task) {
-      this.current = task; this.talk = null; this.note = ""; this.again = ""; this.message = "";
-      this.$nextTick(() => { const row = document.getElementById("task-" + task.task_id); if (row) row.scrollIntoView({ block: "nearest" }); });
-      try {
-        const talk = await this.conversation(task);
-        if (this.current && this.current.task_id === task.task_id) this.talk = talk;
-      } catch (error) { if (!this.trouble) this.message = error.message; }
-    },
-    path(step) { return "/api/v1/call-tasks/" + encodeURIComponent(this.current.task_id) + "/" + step; },
+    look(task) { this.readTalk(task); },
+    async show(view) { if (view !== this.view) { this.view = view; await this.reload(); } },
     async claim() {
-      const said = await this.give(this.path("claim"), {});
-      if (said) { const change = { status: said.status, claimed_by: this.name }; this.did(change); this.current = { ...this.current, ...change }; }
+      const task = this.current, who = this.name;
+      if (!this.canClaim) return;
+      const said = await this.give(task, "claim", {});
+      if (said) this.did(task, { status: said.status, claimed_by: who });
     },
     async log(reached) {
+      const task = this.current, who = this.name;
+      if (this.busy || !this.canWork) return;
       if (!reached && !this.again) { this.message = this.t.calls_need_again; return; }
       const body = { reached, note: this.note.trim() };
-      if (this.again) body.call_again_at = new Date(this.again).toISOString();
-      const said = await this.give(this.path("call"), body);
+      if (this.again) body.call_again_at = this.instant(this.again, task.due_at);
+      const said = await this.give(task, "call", body);
       if (!said) return;
-      const change = { status: said.status, calls: this.current.calls + 1, claimed_by: this.name };
-      this.did(change); this.current = { ...this.current, ...change }; this.note = ""; this.message = this.t.calls_logged;
+      this.did(task, { status: said.status, calls: task.calls + 1, claimed_by: who, ...(body.call_again_at && { call_again_at: body.call_again_at }) });
+      if (this.isCurrent(task)) { this.note = ""; this.again = ""; }
+      this.putDraft(task, null);
+      this.tell(task, this.t.calls_logged);
     },
-    async resolve(outcome) { await this.settle("resolve", { outcome, note: this.note.trim() }); },
+    async resolve(outcome) { if (this.canWork) await this.settle("resolve", { outcome, note: this.note.trim() }); },
     async revisit() { await this.settle("revisit", { outcome: "", note: this.note.trim() }); },
     async settle(step, body) {
-      const task = this.current;
-      const said = await this.give(this.path(step), body);
+      const task = this.current, who = this.name;
+      const said = await this.give(task, step, body);
       if (!said) return;
-      this.did({}, true);
-      const at = this.tasks.findIndex((one) => one.task_id === task.task_id);
-      this.tasks = this.tasks.filter((one) => one.task_id !== task.task_id);
-      const next = this.tasks[Math.min(Math.max(at, 0), this.tasks.length - 1)];
-      if (next) await this.open(next); else { this.current = null; this.talk = null; }
-      this.message = this.say("qc_saved", { what: this.t["task." + said.status] });
-    },
-    step(by) {
-      const at = this.current ? this.tasks.findIndex((task) => task.task_id === this.current.task_id) : -1;
-      const next = this.tasks[Math.min(Math.max(at + by, 0), this.tasks.length - 1)];
-      if (next && next !== this.current) this.open(next);
+      this.did(task, { status: said.status, claimed_by: step === "revisit" ? task.claimed_by : who });
+      this.leave(task, this.say("qc_saved", { what: this.t["task." + said.status] }));
+      this.putDraft(task, null);
     },
     key(event) {
       if (event.key === "Escape") { event.target.blur(); return; }
       if (!this.isCommand(event)) return;
-      const settled = this.current && this.current.status === "resolved";
-      const works = this.current && this.mayCall && this.mine && !settled;
-      const does = { j: () => this.step(1), k: () => this.step(-1), ArrowDown: () => this.step(1), ArrowUp: () => this.step(-1) }[event.key]
-        || (this.current && this.mayCall && !this.mine && !settled && event.key.toLowerCase() === "c" && (() => this.claim()))
-        || (works && { r: () => this.log(true), n: () => this.log(false) }[event.key.toLowerCase()])
-        || (works && this.outcomes[event.key - 1] && (() => this.resolve(this.outcomes[event.key - 1])));
+      const outcome = this.outcomes[event.key - 1];
+      const does = this.moves(event) || (this.acts(event) && (
+        { c: () => this.claim(), r: () => this.log(true), n: () => this.log(false) }[event.key.toLowerCase()] || (outcome && (() => this.resolve(outcome)))));
       if (does) { event.preventDefault(); does(); }
     },
   },

@@ -2,6 +2,11 @@
 const NAME_KEY = "zhengdian.actor";
 const REFRESH_MS = 5000;
 const AGENTS_EVERY = 6; // refreshes: agents come and go by the day
+const ANSWER_MS = 60_000; // a server that never answers must not stop the refreshes for good
+const HOLD_MS = 60_000; // as long as the API itself holds an accepted command (web/commands.py)
+const DRAFTS = 50;
+// how far a flag or task has come: see web/commands.py
+export const PLACE = { open: 0, claimed: 1, called: 2, upheld: 3, dismissed: 3, resolved: 3, revisited: 4, withdrawn: 5 };
 
 // in every desk: the bar at the top; the desk's own things go into its slot
 export const Bar = {
@@ -15,10 +20,11 @@ export const Bar = {
     <form class="who" v-else-if="desk.me" method="post" action="/sign-out"><b>{{ desk.me.display_name || desk.me.name }}</b><button class="link">{{ desk.t.sign_out }}</button></form>
     <a class="lang" :href="'?lang=' + (desk.lang === 'zh' ? 'en' : 'zh')" :aria-label="desk.t.switch_hint">{{ desk.t.switch }}</a>
   </header>
-  <div class="banner bad" role="alert" v-if="desk.trouble">{{ desk.t[desk.trouble] }}</div>`,
+  <div class="banner bad" role="alert" v-if="desk.trouble || desk.failure">{{ desk.trouble ? desk.t[desk.trouble] : desk.failure }} <a v-if="desk.trouble === 'signed_out'" :href="signIn">{{ desk.t.sign_in }}</a></div>`,
   props: { desk: Object, title: String },
   computed: {
     links() { const t = this.desk.t; return [["/", t.wallboard], ["/qc", t.qc], ["/calls", t.calls]].filter(([href]) => href !== location.pathname); },
+    signIn() { return "/sign-in?lang=" + this.desk.lang + "&next=" + encodeURIComponent(location.pathname + location.search); },
   },
 };
 
@@ -26,7 +32,8 @@ export const Bar = {
 export const TimeLine = {
   template: `
   <p class="note" v-if="talk && talk.truncated">{{ desk.t.qc_truncated }}</p>
-  <p class="empty" v-if="!talk || !talk.entries.length">{{ talk ? desk.t.no_talk : desk.t.loading }}</p>
+  <p class="empty" v-if="!desk.may('see_buyers')">{{ desk.t.talk_hidden }}</p>
+  <p class="empty" v-else-if="!talk || !talk.entries.length">{{ talk ? desk.t.no_talk : desk.t.loading }}</p>
   <ol class="line" v-else ref="line" tabindex="0" :aria-label="desk.t.qc_timeline">
     <li v-for="entry in talk.entries" :key="entry.type + entry.id" :class="[kind(entry), { accused: accused(entry), cited: cited(entry) }]" :data-entry="entry.id">
       <template v-if="entry.type === 'chat.message'">
@@ -60,20 +67,38 @@ export const TimeLine = {
   },
 };
 
-// a desk gives `load` (reads what it shows) and calls `refresh`
+/* A desk gives:
+   - `row` (an option): the names of a row's id, status and holder, its path in the API, the blank draft;
+   - `load()`: reads the list and answers a function that shows it, by `arrived(rows)`;
+   - `belongs(row)`: whether a row of that status is in the list; `titleOf(row)`; `look(row)`: reads what of the things beside it is not there yet.
+   It calls `did(row, change)` for what the API has accepted, and `leave(row, text)` when it is through with a row. */
 export const desk = {
   components: { Bar, TimeLine },
   props: { texts: Object, lang: String },
-  data() { return { me: null, actor: "", agents: new Map(), message: "", busy: false, trouble: "", ready: false, turn: 0 }; },
+  data() {
+    return { me: null, actor: "", agents: new Map(), rows: [], current: null, talk: null, message: "", busy: false, paging: false, trouble: "", failure: "", ready: false };
+  },
   computed: {
+    self() { return this; },
     t() { return this.texts; },
     name() { return this.me && this.me.name ? this.me.name : this.actor; },
+    state() { return this.trouble ? "trouble" : this.ready ? (this.rows.length ? "busy" : "empty") : "loading"; },
+    holder() { return this.current[this.$options.row.holder]; },
+    mine() { return !!this.holder && this.holder === this.name; },
+    takenByOther() { return !!this.holder && !this.mine; },
+    dirty() { return Object.entries(this.$options.row.draft).some(([name, blank]) => JSON.stringify(this[name]) !== JSON.stringify(blank)); },
+  },
+  created() {
+    this.turn = 0; this.polls = 0; this.reading = 0; this.at = 0;
+    this.done = new Map(); // id -> what this desk knows before the read model does
+    this.$watch(() => Object.keys(this.$options.row.draft).map((name) => this[name]), this.keep, { deep: true });
   },
   async mounted() {
     document.documentElement.lang = this.lang === "zh" ? "zh-CN" : "en";
     this.actor = localStorage.getItem(NAME_KEY) || "";
     addEventListener("keydown", this.key);
-    this.timer = setInterval(() => this.refresh(), REFRESH_MS);
+    // one at a time: a slow database would otherwise never get to show anything
+    this.timer = setInterval(() => { if (!this.reading) this.refresh(); }, REFRESH_MS);
     await this.refresh();
   },
   unmounted() { removeEventListener("keydown", this.key); clearInterval(this.timer); },
@@ -82,54 +107,179 @@ export const desk = {
     may(what) { return !!this.me && this.me.may.includes(what); },
     nameOf(shop, id) { const agent = this.agents.get(shop + "|" + id); return (agent && agent.name) || id; },
     timeText(time) { return time.slice(5, 10) + " " + time.slice(11, 19); },
+    listText(parts) { return parts.join(this.lang === "zh" ? "、" : ", "); },
+    quoted(text) { return this.lang === "zh" ? "「" + text + "」" : "“" + text + "”"; },
+    // what a datetime-local field says, in the zone in which the page shows times: that of `sample`, a time of the API
+    instant(field, sample) {
+      const zone = /(Z|[+-]\d\d:\d\d)$/.exec(sample || "");
+      return zone ? (field.length === 16 ? field + ":00" : field) + zone[1] : new Date(field).toISOString();
+    },
     keepName() { localStorage.setItem(NAME_KEY, this.actor); },
+
+    // --- the API
     async ask(path, body) {
       const options = body === undefined ? {} : { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
       let answer;
-      try { answer = await fetch(path, options); } catch { this.trouble = "offline"; throw new Error("offline"); }
-      if (answer.status === 401) { location.href = "/sign-in?lang=" + this.lang + "&next=" + encodeURIComponent(location.pathname + location.search); throw new Error("signed out"); }
-      if (answer.status === 503 && body === undefined) { this.trouble = "unavailable"; throw new Error("unavailable"); }
+      try { answer = await fetch(path, { ...options, signal: AbortSignal.timeout(ANSWER_MS) }); } catch { this.trouble = "offline"; throw new Error("offline"); }
+      // nobody is sent away from what they are typing
+      if (answer.status === 401) { this.trouble = "signed_out"; this.askWho = true; throw new Error("signed out"); }
+      if (answer.status >= 502 && body === undefined) { this.trouble = answer.status === 503 ? "unavailable" : "offline"; throw new Error("unavailable"); }
       return answer;
     },
     async read(path) {
       const answer = await this.ask(path);
-      if (!answer.ok) throw new Error((await answer.json()).detail);
-      return answer.json();
+      const said = await answer.json().catch(() => ({}));
+      if (answer.ok) return said;
+      throw Object.assign(new Error(this.detailText(said.detail) || answer.status + " " + answer.statusText), { status: answer.status });
     },
-    conversation(one) { return this.read("/api/v1/conversations/" + [one.shop_id, one.buyer_id].map(encodeURIComponent).join("/")); },
+    detailText(detail) { return Array.isArray(detail) ? detail.map((one) => [...one.loc.slice(1), one.msg].join(": ")).join("; ") : typeof detail === "string" ? detail : ""; },
     async refresh() {
       const turn = ++this.turn;
+      this.reading = turn;
       try {
-        if (!this.me) this.me = await this.read("/api/v1/me");
-        if (!this.agents.size || turn % AGENTS_EVERY === 0) {
+        if (!this.me || this.askWho) { this.me = await this.read("/api/v1/me"); this.askWho = false; }
+        if (!this.agents.size || ++this.polls % AGENTS_EVERY === 0) {
           this.agents = new Map((await this.read("/api/v1/agents")).agents.map((agent) => [agent.shop_id + "|" + agent.agent_id, agent]));
         }
         const show = await this.load();
-        if (turn !== this.turn) return; // the filters have changed meanwhile
-        this.trouble = ""; this.ready = true;
+        if (turn !== this.turn) return; // the filters have changed meanwhile, or a command was accepted
+        this.trouble = ""; this.failure = ""; this.ready = true;
         await show();
-      } catch (error) { if (!this.trouble && error.message !== "signed out") this.message = error.message; }
+      } catch (error) { this.failed(error); } finally { if (this.reading === turn) this.reading = 0; }
     },
-    // what somebody does: the answer, or null with the reason in `message`
-    async give(path, body) {
+    failed(error) { if (!this.trouble) this.failure = error.message; },
+    // what somebody does to a row: the answer, or null with the reason told
+    async give(row, step, body) {
+      if (this.busy) return null;
       if (!this.name) { this.message = this.t.need_name; return null; }
       this.busy = true; this.message = "";
       try {
-        const answer = await this.ask(path, { ...body, actor: this.name });
-        const said = await answer.json();
-        if (answer.ok) return said;
-        const holder = answer.status === 409 && /^(.+) has it \(/.exec(said.detail);
-        const served = answer.status === 403 && /served this buyer/.test(said.detail);
-        this.message = holder ? this.say("taken", { who: holder[1] }) : served ? this.t.served_buyer : answer.status === 403 ? this.t.forbidden
-          : typeof said.detail === "string" ? said.detail : said.detail.map((one) => one.msg).join("; ");
-        if (answer.status === 409) { this.done = null; const message = this.message; await this.refresh(); this.message = message; }
+        const answer = await this.ask(this.pathOf(row) + "/" + step, { ...body, actor: this.name });
+        const said = await answer.json().catch(() => null);
+        if (answer.ok && said) return said;
+        const detail = (said && answer.status < 500 && this.detailText(said.detail)) || this.t.failed;
+        const holder = answer.status === 409 && /^(.+) has it \((\w+)\)/.exec(detail);
+        this.tell(row, holder ? this.say("taken", { who: holder[1] }) : answer.status !== 403 ? detail
+          : /served this buyer/.test(detail) ? this.t.served_buyer : / may not /.test(detail) ? this.t.forbidden : detail);
+        if (answer.status === 409) { this.learn(row, holder, /^it is (\w+);/.exec(detail)); this.refresh(); }
         return null;
-      } catch { return null; } finally { this.busy = false; }
+      } catch { this.tell(row, this.t.failed); return null; } finally { this.busy = false; }
     },
+    // of a row that is no longer open, one must be told which it was
+    tell(row, text) { this.message = this.isCurrent(row) ? text : this.titleOf(row) + this.t.colon + text; },
+
+    // --- rows
+    idOf(row) { return row[this.$options.row.id]; },
+    pathOf(row) { return this.$options.row.path + encodeURIComponent(this.idOf(row)); },
+    domId(row) { return "row-" + this.idOf(row); },
+    isCurrent(row) { return !!this.current && this.idOf(this.current) === this.idOf(row); },
+    did(row, change) {
+      this.done.set(this.idOf(row), { change, until: Date.now() + HOLD_MS });
+      this.turn++; // a poll under way does not know of it
+      if (this.isCurrent(row)) this.current = { ...this.current, ...change };
+      this.rows = this.rows.map((one) => (this.idOf(one) === this.idOf(row) ? { ...one, ...change } : one));
+    },
+    // why the API refused: it knows more than its read model shows
+    learn(row, held, other) {
+      const { status, holder } = this.$options.row;
+      if (held) this.did(row, { [status]: held[2], [holder]: held[1] });
+      else if (other) this.did(row, { [status]: other[1], [holder]: row[holder] || (other[1] === "withdrawn" ? "" : this.name) });
+    },
+    // what this desk knows holds until the API says as much, or somebody else has the row, or it is a minute ago
+    settled(row) {
+      const { id, status, holder } = this.$options.row;
+      const known = this.done.get(row[id]);
+      if (!known) return row;
+      const further = PLACE[row[status]] - PLACE[known.change[status]];
+      const caughtUp = further > 0 || (further === 0 && !(row.calls < known.change.calls)) || (row[holder] && row[holder] !== known.change[holder]);
+      if (!caughtUp && Date.now() < known.until) return { ...row, ...known.change };
+      this.done.delete(row[id]);
+      return row;
+    },
+    async arrived(rows) {
+      this.rows = rows.map(this.settled).filter(this.belongs);
+      if (!this.current) {
+        const last = this.last();
+        const first = this.rows.find((row) => this.idOf(row) === last) || this.rows[0];
+        if (first) this.open(first);
+        return;
+      }
+      const at = this.rows.findIndex(this.isCurrent);
+      const row = this.current;
+      if (at >= 0) { this.at = at; this.current = this.rows[at]; }
+      else {
+        // somebody else has taken or settled it, or it is further down
+        try { const now = this.settled(await this.read(this.pathOf(row))); if (this.isCurrent(row)) this.current = { ...this.current, ...now }; }
+        catch (error) { if (error.status !== 404) throw error; }
+      }
+      if (this.current) this.look(this.current); // what failed before
+    },
+    open(row) {
+      if (this.isCurrent(row)) return;
+      this.current = row; this.talk = null; this.message = "";
+      this.at = Math.max(this.rows.findIndex(this.isCurrent), 0);
+      const draft = (this.drafts().find(([id, who]) => id === this.idOf(row) && who === this.me.name) || [])[2];
+      Object.assign(this, structuredClone(this.$options.row.draft), draft);
+      this.remember(this.idOf(row));
+      // what is typed next is not meant for this row
+      if (document.activeElement && document.activeElement.tagName === "TEXTAREA") this.$refs.list.focus({ preventScroll: true });
+      this.$nextTick(() => { const shown = document.getElementById(this.domId(row)); if (shown) shown.scrollIntoView({ block: "nearest" }); });
+      this.look(row);
+    },
+    async readTalk(row) {
+      if (this.talk || !this.may("see_buyers") || this.talking === this.idOf(row)) return;
+      this.talking = this.idOf(row);
+      try {
+        const talk = await this.read("/api/v1/conversations/" + [row.shop_id, row.buyer_id].map(encodeURIComponent).join("/"));
+        if (this.isCurrent(row)) this.talk = talk;
+      } catch (error) {
+        if (error.status !== 404) this.failed(error);
+        else if (this.isCurrent(row)) this.talk = { shop_id: row.shop_id, entries: [] };
+      } finally { if (this.talking === this.idOf(row)) this.talking = null; }
+    },
+    leave(row, text) {
+      const at = this.rows.findIndex((one) => this.idOf(one) === this.idOf(row));
+      this.rows = this.rows.filter((one) => this.idOf(one) !== this.idOf(row));
+      if (this.isCurrent(row)) {
+        const next = this.rows[Math.min(Math.max(at, 0), this.rows.length - 1)];
+        if (next) this.open(next); else { this.current = null; this.talk = null; }
+        this.message = text;
+      } else this.tell(row, text);
+    },
+    async reload() { this.current = null; this.talk = null; this.rows = []; this.message = ""; this.remember(""); await this.refresh(); this.$refs.list.scrollTop = 0; },
+    step(by) {
+      const at = this.current ? this.rows.findIndex(this.isCurrent) : -1;
+      // another row has come to the place of one that has left the list
+      const to = at >= 0 ? at + by : by > 0 ? this.at : this.at - 1;
+      const next = this.rows[Math.min(Math.max(to, 0), this.rows.length - 1)];
+      if (next) this.open(next);
+    },
+
+    // --- what is typed outlives a reload: NiceGUI reloads the page when the server has been restarted
+    store(name) { return "zhengdian" + this.$options.row.path.replaceAll("/", ".") + name; },
+    drafts() { try { return JSON.parse(sessionStorage.getItem(this.store("drafts"))) || []; } catch { return []; } },
+    keep() { if (this.current) this.putDraft(this.current, this.dirty && Object.fromEntries(Object.keys(this.$options.row.draft).map((name) => [name, this[name]]))); },
+    putDraft(row, draft) {
+      const kept = this.drafts().filter(([id]) => id !== this.idOf(row));
+      if (draft) kept.push([this.idOf(row), this.me.name, draft]);
+      try { sessionStorage.setItem(this.store("drafts"), JSON.stringify(kept.slice(-DRAFTS))); } catch { /* no room: it is still on the page */ }
+    },
+    remember(id) { try { sessionStorage.setItem(this.store("last"), id); } catch { /* the first one will do */ } },
+    last() { try { return sessionStorage.getItem(this.store("last")); } catch { return null; } },
+
+    // --- keys
     // whether a key is meant for the desk and not for a field
     isCommand(event) {
-      const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName);
-      return !typing && !event.ctrlKey && !event.metaKey && !event.altKey;
+      const { tagName, type } = event.target;
+      const typing = /^(TEXTAREA|SELECT)$/.test(tagName) || (tagName === "INPUT" && !/^(radio|checkbox)$/.test(type));
+      return !typing && !event.isComposing && !event.ctrlKey && !event.metaKey && !event.altKey;
     },
+    // arrows scroll the transcript and move between radios
+    moves(event) {
+      if (event.key.startsWith("Arrow") && event.target.closest && event.target.closest(".line, input")) return null;
+      return { j: () => this.step(1), k: () => this.step(-1), ArrowDown: () => this.step(1), ArrowUp: () => this.step(-1) }[event.key];
+    },
+    // a held key must not act on rows that nobody has read
+    acts(event) { return !event.repeat && !this.busy && !!this.current; },
   },
 };

@@ -1,34 +1,36 @@
 // The QC desk: reads and writes by the API alone (web/qc.py, web/commands.py), so that it shows what the API says.
-import { desk } from "/static/desk.js";
+import { PLACE, desk } from "/static/desk.js";
 
 const PAGE = 50;
 const FACETS = ["rule", "severity", "agent_id", "team", "qc_status"];
+const STATES = ["open", "claimed", "upheld", "dismissed"];
 
 export default {
   template: `
 <div class="desk" :data-state="state">
-  <Bar :desk="self" :title="t.qc"><span class="count" role="status">{{ say('qc_queue', { n: counts ? counts.total : '…' }) }}</span></Bar>
+  <Bar :desk="self" :title="t.qc"><span class="count" role="status">{{ say(filters.qc_status === 'open' ? 'qc_queue' : 'qc_found', { n: counts ? counts.total : '…' }) }}</span></Bar>
 
   <div class="columns">
     <section class="queue" :aria-label="t.qc">
       <div class="filters">
         <label v-for="facet in facets" :key="facet"><span>{{ t['qc_' + facet] }}</span>
           <select v-model="filters[facet]" @change="reload" :data-facet="facet">
-            <option value="">{{ t.all }}</option>
+            <option value="" v-if="facet !== 'qc_status'">{{ t.all }}</option>
             <option v-for="[value, n] in options(facet)" :key="value" :value="value">{{ facetText(facet, value) }} ({{ n }})</option>
           </select></label>
         <label class="wide"><span>{{ t.qc_since }}</span><input type="datetime-local" v-model="since" @change="reload"></label>
         <label class="wide"><span>{{ t.qc_until }}</span><input type="datetime-local" v-model="until" @change="reload"></label>
       </div>
-      <ol class="list" ref="list" role="listbox" tabindex="0" :aria-label="t.qc" :aria-activedescendant="current ? 'flag-' + current.flag_id : null">
-        <li v-for="flag in flags" :key="flag.flag_id" :id="'flag-' + flag.flag_id" role="option" :aria-selected="!!current && flag.flag_id === current.flag_id" :class="flag.severity" :data-flag="flag.flag_id" @click="open(flag)">
+      <ol class="list" ref="list" role="listbox" tabindex="0" :aria-label="t.qc" :aria-activedescendant="current ? domId(current) : null">
+        <li v-for="flag in rows" :key="flag.flag_id" :id="domId(flag)" role="option" :aria-selected="isCurrent(flag)" :class="flag.severity" :data-flag="flag.flag_id" @click="open(flag)">
           <b>{{ ruleText(flag.rule) }}</b><span class="badge">{{ t['severity.' + flag.severity] }}</span>
           <span class="agent">{{ agentText(flag) }}</span><time :datetime="flag.occurred_at">{{ timeText(flag.occurred_at) }}</time>
           <small v-if="flag.qc_status !== 'open'">{{ t['qc_status.' + flag.qc_status] }} {{ flag.qc_actor }}</small>
         </li>
       </ol>
-      <button class="more" v-if="cursor" @click="more">{{ t.qc_more }}</button>
-      <div class="empty" v-if="ready && !flags.length"><b>{{ t.qc_empty }}</b><p>{{ t.qc_empty_hint }}</p></div>
+      <button class="more" v-if="cursor" @click="more" :disabled="paging">{{ t.qc_more }}</button>
+      <p class="state" role="status" v-if="!current">{{ message }}</p>
+      <div class="empty" v-if="ready && !rows.length"><b>{{ t.qc_empty }}</b><p>{{ t.qc_empty_hint }}</p></div>
     </section>
 
     <section class="talk" :aria-label="t.qc_timeline">
@@ -36,7 +38,7 @@ export default {
         <h2>{{ t.qc_timeline }} <small>{{ current.shop_id }} · {{ current.buyer_id }}</small></h2>
         <TimeLine :desk="self" :talk="talk" :accused="isAccused" :cited="isCited" :hits="current.evidence.phrases"></TimeLine>
       </template>
-      <p class="empty" v-else-if="flags.length">{{ t.qc_pick }}</p>
+      <p class="empty" v-else-if="rows.length">{{ t.qc_pick }}</p>
     </section>
 
     <section class="verdict" v-if="current" :aria-label="t.qc_why">
@@ -44,8 +46,8 @@ export default {
       <p class="why">{{ why(current) }}</p>
       <p class="note" v-if="precisionText">{{ precisionText }}</p>
       <p class="state" role="status" aria-live="polite">{{ message || stateText }}</p>
-      <template v-if="mayJudge && (current.qc_status === 'open' || current.qc_status === 'claimed')">
-        <button class="claim" v-if="!mine" @click="claim" :disabled="busy || takenByOther">{{ t.qc_claim }} <kbd>C</kbd></button>
+      <template v-if="mayJudge && (isUnjudged || dirty)">
+        <button class="claim" v-if="isUnjudged && !mine" @click="claim" :disabled="busy || !canJudge">{{ t.qc_claim }} <kbd>C</kbd></button>
         <fieldset class="sheet" v-if="rubric">
           <legend>{{ t.qc_sheet }} <output>{{ t.qc_score }} <b>{{ scoreText }}</b></output></legend>
           <div v-for="item in rubric.items" :key="item.key" class="item" role="radiogroup" :aria-label="item[lang]">
@@ -56,8 +58,8 @@ export default {
         <label class="field"><span>{{ t.qc_reason }}</span><textarea ref="reason" v-model="reason" rows="2" maxlength="2000"></textarea></label>
         <label class="field"><span>{{ t.qc_coaching }}</span><textarea v-model="coaching" rows="2" maxlength="2000"></textarea></label>
         <div class="actions">
-          <button class="uphold" @click="judge('upheld')" :disabled="busy || takenByOther">{{ t.qc_uphold }} <kbd>U</kbd></button>
-          <button class="dismiss" @click="judge('dismissed')" :disabled="busy || takenByOther">{{ t.qc_dismiss }} <kbd>D</kbd></button>
+          <button class="uphold" @click="judge('upheld')" :disabled="busy || !canJudge" :aria-keyshortcuts="intent === 'upheld' ? 'U Control+Enter' : 'U'">{{ t.qc_uphold }} <kbd>U</kbd><kbd class="submits" v-if="intent === 'upheld'">Ctrl+Enter</kbd></button>
+          <button class="dismiss" @click="judge('dismissed')" :disabled="busy || !canJudge" :aria-keyshortcuts="intent === 'dismissed' ? 'D Control+Enter' : 'D'">{{ t.qc_dismiss }} <kbd>D</kbd><kbd class="submits" v-if="intent === 'dismissed'">Ctrl+Enter</kbd></button>
         </div>
       </template>
       <p class="keys">{{ t.qc_keys }}</p>
@@ -65,20 +67,19 @@ export default {
   </div>
 </div>`,
   mixins: [desk],
+  row: { id: "flag_id", status: "qc_status", holder: "qc_actor", path: "/api/v1/flags/", draft: { marks: {}, reason: "", coaching: "" } },
   data() {
     return {
-      counts: null, precision: new Map(), flags: [], cursor: null, current: null, talk: null,
+      counts: null, precision: new Map(), cursor: null, zone: "",
       rubric: null, marks: {}, reason: "", coaching: "", intent: "upheld",
       filters: { rule: "", severity: "", agent_id: "", team: "", qc_status: "open" }, since: "", until: "",
     };
   },
   computed: {
-    self() { return this; },
     facets() { return FACETS; },
-    state() { return this.trouble ? "trouble" : this.ready ? (this.flags.length ? "busy" : "empty") : "loading"; },
     mayJudge() { return this.may("review"); },
-    mine() { return this.current.qc_status === "claimed" && this.current.qc_actor === this.name; },
-    takenByOther() { return this.current.qc_status === "claimed" && !this.mine; },
+    isUnjudged() { return this.current.status === "raised" && PLACE[this.current.qc_status] < PLACE.upheld; },
+    canJudge() { return this.mayJudge && this.isUnjudged && !this.takenByOther; },
     started() { return Object.keys(this.marks).length > 0; },
     scoreText() {
       if (!this.started) return this.t.qc_unscored;
@@ -90,6 +91,7 @@ export default {
     },
     stateText() {
       const flag = this.current;
+      if (flag.status !== "raised") return this.t.qc_cleared;
       if (flag.qc_status === "claimed") return this.say("taken", { who: flag.qc_actor });
       if (flag.qc_status === "open") return "";
       return this.say("qc_judged_by", { who: flag.qc_actor, what: this.t["qc_status." + flag.qc_status] }) + (flag.qc_reason ? " · " + flag.qc_reason : "");
@@ -99,6 +101,7 @@ export default {
       return found && found.judged ? this.say("qc_precision", { p: Math.round(found.precision * 100) + "%", upheld: found.upheld, judged: found.judged }) : "";
     },
   },
+  watch: { "current.flag_id"() { this.intent = "upheld"; } },
   methods: {
     ruleText(rule) { return this.t["rule." + rule] || rule; },
     agentText(flag) { return flag.agent_id ? this.nameOf(flag.shop_id, flag.agent_id) : "–"; },
@@ -109,7 +112,9 @@ export default {
       return value || "–";
     },
     options(facet) {
-      const found = Object.entries((this.counts && this.counts[facet]) || {});
+      const counts = (this.counts && this.counts[facet]) || {};
+      if (facet === "qc_status") return STATES.map((state) => [state, counts[state] || 0]);
+      const found = Object.entries(counts);
       const chosen = this.filters[facet];
       if (chosen && !found.some(([value]) => value === chosen)) found.push([chosen, 0]);
       return found.filter(([value]) => value !== "");
@@ -117,35 +122,43 @@ export default {
     query(more) {
       const found = new URLSearchParams();
       for (const facet of FACETS) if (this.filters[facet]) found.set(facet, this.filters[facet]);
-      for (const name of ["since", "until"]) if (this[name]) found.set(name, new Date(this[name]).toISOString());
+      for (const name of ["since", "until"]) if (this[name]) found.set(name, this.instant(this[name], this.zone));
       for (const [name, value] of Object.entries(more || {})) found.set(name, value);
       return found;
     },
+    titleOf(flag) { return this.ruleText(flag.rule) + " " + this.timeText(flag.occurred_at); },
+    belongs(flag) { return PLACE[flag.qc_status] < PLACE.upheld || PLACE[this.filters.qc_status] >= PLACE.upheld; },
     async load() {
-      const known = Math.min(500, Math.max(PAGE, this.flags.length));
+      const known = Math.min(500, Math.max(PAGE, this.rows.length));
       const [page, counts, precision] = await Promise.all([this.read("/api/v1/qc/queue?" + this.query({ limit: known })), this.read("/api/v1/qc/counts?" + this.query()), this.read("/api/v1/qc/precision")]);
-      return async () => {
-        this.flags = page.flags; this.cursor = page.next_cursor; this.counts = counts;
+      return () => {
+        this.cursor = page.next_cursor; this.counts = counts;
+        if (page.flags.length) this.zone = page.flags[0].occurred_at;
         this.precision = new Map(precision.rules.map((rule) => [rule.rule, rule]));
-        if (this.current) { const same = page.flags.find((flag) => flag.flag_id === this.current.flag_id); if (same) this.settle(same); }
-        else if (page.flags.length) await this.open(page.flags[0]);
+        return this.arrived(page.flags);
       };
     },
-    // what this page has just done holds until the API says as much
-    settle(flag) { if (!this.done || this.done.id !== flag.flag_id || flag.qc_status !== "open") this.current = flag; },
-    async reload() { this.current = null; this.talk = null; this.flags = []; await this.refresh(); this.$refs.list.scrollTop = 0; },
     async more() {
-      const page = await this.read("/api/v1/qc/queue?" + this.query({ limit: PAGE, cursor: this.cursor }));
-      this.flags = [...this.flags, ...page.flags]; this.cursor = page.next_cursor;
-    },
-    async open(flag) {
-      this.current = flag; this.talk = null; this.marks = {}; this.reason = ""; this.coaching = ""; this.message = "";
-      this.$nextTick(() => { const row = document.getElementById("flag-" + flag.flag_id); if (row) row.scrollIntoView({ block: "nearest" }); });
+      if (this.paging) return;
+      const turn = ++this.turn; // a poll under way would cut the list to what it was
+      this.paging = true; this.reading = turn;
       try {
-        const [talk, rubric] = await Promise.all([this.conversation(flag), this.read("/api/v1/qc/rubric?shop_id=" + encodeURIComponent(flag.shop_id))]);
-        if (!this.current || this.current.flag_id !== flag.flag_id) return;
-        this.talk = talk; this.rubric = rubric;
-      } catch (error) { if (!this.trouble) this.message = error.message; }
+        const page = await this.read("/api/v1/qc/queue?" + this.query({ limit: PAGE, cursor: this.cursor }));
+        if (turn !== this.turn) return;
+        this.rows = [...this.rows, ...page.flags.map(this.settled).filter(this.belongs)]; this.cursor = page.next_cursor;
+      } catch (error) { this.failed(error); } finally { this.paging = false; if (this.reading === turn) this.reading = 0; }
+    },
+    look(flag) { this.readTalk(flag); this.readRubric(flag); },
+    async readRubric(flag) {
+      if (this.rubric && this.rubric.shop_id === flag.shop_id) return;
+      this.rubric = null;
+      try {
+        const rubric = await this.read("/api/v1/qc/rubric?shop_id=" + encodeURIComponent(flag.shop_id));
+        if (!this.current || this.current.shop_id !== flag.shop_id) return;
+        this.rubric = rubric;
+        // a sheet that was kept may have items that are no more
+        this.marks = Object.fromEntries(Object.entries(this.marks).filter(([key]) => rubric.items.some((item) => item.key === key)));
+      } catch (error) { this.failed(error); }
     },
     // --- the transcript
     isAccused(entry) { return !!this.current && (entry.type === "chat.message" ? entry.id === this.current.message_id : !!this.current.review_id && entry.review_id === this.current.review_id); },
@@ -160,9 +173,9 @@ export default {
     why(flag) {
       const e = flag.evidence;
       const values = {
-        order_ids: (e.order_ids || flag.order_ids).join("、"), seconds: e.seconds_since, rating: e.rating,
+        order_ids: this.listText(e.order_ids || flag.order_ids), seconds: e.seconds_since, rating: e.rating,
         agent: e.earlier_agent_id ? this.nameOf(flag.shop_id, e.earlier_agent_id) : "",
-        phrases: (e.phrases || []).map((hit) => "「" + hit.phrase + "」").join(" "),
+        phrases: (e.phrases || []).map((hit) => this.quoted(hit.phrase)).join(" "),
       };
       if (e.replies) values.seconds = Math.round(e.replies[e.replies.length - 1].response_ms / 1000);
       const keys = flag.rule === "reminder.same_day" ? (e.basis || []).map((basis) => flag.rule + "." + basis) : [flag.rule];
@@ -170,40 +183,34 @@ export default {
     },
     // --- what the reviewer does
     async claim() {
-      const flag = this.current;
-      const said = await this.give("/api/v1/flags/" + encodeURIComponent(flag.flag_id) + "/claim", {});
-      if (said) { this.done = { id: flag.flag_id }; this.current = { ...flag, qc_status: said.status, qc_actor: this.name }; }
+      const flag = this.current, who = this.name;
+      if (!this.canJudge || this.mine) return;
+      const said = await this.give(flag, "claim", {});
+      if (said) this.did(flag, { qc_status: said.status, qc_actor: who });
     },
     async judge(verdict) {
-      const flag = this.current;
-      if (verdict === "dismissed" && !this.reason.trim()) { this.message = this.t.qc_need_reason; this.intent = verdict; this.$refs.reason.focus(); return; }
+      const flag = this.current, who = this.name;
+      if (this.busy || !this.canJudge) return;
+      this.intent = verdict;
+      if (verdict === "dismissed" && !this.reason.trim()) { this.message = this.t.qc_need_reason; this.$refs.reason.focus(); return; }
       const body = { verdict, reason: this.reason.trim(), coaching: this.coaching.trim() };
       if (this.started) {
+        if (!this.rubric) { this.message = this.t.loading; return; }
         const left = this.rubric.items.filter((item) => this.marks[item.key] === undefined).length;
-        if (left) { this.message = this.say("qc_need_sheet", { n: left }); this.intent = verdict; return; }
+        if (left) { this.message = this.say("qc_need_sheet", { n: left }); return; }
         body.marks = { ...this.marks };
       }
-      const said = await this.give("/api/v1/flags/" + encodeURIComponent(flag.flag_id) + "/verdict", body);
+      const said = await this.give(flag, "verdict", body);
       if (!said) return;
-      const at = this.flags.findIndex((one) => one.flag_id === flag.flag_id);
-      this.done = { id: flag.flag_id };
-      this.flags = this.flags.filter((one) => one.flag_id !== flag.flag_id);
-      const next = this.flags[Math.min(Math.max(at, 0), this.flags.length - 1)];
-      if (next) await this.open(next); else { this.current = null; this.talk = null; }
-      this.message = this.say("qc_saved", { what: this.t["qc_status." + verdict] });
-      this.intent = "upheld";
-    },
-    step(by) {
-      const at = this.current ? this.flags.findIndex((flag) => flag.flag_id === this.current.flag_id) : -1;
-      const next = this.flags[Math.min(Math.max(at + by, 0), this.flags.length - 1)];
-      if (next && next !== this.current) this.open(next);
+      this.did(flag, { qc_status: said.status, qc_actor: who, qc_reason: body.reason });
+      this.leave(flag, this.say("qc_saved", { what: this.t["qc_status." + verdict] }));
+      this.putDraft(flag, null);
     },
     key(event) {
-      if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && this.current) { event.preventDefault(); this.judge(this.intent); return; }
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && this.current) { event.preventDefault(); if (this.acts(event)) this.judge(this.intent); return; }
       if (event.key === "Escape") { event.target.blur(); return; }
       if (!this.isCommand(event)) return;
-      const does = { j: () => this.step(1), k: () => this.step(-1), ArrowDown: () => this.step(1), ArrowUp: () => this.step(-1) }[event.key]
-        || (this.current && this.mayJudge && { c: () => this.claim(), u: () => this.judge("upheld"), d: () => this.judge("dismissed") }[event.key.toLowerCase()]);
+      const does = this.moves(event) || (this.acts(event) && { c: () => this.claim(), u: () => this.judge("upheld"), d: () => this.judge("dismissed") }[event.key.toLowerCase()]);
       if (does) { event.preventDefault(); does(); }
     },
   },
