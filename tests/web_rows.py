@@ -91,7 +91,7 @@ def flag(flag_id: str, rule: str, severity: str, shop: str, at_ms: int, **more: 
         "review_id": None,
         "order_ids": ["o-1"],
         "occurred_at": at_ms,
-        "evidence": '{"phrases":["马上付款"]}',
+        "evidence": '{"phrases":[{"phrase":"马上付款","start":0,"end":4}]}',
         "qc_status": "open",
         "qc_actor": "",
         "qc_reason": "",

@@ -234,7 +234,7 @@ def test_flags_page_by_page_newest_first(web: TestClient) -> None:
     assert times == sorted(times, reverse=True)
     assert seen[0]["occurred_at"].endswith("+08:00")
     assert seen[0]["in_sale_event"] is True
-    assert seen[0]["evidence"] == {"phrases": ["马上付款"]}
+    assert seen[0]["evidence"] == {"phrases": [{"phrase": "马上付款", "start": 0, "end": 4}]}
 
 
 def test_flags_filtered_and_counted(web: TestClient) -> None:

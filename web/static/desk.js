@@ -246,7 +246,7 @@ export const desk = {
         this.message = text;
       } else this.tell(row, text);
     },
-    async reload() { this.current = null; this.talk = null; this.rows = []; this.message = ""; this.remember(""); await this.refresh(); this.$refs.list.scrollTop = 0; },
+    async reload() { this.ready = false; this.current = null; this.talk = null; this.rows = []; this.message = ""; this.remember(""); await this.refresh(); this.$refs.list.scrollTop = 0; },
     step(by) {
       const at = this.current ? this.rows.findIndex(this.isCurrent) : -1;
       // another row has come to the place of one that has left the list
