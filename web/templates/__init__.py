@@ -1,0 +1,1 @@
+"""Pages that are rendered on the server (a package, so that a wheel has them)."""
