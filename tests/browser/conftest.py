@@ -48,3 +48,11 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Wall]]:
     yield make
     for wall in walls:
         wall.stop()
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory, browser: Any) -> Iterator[Wall]:
+    """A web part with flags and calls, for the tests of one desk."""
+    running = Wall(tmp_path_factory.mktemp("desk") / "data")
+    yield running
+    running.stop()

@@ -1,40 +1,17 @@
 """The call desk as callers use it, in Chromium, on a real ClickHouse."""
 
 import json
-from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
+from desk_page import LAPTOP, PHONE, WIDE
+from desk_page import look as open_desk
 from wall_process import Wall
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(180)]
 
-LAPTOP, WIDE, PHONE = {"width": 1440, "height": 900}, {"width": 1920, "height": 1080}, {"width": 390, "height": 844}
-
-
-@pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory, browser: Any) -> Iterator[Wall]:
-    running = Wall(tmp_path_factory.mktemp("calls") / "data")
-    yield running
-    running.stop()
-
-
-def look(
-    browser: Any, desk: Wall, name: str = "兰姐", lang: str = "zh", size: dict[str, int] = LAPTOP, **context: Any
-) -> Any:
-    page = browser.new_context(viewport=size, **context).new_page()
-    page.errors, page.foreign = [], []
-    page.on("pageerror", lambda error: page.errors.append(str(error)))
-    page.on(
-        "request",
-        lambda one: (
-            None if one.url.startswith((desk.address, "ws:", "data:", "blob:")) else page.foreign.append(one.url)
-        ),
-    )
-    page.add_init_script(f"localStorage.setItem('zhengdian.actor', '{name}')")
-    page.goto(f"{desk.address}/calls?lang={lang}")
-    page.wait_for_selector(".desk[data-state=busy] .verdict", timeout=30_000)
-    return page
+look = partial(open_desk, path="/calls", ready=".verdict")
 
 
 def selected(page: Any) -> str:
@@ -61,7 +38,7 @@ def test_a_call_from_claim_to_refund(browser: Any, desk: Wall) -> None:
     page = look(browser, desk)
     first = selected(page)
     page.keyboard.press("c")
-    page.wait_for_selector("text=已领取 · 兰姐")
+    page.wait_for_selector("text=已领取 · 王姐")
     page.keyboard.press("n")
     page.wait_for_selector("text=未接通时请填写约定再打的时间")
     page.locator(".verdict input[type=datetime-local]").fill("2026-12-01T15:30")
@@ -115,7 +92,7 @@ def test_an_answer_that_comes_late_leaves_the_next_call_alone(browser: Any, desk
     page.wait_for_selector("text=：通话已记录")
     assert selected(page) == second
     assert page.locator(".facts dd").nth(3).inner_text() == "0"
-    assert "已致电 兰姐" in page.locator(f"[data-task='{first}']").inner_text()
+    assert "已致电 王姐" in page.locator(f"[data-task='{first}']").inner_text()
     page.context.close()
 
 

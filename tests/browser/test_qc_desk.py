@@ -1,42 +1,19 @@
 """The QC desk as reviewers use it, in Chromium, on a real ClickHouse."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
+from desk_page import LAPTOP, PHONE, WIDE
+from desk_page import look as open_desk
 from wall_process import Wall
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(180)]
 
 ACCEPTED = json.dumps({"status": "upheld", "event_id": "e"})
-LAPTOP, WIDE, PHONE = {"width": 1440, "height": 900}, {"width": 1920, "height": 1080}, {"width": 390, "height": 844}
-
-
-@pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory, browser: Any) -> Iterator[Wall]:
-    running = Wall(tmp_path_factory.mktemp("qc") / "data")
-    yield running
-    running.stop()
-
-
-def look(
-    browser: Any, desk: Wall, name: str = "王姐", lang: str = "zh", size: dict[str, int] = LAPTOP, **context: Any
-) -> Any:
-    """The desk, with its first flag open. `page.errors` is what went wrong in it, `page.foreign` what it asked of others."""
-    page = browser.new_context(viewport=size, **context).new_page()
-    page.errors, page.foreign = [], []
-    page.on("pageerror", lambda error: page.errors.append(str(error)))
-    page.on(
-        "request",
-        lambda one: (
-            None if one.url.startswith((desk.address, "ws:", "data:", "blob:")) else page.foreign.append(one.url)
-        ),
-    )
-    page.add_init_script(f"localStorage.setItem('zhengdian.actor', '{name}')")
-    page.goto(f"{desk.address}/qc?lang={lang}")
-    page.wait_for_selector(".desk[data-state=busy] .sheet", timeout=30_000)
-    return page
+look = partial(open_desk, path="/qc", ready=".sheet")
 
 
 def selected(page: Any) -> str:

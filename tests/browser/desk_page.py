@@ -1,0 +1,37 @@
+"""A desk in a browser of its own: how tests open one, and the sizes that they look at it in."""
+
+from typing import Any
+
+from wall_process import Wall
+
+LAPTOP, WIDE, PHONE = {"width": 1440, "height": 900}, {"width": 1920, "height": 1080}, {"width": 390, "height": 844}
+
+
+def look(
+    browser: Any,
+    desk: Wall,
+    name: str = "王姐",
+    lang: str = "zh",
+    size: dict[str, int] = LAPTOP,
+    *,
+    path: str,
+    ready: str,
+    **context: Any,
+) -> Any:
+    """The desk at that path, with its first row open, once there is something to select by `ready`.
+
+    `page.errors` is what went wrong in it, `page.foreign` what it asked of others.
+    """
+    page = browser.new_context(viewport=size, **context).new_page()
+    page.errors, page.foreign = [], []
+    page.on("pageerror", lambda error: page.errors.append(str(error)))
+    page.on(
+        "request",
+        lambda one: (
+            None if one.url.startswith((desk.address, "ws:", "data:", "blob:")) else page.foreign.append(one.url)
+        ),
+    )
+    page.add_init_script(f"localStorage.setItem('zhengdian.actor', '{name}')")
+    page.goto(f"{desk.address}{path}?lang={lang}")
+    page.wait_for_selector(f".desk[data-state=busy] {ready}", timeout=30_000)
+    return page
