@@ -74,12 +74,12 @@ Hour = Annotated[
 ]
 
 
-def instant_or_422(hour: str | None) -> int | None:
-    """The `hour` parameter in ms. Raises HTTPException 422 that names it."""
+def instant_or_422(name: str, text: str | None) -> int | None:
+    """The parameter of that name in ms. Raises HTTPException 422 that names it."""
     try:
-        return read_instant(hour)
+        return read_instant(text)
     except ValueError as error:
-        raise HTTPException(422, f"hour: {error}") from None
+        raise HTTPException(422, f"{name}: {error}") from None
 
 
 def encode_cursor(*place: int | str) -> str:
@@ -125,7 +125,7 @@ def router(parts: Parts, limits: Limits) -> APIRouter:
 
     @routes.get("/leaderboard", summary="The hourly leaderboard", dependencies=[needs(May.WATCH)])
     async def get_leaderboard(shop_id: ShopId = None, hour: Hour = None) -> Leaderboard:
-        at = instant_or_422(hour)
+        at = instant_or_422("hour", hour)
         with metrics.BOARD_SECONDS.time():
             return await parts.call(leaderboard, parts, parts.now_ms() if at is None else at, shop_id)
 
@@ -137,7 +137,7 @@ def router(parts: Parts, limits: Limits) -> APIRouter:
         dependencies=[needs(May.WATCH)],
     )
     async def stream_leaderboard(request: Request, shop_id: ShopId = None, hour: Hour = None) -> EventSourceResponse:
-        at = instant_or_422(hour)
+        at = instant_or_422("hour", hour)
         return EventSourceResponse(_events(parts, frames, request, shop_id, at), ping=HEARTBEAT_SECONDS)
 
     @routes.get("/me", summary="Who has sent this request, and what they may do")
@@ -165,7 +165,7 @@ def router(parts: Parts, limits: Limits) -> APIRouter:
         limit: Limit = 50,
         cursor: str | None = None,
     ) -> FlagPage:
-        filters = _given(status=status, rule=rule, agent_id=agent_id, shop_id=shop_id, qc_status=qc_status)
+        filters = given(status=status, rule=rule, agent_id=agent_id, shop_id=shop_id, qc_status=qc_status)
         rows = await parts.call(parts.read.flags, filters, limit + 1, decode_cursor(cursor, int, str))
         page = rows[:limit]
         more = encode_cursor(page[-1]["occurred_at"], page[-1]["flag_id"]) if len(rows) > limit else None
@@ -178,7 +178,7 @@ def router(parts: Parts, limits: Limits) -> APIRouter:
         shop_id: ShopId = None,
         qc_status: Literal["open", "claimed", "upheld", "dismissed"] | None = None,
     ) -> FlagCounts:
-        filters = _given(status=status, agent_id=agent_id, shop_id=shop_id, qc_status=qc_status)
+        filters = given(status=status, agent_id=agent_id, shop_id=shop_id, qc_status=qc_status)
         rows = await parts.call(parts.read.flag_counts, filters)
         return FlagCounts(counts=[FlagCount(**row) for row in rows], total=sum(row["count"] for row in rows))
 
@@ -198,7 +198,7 @@ def router(parts: Parts, limits: Limits) -> APIRouter:
         limit: Limit = 50,
         cursor: str | None = None,
     ) -> CallTaskPage:
-        filters = _given(status=status, shop_id=shop_id, priority=priority)
+        filters = given(status=status, shop_id=shop_id, priority=priority)
         rows = await parts.call(parts.read.tasks, filters, limit + 1, decode_cursor(cursor, int, str))
         page = rows[:limit]
         more = encode_cursor(page[-1]["due_at"], page[-1]["task_id"]) if len(rows) > limit else None
@@ -334,7 +334,8 @@ async def _events(
             await parts.live.changed(version, min(HEARTBEAT_SECONDS, (HOUR_MS - now % HOUR_MS) / 1000 + 0.1))
 
 
-def _given(**filters: str | None) -> dict[str, str]:
+def given(**filters: str | None) -> dict[str, str]:
+    """Those filters that a request names."""
     return {key: value for key, value in filters.items() if value}
 
 

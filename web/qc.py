@@ -4,15 +4,15 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, HTTPException, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
 from schemas.outputs import Rule
 from web.access.guard import needs
 from web.access.roles import May, Person
-from web.api import Limit, ShopId, decode_cursor, encode_cursor, flag_out
+from web.api import Limit, ShopId, decode_cursor, encode_cursor, flag_out, given, instant_or_422
 from web.models import FlagPage, Problem
-from web.parts import Parts, read_instant
+from web.parts import Parts
 
 FACETS: Final = ("rule", "severity", "agent_id", "team", "qc_status")
 
@@ -66,6 +66,25 @@ class Precision(BaseModel):
     rules: list[RulePrecision]
 
 
+class Filters:
+    """The query parameters that narrow the queue, beside the status. Raises HTTPException 422."""
+
+    def __init__(
+        self,
+        rule: Rule | None = None,
+        severity: Severity | None = None,
+        agent_id: str | None = None,
+        team: str | None = None,
+        shop_id: ShopId = None,
+        since: Moment = None,
+        until: Moment = None,
+    ) -> None:
+        self.facets = given(rule=rule, severity=severity, agent_id=agent_id, team=team)
+        self.shop_id = shop_id
+        self.from_ms = instant_or_422("since", since)
+        self.to_ms = instant_or_422("until", until)
+
+
 def count_facets(rows: Iterable[Mapping[str, Any]], chosen: Mapping[str, str]) -> QueueCounts:
     """Counts out of rows with `count` and the facets' values. A facet's own choice does not narrow its own counts, so that
     one sees what another choice would give.
@@ -89,27 +108,18 @@ def router(parts: Parts) -> APIRouter:
     @routes.get("/queue", summary="Flags to judge: violations before notices, the oldest first")
     async def get_queue(
         person: Annotated[Person, needs(May.SEE_FLAGS)],
+        filters: Annotated[Filters, Depends()],
         qc_status: QcStatus = "open",
-        rule: Rule | None = None,
-        severity: Severity | None = None,
-        agent_id: str | None = None,
-        team: str | None = None,
-        shop_id: ShopId = None,
-        since: Moment = None,
-        until: Moment = None,
         limit: Limit = 50,
         cursor: str | None = None,
     ) -> FlagPage:
-        filters = _given(
-            qc_status=qc_status, rule=rule, severity=severity, agent_id=agent_id, team=team, shop_id=shop_id
-        )
         rows = await parts.call(
             parts.read.review_queue,
-            filters,
+            given(qc_status=qc_status, shop_id=filters.shop_id, **filters.facets),
             limit + 1,
             decode_cursor(cursor, int, int, str),
-            from_ms=_moment("since", since),
-            to_ms=_moment("until", until),
+            from_ms=filters.from_ms,
+            to_ms=filters.to_ms,
         )
         page = rows[:limit]
         more = None
@@ -119,20 +129,9 @@ def router(parts: Parts) -> APIRouter:
         return FlagPage(flags=[flag_out(parts, row, person) for row in page], next_cursor=more)
 
     @routes.get("/counts", summary="How many of what are in the queue", dependencies=[needs(May.SEE_FLAGS)])
-    async def get_counts(
-        qc_status: QcStatus | None = None,
-        rule: Rule | None = None,
-        severity: Severity | None = None,
-        agent_id: str | None = None,
-        team: str | None = None,
-        shop_id: ShopId = None,
-        since: Moment = None,
-        until: Moment = None,
-    ) -> QueueCounts:
-        rows = await parts.call(parts.read.review_counts, _moment("since", since), _moment("until", until), shop_id)
-        return count_facets(
-            rows, _given(qc_status=qc_status, rule=rule, severity=severity, agent_id=agent_id, team=team)
-        )
+    async def get_counts(filters: Annotated[Filters, Depends()], qc_status: QcStatus | None = None) -> QueueCounts:
+        rows = await parts.call(parts.read.review_counts, filters.from_ms, filters.to_ms, filters.shop_id)
+        return count_facets(rows, given(qc_status=qc_status, **filters.facets))
 
     @routes.get("/rubric", summary="The reviewer's sheet", dependencies=[needs(May.SEE_FLAGS)])
     async def get_rubric(shop_id: Annotated[str, Query(max_length=256)] = "") -> Rubric:
@@ -142,7 +141,8 @@ def router(parts: Parts) -> APIRouter:
 
     @routes.get("/precision", summary="How often each rule is right", dependencies=[needs(May.SEE_FLAGS)])
     async def get_precision(shop_id: ShopId = None, since: Moment = None, until: Moment = None) -> Precision:
-        rows = await parts.call(parts.read.rule_precision, _moment("since", since), _moment("until", until), shop_id)
+        span = instant_or_422("since", since), instant_or_422("until", until)
+        rows = await parts.call(parts.read.rule_precision, *span, shop_id)
         return Precision(
             rules=[
                 RulePrecision(**row, precision=row["upheld"] / row["judged"] if row["judged"] else None) for row in rows
@@ -150,14 +150,3 @@ def router(parts: Parts) -> APIRouter:
         )
 
     return routes
-
-
-def _moment(name: str, text: str | None) -> int | None:
-    try:
-        return read_instant(text)
-    except ValueError as error:
-        raise HTTPException(422, f"{name}: {error}") from None
-
-
-def _given(**filters: str | None) -> dict[str, str]:
-    return {key: value for key, value in filters.items() if value}

@@ -25,7 +25,7 @@ def router(users: Users, sessions: Sessions, limits: Limits) -> APIRouter:
     """`/sign-in` and `/sign-out`."""
     routes = APIRouter(include_in_schema=False)
 
-    def page(request: Request, target: str, lang: str, name: str = "", error: str = "", status: int = 200) -> Response:
+    def page(target: str, lang: str, name: str = "", error: str = "", status: int = 200) -> Response:
         language = pick_lang(lang)
         words = texts(language)
         html = _TEMPLATES.get_template("sign_in.html").render(
@@ -34,26 +34,23 @@ def router(users: Users, sessions: Sessions, limits: Limits) -> APIRouter:
         return HTMLResponse(html, status, {"Cache-Control": "no-store"})
 
     @routes.get(SIGN_IN)
-    def show(request: Request, next: str = "/", lang: str = "") -> Response:
-        return page(request, next, lang)
+    def show(next: str = "/", lang: str = "") -> Response:
+        return page(next, lang)
 
     @routes.post(SIGN_IN)
-    async def sign_in(
-        request: Request,
-        lang: str = "",
-    ) -> Response:
+    async def sign_in(request: Request, lang: str = "") -> Response:
         form = await _form(request)
         name, password, next = form.get("name", "")[:64], form.get("password", ""), form.get("next", "/")
         address = request.client.host if request.client else ""
         # by address and name: a stranger must not be able to keep somebody out by guessing from elsewhere
         if not (limits.take(SIGN_IN_BY_ADDRESS, address) and limits.take(SIGN_IN_BY_NAME, address, name)):
             log.warning("sign_in_limited", name=name, address=address)
-            return page(request, next, lang, name, "sign_in_limited", 429)
+            return page(next, lang, name, "sign_in_limited", 429)
         # slow by design, and no slower for a password that nobody can have
         person = await run_in_threadpool(users.check, name, password[: MAX_PASSWORD + 1])
         if person is None:
             log.warning("sign_in_refused", name=name, address=address)
-            return page(request, next, lang, name, "sign_in_refused", 401)
+            return page(next, lang, name, "sign_in_refused", 401)
         log.info("signed_in", name=name, address=address)
         answer = RedirectResponse(local_path(next), 303)
         answer.set_cookie(
