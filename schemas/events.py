@@ -99,7 +99,8 @@ class SaleEventScheduled(Payload):
     ends_at: TimeMs
     teams: list[str] = Field(default_factory=list, description="the teams in the PK")
     targets: list[Any] | dict[str, Any] = Field(
-        default_factory=list, description='hourly targets: [{"hour_start": RFC 3339, "amount": decimal string}]'
+        default_factory=list,
+        description='hourly targets: [{"hour_start": RFC 3339, "amount": decimal string, "orders": int, "team", "agent_id"}]',
     )
     pk_basis: Literal["amount", "orders"] = Field("amount", description="what the PK compares")
 

@@ -6,28 +6,16 @@ milliseconds since the epoch and amounts ints of fen, as everywhere inside the p
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import Any, Final
 
-import orjson
+from sinks.reader import Reader, Row, and_shop, decoded, equal_to
 
-from sinks.database import Database
-
-Row = dict[str, Any]
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MS: Final = timedelta(milliseconds=1)
-_MAX_LIMIT: Final = 1000
 BUCKET_MS: Final = 900_000
 """Counts come in quarters of an hour, which every time zone's hours and days are made of."""
 
 
-class ReadModel:
+class ReadModel(Reader):
     """Reads the views of contract §3. Every method may raise DatabaseError or DatabaseUnavailableError."""
-
-    def __init__(self, db: Database) -> None:
-        self._db = db
 
     def ping(self) -> None:
         """Return when the database answers."""
@@ -46,56 +34,56 @@ class ReadModel:
 
     def leaderboard(self, at_ms: int, shop_id: str | None = None) -> list[Row]:
         """The rows of the hour that holds `at_ms`, ranked first, the silent row last, for one shop or all."""
-        return self._rows(
+        return self.rows(
             "SELECT l.*, a.name AS name FROM leaderboard_hourly AS l"
             " LEFT JOIN agents AS a ON a.shop_id = l.shop_id AND a.agent_id = l.agent_id"
-            f" WHERE {_HOUR.format(column='l.hour_start')}{_and_shop(shop_id, 'l.')}"
+            f" WHERE {_HOUR.format(column='l.hour_start')}{and_shop(shop_id, 'l.')}"
             " ORDER BY l.shop_id, l.agent_id = '', l.rank, l.agent_id",
             {"at": at_ms, "shop": shop_id or ""},
         )
 
     def ranks(self, at_ms: int, shop_id: str | None = None) -> dict[tuple[str, str], int]:
         """(shop, agent) -> rank in the hour that holds `at_ms`."""
-        rows = self._rows(
+        rows = self.rows(
             "SELECT shop_id, agent_id, rank FROM leaderboard_hourly"
-            f" WHERE {_HOUR.format(column='hour_start')}{_and_shop(shop_id)} AND agent_id != ''",
+            f" WHERE {_HOUR.format(column='hour_start')}{and_shop(shop_id)} AND agent_id != ''",
             {"at": at_ms, "shop": shop_id or ""},
         )
         return {(row["shop_id"], row["agent_id"]): row["rank"] for row in rows}
 
     def hour_totals(self, from_ms: int, to_ms: int, shop_id: str | None = None) -> list[Row]:
         """One row a shop and hour in [from, to): shop_id, hour_start, paid_amount (fen), orders_paid."""
-        return self._rows(
+        return self.rows(
             "SELECT shop_id, hour_start, sum(paid_amount) AS paid_amount, sum(orders_paid) AS orders_paid"
             " FROM leaderboard_partials FINAL WHERE hour_start >= fromUnixTimestamp64Milli({from:Int64})"
-            f" AND hour_start < fromUnixTimestamp64Milli({{to:Int64}}){_and_shop(shop_id)}"
+            f" AND hour_start < fromUnixTimestamp64Milli({{to:Int64}}){and_shop(shop_id)}"
             " GROUP BY shop_id, hour_start ORDER BY shop_id, hour_start",
             {"from": from_ms, "to": to_ms, "shop": shop_id or ""},
         )
 
     def latest_hour(self, shop_id: str | None = None) -> int | None:
         """Start of the latest hour that has rows; None when there is none."""
-        rows = self._rows(
-            f"SELECT max(hour_start) AS at, count() AS n FROM leaderboard_hourly WHERE true{_and_shop(shop_id)}",
+        rows = self.rows(
+            f"SELECT max(hour_start) AS at, count() AS n FROM leaderboard_hourly WHERE true{and_shop(shop_id)}",
             {"shop": shop_id or ""},
         )
         return rows[0]["at"] if rows and rows[0]["n"] else None
 
     def sale_events(self, from_ms: int, to_ms: int) -> list[Row]:
         """The sale events that touch [from, to), latest start first; `targets` decoded, its amounts still texts."""
-        rows = self._rows(
+        rows = self.rows(
             "SELECT * FROM sale_events WHERE starts_at < fromUnixTimestamp64Milli({to:Int64})"
             " AND ends_at > fromUnixTimestamp64Milli({from:Int64}) ORDER BY shop_id, starts_at DESC, sale_event_id",
             {"from": from_ms, "to": to_ms},
         )
         for row in rows:
-            row["targets"] = _json(row["targets"])
+            row["targets"] = decoded(row["targets"])
         return rows
 
     def last_event_ms(self) -> int | None:
         """Time of the newest event that has come in; None when there is none."""
         # no FINAL and no condition: answered from the parts' min and max of the partition key, without reading rows
-        row = self._rows("SELECT max(time) AS at, count() AS n FROM raw_events", {})[0]
+        row = self.rows("SELECT max(time) AS at, count() AS n FROM raw_events", {})[0]
         return row["at"] if row["n"] else None
 
     def waiting_events(self, now_ms: int) -> int:
@@ -104,7 +92,7 @@ class ReadModel:
         Some events change no result, so a handful means nothing; many mean that no worker keeps up.
         """
         return int(
-            self._rows(
+            self.rows(
                 "SELECT count() AS n FROM raw_events WHERE time > fromUnixTimestamp64Milli({now:Int64} - 3600000)"
                 " AND type IN ('chat.message', 'order.placed', 'payment.succeeded') AND ingested_at > 10 +"
                 " (SELECT max(written_at) FROM window_partials"
@@ -117,7 +105,7 @@ class ReadModel:
 
     def flags(self, filters: Mapping[str, str], limit: int, after: tuple[int, str] | None = None) -> list[Row]:
         """Flags, newest first, at most `limit`; `filters` by column; `after`: the last (occurred_at, flag_id) seen."""
-        where, params = _filters(
+        where, params = equal_to(
             filters, ("status", "rule", "agent_id", "shop_id", "buyer_id", "severity", "qc_status")
         )
         if after is not None:
@@ -132,27 +120,27 @@ class ReadModel:
 
     def flag_counts(self, filters: Mapping[str, str]) -> list[Row]:
         """rule, count of the flags that `filters` select, most first."""
-        where, params = _filters(filters, ("status", "rule", "agent_id", "shop_id", "severity", "qc_status"))
-        return self._rows(
+        where, params = equal_to(filters, ("status", "rule", "agent_id", "shop_id", "severity", "qc_status"))
+        return self.rows(
             f"SELECT rule, count() AS count FROM flags WHERE {where} GROUP BY rule ORDER BY count DESC, rule",
             params,
         )
 
     def flag_buckets(self, from_ms: int, to_ms: int, shop_id: str | None = None) -> list[Row]:
         """Raised flags in [from, to): shop_id, rule, severity, bucket (ms, start of a quarter of an hour), count."""
-        return self._rows(
+        return self.rows(
             "SELECT shop_id, rule, severity,"
             f" intDiv(toUnixTimestamp64Milli(occurred_at), {BUCKET_MS}) * {BUCKET_MS} AS bucket, count() AS count"
             " FROM flags WHERE status = 'raised' AND occurred_at >= fromUnixTimestamp64Milli({from:Int64})"
-            f" AND occurred_at < fromUnixTimestamp64Milli({{to:Int64}}){_and_shop(shop_id)}"
+            f" AND occurred_at < fromUnixTimestamp64Milli({{to:Int64}}){and_shop(shop_id)}"
             " GROUP BY shop_id, rule, severity, bucket",
             {"from": from_ms, "to": to_ms, "shop": shop_id or ""},
         )
 
     def agents(self, shop_id: str | None = None) -> list[Row]:
         """shop_id, agent_id, name, team, role of the agents of one shop or all."""
-        return self._rows(
-            f"SELECT shop_id, agent_id, name, team, role FROM agents WHERE true{_and_shop(shop_id)}"
+        return self.rows(
+            f"SELECT shop_id, agent_id, name, team, role FROM agents WHERE true{and_shop(shop_id)}"
             " ORDER BY shop_id, agent_id",
             {"shop": shop_id or ""},
         )
@@ -185,7 +173,7 @@ class ReadModel:
     def review_counts(self, from_ms: int | None, to_ms: int | None, shop_id: str | None = None) -> list[Row]:
         """shop_id, rule, severity, agent_id, team, qc_status, count of the raised flags that occurred in [from, to)."""
         where, params = _queue({"shop_id": shop_id or ""}, from_ms, to_ms)
-        return self._rows(
+        return self.rows(
             "SELECT f.shop_id AS shop_id, f.rule AS rule, f.severity AS severity, f.agent_id AS agent_id, a.team AS team,"
             " f.qc_status AS qc_status, count() AS count"
             f" FROM (SELECT * FROM flags WHERE {where}) AS f"
@@ -199,10 +187,10 @@ class ReadModel:
         cleared since counts as judged.
         """
         where, params = _span(from_ms, to_ms)
-        return self._rows(
+        return self.rows(
             "SELECT rule, countIf(status = 'raised') AS raised,"
             " countIf(qc_status IN ('upheld', 'dismissed')) AS judged, countIf(qc_status = 'upheld') AS upheld"
-            f" FROM flags WHERE {where}{_and_shop(shop_id)} GROUP BY rule ORDER BY rule",
+            f" FROM flags WHERE {where}{and_shop(shop_id)} GROUP BY rule ORDER BY rule",
             params | {"shop": shop_id or ""},
         )
 
@@ -210,25 +198,25 @@ class ReadModel:
 
     def tasks(self, filters: Mapping[str, str], limit: int, after: tuple[int, str] | None = None) -> list[Row]:
         """Call tasks, due first, at most `limit`; `after`: the last (due_at, task_id) seen."""
-        where, params = _filters(filters, ("status", "shop_id", "buyer_id", "priority"))
+        where, params = equal_to(filters, ("status", "shop_id", "buyer_id", "priority"))
         if after is not None:
             where += " AND (due_at, task_id) > (fromUnixTimestamp64Milli({at:Int64}), {id:String})"
             params |= {"at": after[0], "id": after[1]}
-        return self._limited(f"SELECT * FROM call_tasks WHERE {where} ORDER BY due_at, task_id", params, limit)
+        return self.limited(f"SELECT * FROM call_tasks WHERE {where} ORDER BY due_at, task_id", params, limit)
 
     def task(self, task_id: str) -> Row | None:
         """One call task, or None."""
-        rows = self._limited("SELECT * FROM call_tasks WHERE task_id = {id:String}", {"id": task_id}, 1)
+        rows = self.limited("SELECT * FROM call_tasks WHERE task_id = {id:String}", {"id": task_id}, 1)
         return rows[0] if rows else None
 
     def task_counts(self, now_ms: int, shop_id: str | None = None) -> Row:
         """Counts: open, claimed (claimed or called), overdue and high (of both), revisit (a revisit call is due)."""
-        return self._rows(
+        return self.rows(
             "SELECT countIf(status = 'open') AS open, countIf(status IN ('claimed', 'called')) AS claimed,"
             " countIf(status IN ('open', 'claimed', 'called') AND due_at < fromUnixTimestamp64Milli({now:Int64})) AS overdue,"
             " countIf(status IN ('open', 'claimed', 'called') AND priority = 'high') AS high,"
             " countIf(status = 'resolved' AND revisit_due_at <= fromUnixTimestamp64Milli({now:Int64})) AS revisit"
-            f" FROM call_tasks WHERE true{_and_shop(shop_id)}",
+            f" FROM call_tasks WHERE true{and_shop(shop_id)}",
             {"now": now_ms, "shop": shop_id or ""},
         )[0]
 
@@ -236,8 +224,8 @@ class ReadModel:
         """The tasks of a view (see `_VIEWS`) with `callable`: who may be called now first, by priority, by due time; the
         newest first of those that are done.
         """
-        where, params = _filters(filters, ("shop_id", "priority", "claimed_by"))
-        return self._limited(
+        where, params = equal_to(filters, ("shop_id", "priority", "claimed_by"))
+        return self.limited(
             f"SELECT *, {_CALLABLE} AS callable FROM call_tasks WHERE {_VIEWS[view]} AND {where} ORDER BY "
             + ("due_at DESC, task_id" if view == "done" else _CALL_ORDER),
             params | {"now": now_ms},
@@ -247,10 +235,10 @@ class ReadModel:
     def call_counts(self, now_ms: int, shop_id: str | None = None) -> Row:
         """Counts: call, now, overdue, high (of these three: not settled), revisit (a revisit call is due)."""
         open_ = _VIEWS["call"]
-        return self._rows(
+        return self.rows(
             f"SELECT countIf({open_}) AS call, countIf({open_} AND {_CALLABLE}) AS now,"
             f" countIf({open_} AND due_at < {_NOW}) AS overdue, countIf({open_} AND priority = 'high') AS high,"
-            f" countIf({_VIEWS['revisit']}) AS revisit FROM call_tasks WHERE true{_and_shop(shop_id)}",
+            f" countIf({_VIEWS['revisit']}) AS revisit FROM call_tasks WHERE true{and_shop(shop_id)}",
             {"now": now_ms, "shop": shop_id or ""},
         )[0]
 
@@ -259,7 +247,7 @@ class ReadModel:
     def transcript(self, shop_id: str, buyer_id: str, limit: int) -> dict[str, list[Row]]:
         """The newest `limit` rows of each source view for that buyer, newest first, by event type (reviews carry their own)."""
         return {
-            kind: self._limited(
+            kind: self.limited(
                 f"SELECT * FROM {view} WHERE shop_id = {{shop:String}} AND buyer_id = {{buyer:String}} ORDER BY time DESC",
                 {"shop": shop_id, "buyer": buyer_id},
                 limit,
@@ -269,16 +257,10 @@ class ReadModel:
 
     # ---- reading rows ---------------------------------------------------------------------------------------------------
 
-    def _rows(self, sql: str, params: Mapping[str, Any]) -> list[Row]:
-        return [{key: _plain(value) for key, value in row.items()} for row in self._db.query(sql, params)]
-
-    def _limited(self, sql: str, params: Mapping[str, Any], limit: int) -> list[Row]:
-        return self._rows(sql + " LIMIT {limit:UInt32}", {**params, "limit": min(limit, _MAX_LIMIT)})
-
     def _flags(self, sql: str, params: Mapping[str, Any], limit: int) -> list[Row]:
-        rows = self._limited(sql, params, limit)
+        rows = self.limited(sql, params, limit)
         for row in rows:
-            row["evidence"] = _json(row["evidence"]) or {}
+            row["evidence"] = decoded(row["evidence"]) or {}
             row["message_id"], row["review_id"] = row["message_id"] or None, row["review_id"] or None
             row["in_sale_event"] = bool(row["in_sale_event"])
         return rows
@@ -319,31 +301,9 @@ def _span(from_ms: int | None, to_ms: int | None) -> tuple[str, dict[str, Any]]:
 
 
 def _queue(filters: Mapping[str, str], from_ms: int | None, to_ms: int | None) -> tuple[str, dict[str, Any]]:
-    where, params = _filters(filters, ("rule", "severity", "agent_id", "shop_id", "qc_status"))
+    where, params = equal_to(filters, ("rule", "severity", "agent_id", "shop_id", "qc_status"))
     span, bounds = _span(from_ms, to_ms)
     if team := filters.get("team"):
         where += " AND (shop_id, agent_id) IN (SELECT shop_id, agent_id FROM agents WHERE team = {team:String})"
         params["team"] = team
     return f"status = 'raised' AND {where} AND {span}", params | bounds
-
-
-def _and_shop(shop_id: str | None, table: str = "") -> str:
-    return f" AND {table}shop_id = {{shop:String}}" if shop_id else ""
-
-
-def _filters(filters: Mapping[str, str], known: tuple[str, ...]) -> tuple[str, dict[str, Any]]:
-    """A WHERE text over known columns, and its parameters."""
-    used = {column: filters[column] for column in known if filters.get(column)}
-    return " AND ".join(["true", *(f"{column} = {{{column}:String}}" for column in used)]), dict(used)
-
-
-def _json(value: Any) -> Any:
-    return orjson.loads(value) if isinstance(value, str | bytes) and value else value
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return (value - _EPOCH) // _MS
-    if isinstance(value, Decimal):
-        return int(value * 100)
-    return value

@@ -7,7 +7,8 @@ from typing import Any
 
 from processors.calendar import calendar
 from processors.leaderboard import BoardSums
-from schemas.types import format_amount, parse_amount, parse_time
+from processors.targets import goal, read_targets
+from schemas.types import format_amount
 from sinks.read_model import ReadModel
 from web.models import AgentRow, Leaderboard, SaleEvent, ShopBoard, Sums, TeamRow
 from web.parts import HOUR_MS, Parts
@@ -63,18 +64,6 @@ def _pk_teams(rows: Sequence[Row], sale: Row | None) -> list[dict[str, Any]]:
     return teams
 
 
-def _target_fen(sale: Row, start: int) -> int | None:
-    """The sale event's amount target for the hour that starts then; None where it has none that can be read."""
-    targets = sale["targets"]
-    for target in targets if isinstance(targets, list) else ():
-        try:
-            if parse_time(target["hour_start"]) == start:
-                return parse_amount(target["amount"])
-        except (KeyError, TypeError, ValueError):
-            continue
-    return None
-
-
 def read_shops(read: ReadModel, at_ms: int, shop_id: str | None, zone_of: Any) -> list[Shop]:
     """Every shop with rows in its hour that holds `at_ms`, by shop id. `zone_of`: shop id -> time zone name."""
     by_shop: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -94,7 +83,7 @@ def read_shops(read: ReadModel, at_ms: int, shop_id: str | None, zone_of: Any) -
             None,
         )
         if sale is not None:
-            sale = {**sale, "target_fen": _target_fen(sale, start)}
+            sale = {**sale, "targets": read_targets(sale["targets"])}
         shops.append(Shop(shop, start, rows, _pk_teams(rows, sale), add_up(rows), sale))
     return shops
 
@@ -114,10 +103,10 @@ def _sums(row: Row) -> dict[str, Any]:
     }
 
 
-def _sale_event(parts: Parts, sale: Row | None) -> SaleEvent | None:
+def _sale_event(parts: Parts, sale: Row | None, start: int) -> SaleEvent | None:
     if sale is None:
         return None
-    target = sale["target_fen"]
+    target = goal(sale["targets"], start, start + HOUR_MS).amount
     return SaleEvent(
         sale_event_id=sale["sale_event_id"],
         name=sale["name"],
@@ -141,7 +130,7 @@ def _shop_board(parts: Parts, shop: Shop) -> ShopBoard:
             for team in shop.teams
         ],
         totals=Sums(**_sums(shop.totals)),
-        sale_event=_sale_event(parts, shop.sale_event),
+        sale_event=_sale_event(parts, shop.sale_event, shop.hour_start),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 import structlog
 
 from processors.calendar import calendar
+from processors.targets import goal
 from schemas.outputs import RULES
 from sinks.database import DatabaseError, DatabaseUnavailableError
 from web.board import Shop, add_up, derived, read_shops
@@ -44,7 +45,7 @@ def _shop(shop: Shop, before: dict[tuple[str, str], int], day: dict[str, int]) -
     return {
         "shop_id": shop.shop_id,
         "sale_event": None if sale is None else {"name": sale["name"]},
-        "target_fen": sale["target_fen"] if sale else None,
+        "target_fen": goal(sale["targets"], shop.hour_start, shop.hour_start + HOUR_MS).amount if sale else None,
         "pk_basis": sale["pk_basis"] if sale else "amount",
         "rows": [_agent(row, before) for row in shop.rows if row["agent_id"]],
         "teams": [

@@ -17,6 +17,7 @@ _ROLE_SHARES = (0.56, 0.22, 0.08, 0.05, 0.05, 0.04)
 _SELLING = frozenset({"presale", "reminder", "order_change"})
 _SHIFTS = (range(8, 17), range(15, 24), range(12, 21), (22, 23, 0, 1, 2, 3, 4, 5, 6, 7))
 _PAID_ORDERS_PER_BUYER = 0.56
+_TEAMS_SHARE = 0.85
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,19 +139,30 @@ def reference_events(config: SaleConfig, shops: list[Shop], demand: Demand) -> l
     return sorted(moments, key=lambda moment: moment[0])
 
 
+def _target(hour: int, amount: float, mean_fen: float, **whose: str) -> dict[str, Any]:
+    orders = max(1, round(amount * 100 / mean_fen))
+    return {"hour_start": stamp(hour), "amount": f"{max(1, round(amount))}.00", "orders": orders, **whose}
+
+
 def _sale(config: SaleConfig, shop: Shop, demand: Demand) -> dict[str, Any]:
     start = stamp(config.start_ms)
     name = {"11-11": "双十一", "06-18": "618年中大促", "12-12": "双十二"}.get(start[5:10], "聚划算大促")
     dice = Dice(config.seed, "targets", shop.shop_id)
     mean_fen = sum(draw_basket(dice, shop.kinds).fen for _ in range(400)) / 400
     expected = mean_fen / 100 * _PAID_ORDERS_PER_BUYER * config.buyers / config.shops
-    targets = []
+    sellers = {team: [agent for agent in shop.agents if agent.team == team] for team in shop.teams}
+    targets: list[dict[str, Any]] = []
     hour = config.start_ms - config.start_ms % HOUR_MS
     while hour < config.end_ms:
         share = demand.share_between(max(hour, config.start_ms), min(hour + HOUR_MS, config.end_ms))
         # a target asks for a little more than is to be expected, in round hundreds
         amount = max(1, round(expected * share * 1.05 / 100)) * 100
-        targets.append({"hour_start": stamp(hour), "amount": f"{amount}.00"})
+        targets.append(_target(hour, amount, mean_fen))
+        for team, agents in sellers.items():
+            # what buyers order without having talked to anybody is nobody's to reach
+            part = amount * _TEAMS_SHARE / len(shop.teams)
+            targets.append(_target(hour, part, mean_fen, team=team))
+            targets += [_target(hour, part / len(agents), mean_fen, agent_id=agent.agent_id) for agent in agents]
         hour += HOUR_MS
     return {
         "shop_id": shop.shop_id,

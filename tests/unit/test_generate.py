@@ -163,12 +163,27 @@ def test_the_sale_event_holds_teams_of_the_floor_and_a_target_for_each_hour(sale
     for data in (event["data"] for event in of(sale, "sale_event.scheduled")):
         assert set(data["teams"]) <= teams[data["shop_id"]]
         assert len(data["teams"]) >= 2
-        assert [t["hour_start"][11:19] for t in data["targets"]] == ["18:00:00", "19:00:00", "20:00:00", "21:00:00"]
-        assert all(float(t["amount"]) > 0 for t in data["targets"])
+        assert [t["hour_start"][11:13] for t in shop_targets(data)] == ["18", "19", "20", "21"]
+        assert all(float(t["amount"]) > 0 and t["orders"] > 0 for t in data["targets"])
+
+
+def test_teams_and_their_agents_have_targets_within_the_shops(sale: list[Event]) -> None:
+    for data in (event["data"] for event in of(sale, "sale_event.scheduled")):
+        assert {t["team"] for t in data["targets"] if "team" in t} == set(data["teams"])
+        for whole in shop_targets(data):
+            parts = [t for t in data["targets"] if t["hour_start"] == whole["hour_start"]]
+            teams = sum(float(t["amount"]) for t in parts if "team" in t)
+            agents = sum(float(t["amount"]) for t in parts if "agent_id" in t)
+            assert 0.8 * float(whole["amount"]) < teams < float(whole["amount"])
+            assert agents == pytest.approx(teams, rel=0.02)
+
+
+def shop_targets(sale_event: dict[str, Any]) -> list[dict[str, Any]]:
+    return [t for t in sale_event["targets"] if "team" not in t and "agent_id" not in t]
 
 
 def test_targets_are_within_reach(sale: list[Event]) -> None:
-    asked = sum(float(t["amount"]) for e in of(sale, "sale_event.scheduled") for t in e["data"]["targets"])
+    asked = sum(float(t["amount"]) for e in of(sale, "sale_event.scheduled") for t in shop_targets(e["data"]))
     got = sum(float(e["data"]["amount"]) for e in of(sale, "payment.succeeded") if e["time"] >= "2025-11-11T18")
     assert 0.75 < got / asked < 1.25
 

@@ -23,7 +23,11 @@ export const Bar = {
   <div class="banner bad" role="alert" v-if="desk.trouble || desk.failure">{{ desk.trouble ? desk.t[desk.trouble] : desk.failure }} <a v-if="desk.trouble === 'signed_out'" :href="signIn">{{ desk.t.sign_in }}</a></div>`,
   props: { desk: Object, title: String },
   computed: {
-    links() { const t = this.desk.t; return [["/", t.wallboard], ["/qc", t.qc], ["/calls", t.calls]].filter(([href]) => href !== location.pathname); },
+    links() {
+      const t = this.desk.t;
+      return [["/", t.wallboard, "watch"], ["/qc", t.qc, "see_flags"], ["/calls", t.calls, "see_tasks"], ["/scorecards", t.scorecards, "watch"], ["/reports", t.reports, "watch"], ["/sql", t.sql, "query"]]
+        .filter(([href, , what]) => href !== location.pathname && this.desk.may(what));
+    },
     signIn() { return "/sign-in?lang=" + this.desk.lang + "&next=" + encodeURIComponent(location.pathname + location.search); },
   },
 };

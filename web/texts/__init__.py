@@ -1,0 +1,23 @@
+"""The one catalogue of the pages' texts, Chinese and English, a module a page. `{name}` places are filled in by the page."""
+
+from collections import ChainMap
+from typing import Final, Literal
+
+from web.texts import calls, common, qc, sign_in, wall
+
+Lang = Literal["zh", "en"]
+DEFAULT_LANG: Final[Lang] = "zh"
+
+_PAGES: Final = (common, wall, qc, calls, sign_in)
+_TEXTS: Final = ChainMap(*(page.TEXTS for page in _PAGES))
+
+
+def texts(lang: Lang) -> dict[str, str]:
+    """Key -> text in that language, for a page as a whole."""
+    column = 0 if lang == "zh" else 1
+    return {key: pair[column] for key, pair in _TEXTS.items()}
+
+
+def pick_lang(value: str | None) -> Lang:
+    """The language that a `?lang=` asks for; Chinese for anything unknown."""
+    return "en" if (value or "").lower().startswith("en") else DEFAULT_LANG
