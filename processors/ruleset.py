@@ -89,6 +89,11 @@ class RulesetBook:
             return rules[0]
         return rules[max(bisect_right(starts, time_ms) - 1, 0)]
 
+    @property
+    def own_shops(self) -> tuple[str, ...]:
+        """The shops that have settings of their own."""
+        return tuple(self._shops)
+
     def session_gap_ms(self, shop_id: str, earlier_ms: int, later_ms: int) -> int:
         """The gap that parts sessions between two neighbouring messages: the smallest in force at any time between them.
 

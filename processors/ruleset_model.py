@@ -129,7 +129,21 @@ class Response(_Part):
     first_response_target_ms: PositiveInt
     session_gap_ms: PositiveInt
     reply_rate_target: Ratio
-    overload_waiting_buyers: PositiveInt
+
+
+class Overload(_Part):
+    """When too many buyers wait (爆旺)."""
+
+    waiting_buyers: PositiveInt
+    warning_buyers: PositiveInt
+    agent_buyers: PositiveInt
+    waiting_minutes: PositiveInt
+
+    @model_validator(mode="after")
+    def _warned_before(self) -> Self:
+        if self.warning_buyers > self.waiting_buyers:
+            raise ValueError("warning_buyers must not be more than waiting_buyers")
+        return self
 
 
 class Attribution(_Part):
@@ -210,6 +224,7 @@ class Settings(_Part):
 
     timezone: Annotated[str, BeforeValidator(_zone)]
     response: Response
+    overload: Overload
     attribution: Attribution
     reminder: Reminder
     phrases: Phrases
@@ -270,7 +285,7 @@ class Rules:
     first_response_target_ms: int
     session_gap_ms: int
     reply_rate_target: float
-    overload_waiting_buyers: int
+    overload: Overload
     attribution_horizon_ms: int
     same_day_basis: frozenset[str]
     phrases: PhraseMatcher
@@ -329,7 +344,7 @@ def compile_rules(settings: Settings, label: str, timezone: str) -> Rules:
         first_response_target_ms=response.first_response_target_ms,
         session_gap_ms=response.session_gap_ms,
         reply_rate_target=response.reply_rate_target,
-        overload_waiting_buyers=response.overload_waiting_buyers,
+        overload=settings.overload,
         attribution_horizon_ms=settings.attribution.horizon_minutes * MINUTE_MS,
         same_day_basis=frozenset(settings.reminder.same_day_basis),
         phrases=_matcher(tuple(settings.phrases.by_category().items())),

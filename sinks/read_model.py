@@ -35,21 +35,12 @@ class ReadModel(Reader):
     def leaderboard(self, at_ms: int, shop_id: str | None = None) -> list[Row]:
         """The rows of the hour that holds `at_ms`, ranked first, the silent row last, for one shop or all."""
         return self.rows(
-            "SELECT l.*, a.name AS name FROM leaderboard_hourly AS l"
+            "SELECT l.*, a.name AS name, a.role AS role FROM leaderboard_hourly AS l"
             " LEFT JOIN agents AS a ON a.shop_id = l.shop_id AND a.agent_id = l.agent_id"
             f" WHERE {_HOUR.format(column='l.hour_start')}{and_shop(shop_id, 'l.')}"
             " ORDER BY l.shop_id, l.agent_id = '', l.rank, l.agent_id",
             {"at": at_ms, "shop": shop_id or ""},
         )
-
-    def ranks(self, at_ms: int, shop_id: str | None = None) -> dict[tuple[str, str], int]:
-        """(shop, agent) -> rank in the hour that holds `at_ms`."""
-        rows = self.rows(
-            "SELECT shop_id, agent_id, rank FROM leaderboard_hourly"
-            f" WHERE {_HOUR.format(column='hour_start')}{and_shop(shop_id)} AND agent_id != ''",
-            {"at": at_ms, "shop": shop_id or ""},
-        )
-        return {(row["shop_id"], row["agent_id"]): row["rank"] for row in rows}
 
     def hour_totals(self, from_ms: int, to_ms: int, shop_id: str | None = None) -> list[Row]:
         """One row a shop and hour in [from, to): shop_id, hour_start, paid_amount (fen), orders_paid."""

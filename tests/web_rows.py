@@ -149,6 +149,58 @@ def raw_event(kind: str, topic: str, event_id: str, shop: str, at_ms: int, **dat
     }
 
 
+def round_row(
+    shop: str, buyer: str, agent_id: str, opened: int, replied: int | None, day_ends_at: int, number: int
+) -> Row:
+    """A rounds_raw row."""
+    return {
+        "round_id": f"{shop}-{buyer}-{number}",
+        "shop_id": shop,
+        "buyer_id": buyer,
+        "agent_id": agent_id,
+        "opened_at": opened,
+        "message_id": f"m-{number}",
+        "replied_at": replied,
+        "reply_message_id": None if replied is None else f"r-{number}",
+        "response_ms": None if replied is None else replied - opened,
+        "in_platform_hours": True,
+        "day_ends_at": day_ends_at,
+        "status": "open" if replied is None else "answered",
+        "revision": 1,
+        "ruleset": RULESET,
+    }
+
+
+def window_row(
+    shop: str, agent_id: str, start: int, size: int, definition: str, rounds: int, answered: int, ms: int, **more: Any
+) -> Row:
+    """A window_partials row; `ms` is the responses' sum."""
+    first = answered // 3 if definition == "all" else 0
+    return {
+        "shop_id": shop,
+        "agent_id": agent_id,
+        "window_start": start,
+        "window_seconds": size,
+        "definition": definition,
+        "partition": 0,
+        "day_ends_at": start + 24 * HOUR,
+        "response_cap_ms": 600_000,
+        "rounds": rounds,
+        "answered": answered,
+        "answered_within_3min": answered * 9 // 10,
+        "response_ms_sum": ms,
+        "first_responses": first,
+        "first_response_ms_sum": first * 8500,
+        "first_within_10s": first * 3 // 4,
+        "buyers_wrote": rounds // 2,
+        "buyers_replied": answered // 2,
+        "histogram": {},
+        "revision": 1,
+        "ruleset": RULESET,
+        **more,
+    }
+
+
 def fill(db: Database, now_ms: int, seed: int = 5) -> None:
     """Two shops, forty agents, six hours up to now, flags, calls, one buyer's time line, a sale event in the first shop."""
     rng = random.Random(seed)
@@ -182,6 +234,7 @@ def fill(db: Database, now_ms: int, seed: int = 5) -> None:
             )
             for number in range(9)
         ]
+    windows, rounds = _service(hour, now_ms, rng)
     shop = SHOPS[0]
     line = [
         raw_event(
@@ -252,7 +305,39 @@ def fill(db: Database, now_ms: int, seed: int = 5) -> None:
     }
     insert(db, "agents_raw", *agents)
     insert(db, "leaderboard_partials", *board)
+    insert(db, "window_partials", *windows)
+    insert(db, "rounds_raw", *rounds)
     insert(db, "flags_raw", *flags)
     insert(db, "call_tasks_raw", *tasks)
     insert(db, "raw_events", *line)
     insert(db, "sale_events_raw", sale)
+
+
+def _service(hour: int, now_ms: int, rng: random.Random) -> tuple[list[Row], list[Row]]:
+    """Response windows of this hour and of its day in Shanghai, and buyers who wait."""
+    day = (hour + 8 * HOUR) // (24 * HOUR) * 24 * HOUR - 8 * HOUR
+    windows, rounds = [], []
+    for shop in SHOPS:
+        for number in range(20):
+            agent_id = f"{shop}:{number:02d}"
+            answered = rng.randint(40, 90)
+            for start, size, times in ((hour, 3600, 1), (day, 86_400, 9)):
+                for definition in ("all", "platform"):
+                    ms = answered * times * rng.randint(15_000, 40_000)
+                    windows.append(
+                        window_row(
+                            shop,
+                            agent_id,
+                            start,
+                            size,
+                            definition,
+                            answered * times + 4,
+                            answered * times,
+                            ms,
+                            day_ends_at=day + 24 * HOUR,
+                        )
+                    )
+            for waits in range(rng.randint(0, 4)):
+                opened = now_ms - rng.randint(1000, 400_000)
+                rounds.append(round_row(shop, f"w-{number}-{waits}", agent_id, opened, None, day + 24 * HOUR, number))
+    return windows, rounds

@@ -20,7 +20,7 @@ from processors.ruleset import RulesetBook, load_book
 from schemas.settings import Settings
 from sinks.database import Database, DatabaseError, DatabaseUnavailableError, open_database
 from sinks.read_model import ReadModel
-from web import api, calls, commands, health, ingest, metrics, qc, wall
+from web import api, calls, commands, floor, health, ingest, metrics, qc, wall
 from web.access import sign_in
 from web.access.guard import Guard, needs
 from web.access.limits import Limits
@@ -123,6 +123,7 @@ def create_app(
         health.router(parts, sink),
         ingest.router(parts),
         api.router(parts, limits),
+        floor.router(parts),
         qc.router(parts),
         calls.router(parts),
         commands.router(parts),

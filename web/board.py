@@ -106,7 +106,7 @@ def _sums(row: Row) -> dict[str, Any]:
 def _sale_event(parts: Parts, sale: Row | None, start: int) -> SaleEvent | None:
     if sale is None:
         return None
-    target = goal(sale["targets"], start, start + HOUR_MS).amount
+    amount, orders = goal(sale["targets"], start, start + HOUR_MS)
     return SaleEvent(
         sale_event_id=sale["sale_event_id"],
         name=sale["name"],
@@ -114,7 +114,8 @@ def _sale_event(parts: Parts, sale: Row | None, start: int) -> SaleEvent | None:
         ends_at=parts.time(sale["ends_at"], sale["shop_id"]) or "",
         teams=list(sale["teams"]),
         pk_basis=sale["pk_basis"],
-        target_amount=None if target is None else format_amount(target),
+        target_amount=None if amount is None else format_amount(amount),
+        target_orders=orders,
     )
 
 

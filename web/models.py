@@ -62,6 +62,7 @@ class SaleEvent(BaseModel):
     teams: list[str]
     pk_basis: Literal["amount", "orders"]
     target_amount: str | None = Field(description="the shop's target for this hour")
+    target_orders: int | None = Field(None, description="the same in paid orders")
 
 
 class ShopBoard(BaseModel):

@@ -11,6 +11,8 @@ from processors.targets import goal
 from schemas.outputs import RULES
 from sinks.database import DatabaseError, DatabaseUnavailableError
 from web.board import Shop, add_up, derived, read_shops
+from web.floor import ShopFloorOut, service_of
+from web.moves import Moves, Place, Places
 from web.parts import HOUR_MS, Parts
 from web.shared import Shared
 
@@ -22,9 +24,9 @@ WAITING_MANY: Final = 100
 """Fewer events without a result are no sign of a worker that stands still."""
 
 
-def _agent(row: dict[str, Any], before: dict[tuple[str, str], int]) -> dict[str, Any]:
-    """One agent's row. `move`: places gained since the hour before; None without a rank then."""
-    was = before.get((row["shop_id"], row["agent_id"]))
+def _agent(row: dict[str, Any], before: Places, waiting: int) -> dict[str, Any]:
+    """One agent's row. `move`: places gained since `before`; None without a rank then. `gain_fen`: what came in since."""
+    was = before.get(row["agent_id"])
     return {
         "agent_id": row["agent_id"],
         "name": row["name"],
@@ -32,28 +34,42 @@ def _agent(row: dict[str, Any], before: dict[tuple[str, str], int]) -> dict[str,
         "rank": row["rank"],
         "paid_fen": row["paid_amount"],
         "orders_paid": row["orders_paid"],
-        "move": None if was is None else was - row["rank"],
+        "move": None if was is None else was.rank - row["rank"],
+        "gain_fen": 0 if was is None else row["paid_amount"] - was.paid_fen,
         "is_new": was is None and bool(before) and row["paid_amount"] > 0,
+        "waiting": waiting,
     }
 
 
-def _shop(shop: Shop, before: dict[tuple[str, str], int], day: dict[str, int]) -> dict[str, Any]:
+def _shop(parts: Parts, shop: Shop, before: Places, day: dict[str, Any], floor: ShopFloorOut) -> dict[str, Any]:
     more = derived(shop.totals)
     sale = shop.sale_event
+    targets = sale["targets"] if sale else []
+    hour_goal = goal(targets, shop.hour_start, shop.hour_start + HOUR_MS)
     colours = {name: place for place, name in enumerate(sorted(team["team"] for team in shop.teams))}
     silent = add_up(row for row in shop.rows if not row["agent_id"])
+    waiting = {one.agent_id: one.buyers for one in floor.waiting.agents} if floor.waiting else {}
+    names = {row["agent_id"]: row["name"] for row in shop.rows}
+    service = floor.model_dump()
+    for one in service["waiting"]["agents"] if service["waiting"] else ():
+        one["name"] = names.get(one["agent_id"], one["agent_id"])
     return {
         "shop_id": shop.shop_id,
         "sale_event": None if sale is None else {"name": sale["name"]},
-        "target_fen": goal(sale["targets"], shop.hour_start, shop.hour_start + HOUR_MS).amount if sale else None,
+        "target_fen": hour_goal.amount,
+        "target_orders": hour_goal.orders,
         "pk_basis": sale["pk_basis"] if sale else "amount",
-        "rows": [_agent(row, before) for row in shop.rows if row["agent_id"]],
+        "rows": [_agent(row, before, waiting.get(row["agent_id"], 0)) for row in shop.rows if row["agent_id"]],
         "teams": [
             {
                 "team": team["team"],
                 "colour": colours[team["team"]],  # by name: a team keeps its colour when the lead changes
                 "paid_fen": team["paid_amount"],
                 "orders_paid": team["orders_paid"],
+                "target_fen": (
+                    team_goal := goal(targets, shop.hour_start, shop.hour_start + HOUR_MS, team=team["team"])
+                ).amount,
+                "target_orders": team_goal.orders,
             }
             for team in shop.teams
         ],
@@ -67,7 +83,17 @@ def _shop(shop: Shop, before: dict[tuple[str, str], int], day: dict[str, int]) -
             "items_per_order": more["items_per_order"],
         },
         "day": day,
+        "service": service,
     }
+
+
+def _places(parts: Parts, shop: Shop, moves: Moves, now_ms: int, *, live: bool) -> Places:
+    """What the ranks are compared with: those of a minute ago, or in a past hour those of the hour before."""
+    if live:
+        here = {row["agent_id"]: Place(row["rank"], row["paid_amount"]) for row in shop.rows if row["agent_id"]}
+        return moves.since(shop.shop_id, shop.hour_start, now_ms, here)
+    earlier = parts.read.leaderboard(shop.hour_start - 1, shop.shop_id)
+    return {row["agent_id"]: Place(row["rank"], row["paid_amount"]) for row in earlier if row["agent_id"]}
 
 
 def _day_totals(rows: Iterable[dict[str, Any]], at_ms: int, zone_of: Any) -> dict[str, dict[str, int]]:
@@ -79,6 +105,14 @@ def _day_totals(rows: Iterable[dict[str, Any]], at_ms: int, zone_of: Any) -> dic
             totals[row["shop_id"]]["paid_fen"] += row["paid_amount"]
             totals[row["shop_id"]]["orders_paid"] += row["orders_paid"]
     return totals
+
+
+def _day_goal(shop: Shop, at_ms: int, zone_of: Any) -> dict[str, int | None]:
+    """target_fen and target_orders of the shop's local day that holds `at_ms`, where its sale event has targets."""
+    days = calendar(zone_of(shop.shop_id))
+    targets = shop.sale_event["targets"] if shop.sale_event else []
+    amount, orders = goal(targets, days.day_start(at_ms), days.day_end(at_ms))
+    return {"target_fen": amount, "target_orders": orders}
 
 
 def _flag_counts(buckets: Iterable[dict[str, Any]], at_ms: int, zone_of: Any) -> list[dict[str, Any]]:
@@ -98,7 +132,7 @@ def _flag_counts(buckets: Iterable[dict[str, Any]], at_ms: int, zone_of: Any) ->
     return sorted(counts.values(), key=lambda one: (one["severity"] != "violation", order.get(one["rule"], 99)))
 
 
-def read_board(parts: Parts, hour_ms: int | None, shop_id: str | None) -> Board:
+def read_board(parts: Parts, moves: Moves, hour_ms: int | None, shop_id: str | None) -> Board:
     """The board now (`hour_ms` None) or in a past hour. Without a row in this hour it falls back to the latest that has."""
     read, zone_of = parts.read, parts.book.timezone
     now = parts.now_ms()
@@ -116,7 +150,7 @@ def read_board(parts: Parts, hour_ms: int | None, shop_id: str | None) -> Board:
         zone_name = zone_of(shops[0].shop_id)
     start = calendar(zone_name).hour_start(at)
     waiting = read.waiting_events(now)
-    before = read.ranks(at - HOUR_MS, shop_id)
+    floors = {one.shop_id: one for one in service_of(parts, shops, at, shop_id, live=mode == "live").shops}
     days = _day_totals(read.hour_totals(at - DAY_MS - HOUR_MS, at + DAY_MS + HOUR_MS, shop_id), at, zone_of)
     return {
         "status": "ok" if shops else "empty",
@@ -128,7 +162,16 @@ def read_board(parts: Parts, hour_ms: int | None, shop_id: str | None) -> Board:
         "hour_end_ms": start + HOUR_MS,
         "last_event_ms": read.last_event_ms(),
         "waiting": waiting if waiting >= WAITING_MANY else 0,
-        "shops": [_shop(shop, before, days.get(shop.shop_id, {"paid_fen": 0, "orders_paid": 0})) for shop in shops],
+        "shops": [
+            _shop(
+                parts,
+                shop,
+                _places(parts, shop, moves, now, live=mode == "live"),
+                days.get(shop.shop_id, {"paid_fen": 0, "orders_paid": 0}) | _day_goal(shop, at, zone_of),
+                floors[shop.shop_id],
+            )
+            for shop in shops
+        ],
         "flags": _flag_counts(read.flag_buckets(at - DAY_MS - HOUR_MS, at + DAY_MS + HOUR_MS, shop_id), at, zone_of),
         "tasks": read.task_counts(now, shop_id),
     }
@@ -139,7 +182,8 @@ class Boards:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._shared: Shared[Board] = Shared(parts, lambda hour_ms, shop_id: read_board(parts, hour_ms, shop_id))
+        moves = Moves()
+        self._shared: Shared[Board] = Shared(parts, lambda hour_ms, shop_id: read_board(parts, moves, hour_ms, shop_id))
 
     async def get(self, hour_ms: int | None, shop_id: str | None, version: int) -> Board:
         """The board as of `version` or newer. Never raises for a database that is down: the board says so."""

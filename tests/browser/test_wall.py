@@ -1,5 +1,6 @@
 """The wallboard as a viewer sees it, in Chromium."""
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -83,7 +84,7 @@ def test_phone(browser: Any, wall: Wall, lang: str) -> None:
     page.wait_for_timeout(300)
     assert inside(page)
     assert page.locator("section.shop").first.locator("ol li").count() == 20  # one can scroll here
-    switch = page.locator(".lang").bounding_box()
+    switch = page.locator("a.lang").bounding_box()
     assert min(switch["width"], switch["height"]) >= 44
     page.close()
 
@@ -91,7 +92,7 @@ def test_phone(browser: Any, wall: Wall, lang: str) -> None:
 def test_language_switch_keeps_the_rest_of_the_address(browser: Any, wall: Wall) -> None:
     page = look(browser, f"{wall.address}/?shop_id=lining-hz")
     assert page.locator(".tag").inner_text() == "本小时"
-    page.locator(".lang").click()
+    page.locator("a.lang").click()
     page.wait_for_url("**lang=en")
     page.wait_for_selector(".tag >> text=This hour")
     assert "shop_id=lining-hz" in page.url
@@ -122,6 +123,94 @@ def test_past_hour_and_wrong_hour(browser: Any, wall: Wall) -> None:
     page.locator(".message .back").click()
     page.wait_for_selector("[data-status=ok]")
     assert "hour=" not in page.url
+    page.close()
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_response_figures_are_greyed_during_a_sale_alone(browser: Any, wall: Wall, lang: str) -> None:
+    page = look(browser, f"{wall.address}/?lang={lang}")
+    for shop, sale in (("lining-hz", 3), ("anta-xm", 0)):
+        assert page.locator(f"[data-shop={shop}] .service .grey").count() == sale
+        for figure in ("waiting", "all", "platform", "rate", "mix"):
+            assert page.locator(f"[data-shop={shop}] [data-figure={figure}] dd").inner_text() != "–"
+    hint = page.locator("[data-shop=lining-hz] [data-figure=platform]").get_attribute("title")
+    assert hint == ("大促期间不计入绩效" if lang == "zh" else "Not scored during a sale")
+    page.close()
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+@pytest.mark.parametrize("size", [BIG, {"width": 1366, "height": 768}])
+def test_the_big_screen_shows_each_shops_sales_and_service_in_turn(
+    browser: Any, wall: Wall, lang: str, size: dict[str, int]
+) -> None:
+    page = browser.new_page(viewport=size)
+    page.clock.install()
+    page.goto(f"{wall.address}/?rotate=1&lang={lang}")
+    page.wait_for_selector(".wall.rotating .shop", timeout=20_000)
+    scenes = []
+    for _ in range(5):
+        shop = page.locator("section.shop")
+        assert shop.count() == 1
+        scenes.append((shop.get_attribute("data-shop"), "floor" in shop.get_attribute("class").split()))
+        assert page.evaluate("document.documentElement.scrollHeight <= window.innerHeight")
+        bottoms = page.evaluate(
+            "[...document.querySelectorAll('.shop > *')].map(e => e.getBoundingClientRect().bottom)"
+        )
+        assert max(bottoms) <= page.evaluate("document.querySelector('.bottom').getBoundingClientRect().top")
+        if size is BIG:  # what is to be read from five metres
+            small = page.evaluate(
+                """() => [...document.querySelectorAll('.shop *')].filter(e => [...e.childNodes].some(n => n.nodeType === 3
+                && n.textContent.trim()) && parseFloat(getComputedStyle(e).fontSize) < 24).map(e => e.className + e.textContent)"""
+            )
+            assert small == []
+        page.clock.run_for(15_000)
+    assert scenes == [
+        ("anta-xm", False),
+        ("anta-xm", True),
+        ("lining-hz", False),
+        ("lining-hz", True),
+        ("anta-xm", False),
+    ]
+    page.close()
+
+
+def test_rotation_is_switched_on_and_off_and_survives_a_reload(browser: Any, wall: Wall) -> None:
+    page = look(browser, wall.address)
+    page.locator(".turn").click()
+    page.wait_for_selector(".wall.rotating")
+    assert "rotate=1" in page.url
+    assert page.locator(".menu").count() == 0
+    page.reload()
+    page.wait_for_selector(".wall.rotating")
+    page.locator(".turn").click()
+    page.wait_for_selector(".wall:not(.rotating)")
+    assert page.locator("section.shop").count() == 2
+    page.close()
+
+
+def test_the_menu_leads_to_the_desks(browser: Any, wall: Wall) -> None:
+    page = look(browser, wall.address)
+    page.locator(".menu summary").click()
+    page.locator(".menu a", has_text="质检台").click()
+    page.wait_for_selector(".desk")
+    assert page.url.endswith("/qc?lang=zh")
+    page.close()
+
+
+def test_too_many_waiting_buyers_are_told_before_and_when_it_is_so(browser: Any, start: Callable[..., Wall]) -> None:
+    wall = start()
+    page = look(browser, wall.address)
+    assert page.locator("[data-crowded]").count() == 0
+    wall.tell("waiting anta-xm anta-xm:03 320")
+    page.wait_for_selector("[data-crowded=anta-xm].warn >> text=即将爆旺", timeout=5000)
+    wall.tell("waiting anta-xm anta-xm:03 560")
+    page.wait_for_selector("[data-crowded=anta-xm].bad >> text=请切换自助回复", timeout=5000)
+    assert "爆旺 500" in page.locator("[data-crowded]").inner_text()
+    page.goto(f"{wall.address}/?shop_id=anta-xm&rotate=1")
+    page.wait_for_selector(".floor .gauge.overload", timeout=30_000)
+    first = page.locator(".waits li.violation").first
+    waiting = int(re.search(r"(\d+) 人", first.inner_text())[1])
+    assert 560 <= waiting <= 564
     page.close()
 
 

@@ -1,6 +1,7 @@
 """A web part with a wallboard for the browser tests: `wall_server.py DATA_DIR PORT [empty]`, told what to do on stdin.
 
-`rows SHOP AGENT ORDERS AMOUNT`: a newer leaderboard row of this hour, and a message. `down` / `up`: the database is away, is back.
+`rows SHOP AGENT ORDERS AMOUNT`: a newer leaderboard row of this hour, and a message. `waiting SHOP AGENT BUYERS`: so many
+buyers begin to wait. `down` / `up`: the database is away, is back.
 """
 
 import sys
@@ -14,7 +15,7 @@ import uvicorn
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import orjson
-from web_rows import HOUR, fill, flag, insert, partial, raw_event
+from web_rows import HOUR, fill, flag, insert, partial, raw_event, round_row
 
 from processors.ruleset import default_book
 from schemas.settings import Settings
@@ -75,6 +76,15 @@ def main(data_dir: str, port: str, empty: bool) -> None:
                 insert(db, "raw_events", raw_event("chat.message", "chat.messages", f"m-{revision}", shop, now, **said))
                 insert(db, "leaderboard_partials", partial(shop, agent_id, hour, int(orders), amount, revision))
                 app.state.parts.live.rows_arrived(["leaderboard_partials"])
+            elif word == "waiting":
+                shop, agent_id, buyers = rest
+                now = time.time_ns() // 1_000_000
+                waits = [
+                    round_row(shop, f"q{n}", agent_id, now - 90_000, None, now + 24 * HOUR, n)
+                    for n in range(int(buyers))
+                ]
+                insert(db, "rounds_raw", *waits)
+                app.state.parts.live.rows_arrived(["rounds_raw"])
             elif word in ("down", "up"):
                 db.query = refuse if word == "down" else query  # type: ignore[method-assign]
 

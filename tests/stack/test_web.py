@@ -24,6 +24,7 @@ from sinks.migrate import up
 from web.api import Frame, _events, read_frame
 from web.app import create_app
 from web.ingest import MAX_BODY_BYTES
+from web.moves import Moves
 from web.shared import Shared
 from web.wallboard import read_board
 
@@ -617,10 +618,12 @@ def test_database_down_is_503(app: FastAPI, web: TestClient, monkeypatch: pytest
 # ---- the wallboard's data ----------------------------------------------------------------------------------------------
 
 
-def board_at(app: FastAPI, now_ms: int, hour_ms: int | None = None, shop: str | None = SHOP) -> dict[str, Any]:
+def board_at(
+    app: FastAPI, now_ms: int, hour_ms: int | None = None, shop: str | None = SHOP, moves: Moves | None = None
+) -> dict[str, Any]:
     parts = app.state.parts
     parts.clock_ns = lambda: now_ms * 1_000_000
-    return read_board(parts, hour_ms, shop)
+    return read_board(parts, moves or Moves(), hour_ms, shop)
 
 
 def test_board_now_in_the_past_and_without_rows(app: FastAPI) -> None:
@@ -628,17 +631,35 @@ def test_board_now_in_the_past_and_without_rows(app: FastAPI) -> None:
     assert (live["status"], live["mode"], live["last_event_ms"]) == ("ok", "live", NOW - 2000)
     (shop,) = live["shops"]
     assert (len(shop["rows"]), shop["target_fen"], shop["hour"]["silent_fen"]) == (20, 9_000_000, 458_800)
-    assert {row["move"] for row in shop["rows"]} - {0, None}, "somebody has moved since the hour before"
+    assert {row["move"] for row in shop["rows"]} == {None}, "what stood a minute ago is not known yet"
     assert shop["day"]["paid_fen"] > shop["hour"]["paid_fen"]
     assert live["tasks"] == {"open": 6, "claimed": 3, "overdue": 2, "high": 3, "revisit": 0}
     assert live["flags"][0]["severity"] == "violation"
 
-    assert board_at(app, NOW, NOW - HOUR)["mode"] == "past"
+    past = board_at(app, NOW, NOW - HOUR)
+    assert past["mode"] == "past"
+    assert {row["move"] for row in past["shops"][0]["rows"]} - {0, None}, "somebody has moved since the hour before"
     assert board_at(app, NOW, NOW - HOUR)["hour_start_ms"] == parse_time(HOUR_START) - HOUR
     assert board_at(app, NOW, NOW - 20 * HOUR)["status"] == "empty"
     later = board_at(app, NOW + 3 * HOUR)
     assert (later["status"], later["mode"], later["hour_start_ms"]) == ("ok", "fallback", parse_time(HOUR_START))
     assert board_at(app, NOW, None, "none")["status"] == "empty"
+
+
+def test_ranks_are_compared_with_those_of_a_minute_ago(app: FastAPI, db: Database) -> None:
+    moves = Moves()
+    (before,) = board_at(app, NOW, moves=moves)["shops"]
+    last = before["rows"][-1]
+    insert(db, "leaderboard_partials", partial(SHOP, last["agent_id"], parse_time(HOUR_START), 99, "99999.00", 1000))
+    (after,) = board_at(app, NOW + 1000, moves=moves)["shops"]
+    first = after["rows"][0]
+    assert (first["agent_id"], first["move"]) == (last["agent_id"], last["rank"] - 1)
+    assert first["gain_fen"] == 9_999_900 - last["paid_fen"]
+    assert after["rows"][1]["move"] == -1
+    assert after["rows"][1]["gain_fen"] == 0
+    insert(db, "leaderboard_partials", partial(SHOP, last["agent_id"], parse_time(HOUR_START), 99, "99999.01", 1001))
+    (later,) = board_at(app, NOW + 70_000, moves=moves)["shops"]
+    assert (later["rows"][0]["move"], later["rows"][0]["gain_fen"]) == (0, 1)
 
 
 def test_events_without_results_are_told(app: FastAPI, db: Database) -> None:

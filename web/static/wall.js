@@ -2,10 +2,12 @@
 const LIST = { rows: 10, pinned: 3, seconds: 9 };
 const SHOPS_AT_ONCE = 2;
 const SHOP_SECONDS = 18;
+const SCENES = ["board", "service"];
+const SCENE_SECONDS = 15;
 
 export default {
   template: `
-<div class="wall" :class="{ 'one-shop': shownShops.length === 1, stale: board.stale }" :data-status="board.status">
+<div class="wall" :class="{ 'one-shop': shownShops.length === 1, stale: board.stale, rotating }" :data-status="board.status">
   <header class="top">
     <div class="brand"><span class="mark" aria-hidden="true"><i></i></span>{{ t.brand }}</div>
     <div class="when" v-if="board.hour_start_ms">
@@ -16,6 +18,8 @@ export default {
     </div>
     <div class="behind" :class="behind.level" v-if="board.status === 'ok' || board.status === 'empty'"><i></i>{{ behind.text }}</div>
     <div class="clock"><span class="date">{{ dateText }}</span><time>{{ clockText }}</time></div>
+    <details class="menu" v-if="!rotating"><summary class="lang">{{ t.menu }}</summary><nav><a v-for="[path, key] in desks" :key="path" :href="path + '?lang=' + lang">{{ t[key] }}</a></nav></details>
+    <button class="lang turn" type="button" @click="rotate" :aria-pressed="rotating" :title="t.rotate_hint">{{ rotating ? t.rotate_off : t.rotate }}</button>
     <a class="lang" :href="langHref" :title="t.switch_hint" :aria-label="t.switch_hint">{{ t.switch }}</a>
   </header>
   <div class="elapsed" aria-hidden="true"><i :style="{ width: elapsed + '%' }"></i></div>
@@ -25,7 +29,34 @@ export default {
 
   <div class="banner bad" role="alert" v-if="board.waiting && !board.stale">{{ say('waiting', { n: count(board.waiting) }) }}</div>
 
-  <main v-if="board.status === 'ok'" class="shops">
+  <div class="banner" :class="shop.service.waiting.level === 'overload' ? 'bad' : 'warn'" role="alert" v-for="shop in crowded" :key="shop.shop_id" :data-crowded="shop.shop_id">{{ crowdText(shop) }}</div>
+
+  <main v-if="board.status === 'ok' && scene === 'service'" class="shops">
+    <section class="shop floor" v-for="shop in shownShops" :key="shop.shop_id" :data-shop="shop.shop_id">
+      <div class="shop-head"><h2>{{ shop.shop_id }}</h2><span class="sale" v-if="shop.sale_event">{{ shop.sale_event.name || t.sale_event }}</span></div>
+      <div class="gauge" :class="shop.service.waiting.level" v-if="shop.service.waiting">
+        <div class="big"><small>{{ t.waiting_now }}</small><b class="num">{{ count(shop.service.waiting.buyers) }}</b></div>
+        <div class="day"><small>{{ t.longest_wait }}</small><b class="num">{{ duration(shop.service.waiting.longest_ms) }}</b></div>
+        <div class="track"><i :style="{ width: Math.min(100, part(shop, shop.service.waiting.buyers)) + '%' }"></i><u v-for="mark in ['warning_at', 'overload_at']" :key="mark" :style="{ left: part(shop, shop.service.waiting[mark]) + '%' }"><small>{{ t[mark] }} {{ count(shop.service.waiting[mark]) }}</small></u></div>
+      </div>
+      <table class="figures" :class="{ grey: shop.service.in_sale_event }">
+        <caption>{{ t.response }}<small v-if="shop.service.in_sale_event">{{ t.not_scored }}</small></caption>
+        <thead><tr><th></th><th v-for="[definition, size] in columns" :key="definition + size" scope="col"><span>{{ t['definition.' + definition] }}</span><small>{{ size === 'hour' ? hourLabel : dayLabel }}</small></th></tr></thead>
+        <tbody><tr v-for="figure in ['avg_response_ms', 'rate_3min', 'answered', 'unanswered', 'pending']" :key="figure"><th scope="row">{{ t['figure.' + figure] }}</th><td class="num" v-for="[definition, size] in columns" :key="definition + size">{{ figureText(figure, shop.service[size][definition]) }}</td></tr></tbody>
+      </table>
+      <div class="waits">
+        <h3><span>{{ t.waits_most }}</span></h3>
+        <ol v-if="shop.service.waiting && shop.service.waiting.agents.length"><li v-for="one in shop.service.waiting.agents.slice(0, 6)" :key="one.agent_id" :class="{ violation: one.is_overloaded }"><b>{{ one.name }}</b><span class="num">{{ say('buyers', { n: count(one.buyers) }) }}</span><small class="num">{{ duration(one.longest_ms) }}</small></li></ol>
+        <p v-else class="none">{{ t.nobody_waits }}</p>
+        <h3><span>{{ t.first_and_reply }}</span></h3>
+        <dl class="kpis"><div><dt>{{ t.first_response }}</dt><dd>{{ seconds(shop.service.hour.first_responses.avg_ms) }}</dd></div><div><dt>{{ t.in_ten_seconds }}</dt><dd>{{ percent(withinTen(shop)) }}</dd></div><div><dt>{{ t.reply_rate }}</dt><dd>{{ percent(shop.service.reply_rate) }}</dd></div></dl>
+        <h3><span>{{ t.mix }}</span><small>{{ mixText(shop) }}</small></h3>
+        <div class="duel"><div class="side a" :style="{ flexGrow: mixWeight(shop, 'presale') }"><b>{{ t.presale }}</b><span class="num">{{ count(shop.service.served.presale) }}</span></div><div class="side b" :style="{ flexGrow: mixWeight(shop, 'aftersale') }"><b>{{ t.aftersale }}</b><span class="num">{{ count(shop.service.served.aftersale) }}</span></div></div>
+      </div>
+    </section>
+  </main>
+
+  <main v-else-if="board.status === 'ok'" class="shops">
     <section class="shop" v-for="shop in shownShops" :key="shop.shop_id" :data-shop="shop.shop_id">
       <div class="summary">
         <div class="shop-head">
@@ -34,11 +65,11 @@ export default {
         </div>
         <div class="total">
           <div class="big"><small>{{ hourLabel }}{{ spaced }}{{ t.paid_amount }}</small><b class="num">{{ money(shop.hour.paid_fen) }}</b></div>
-          <div class="day"><small>{{ dayLabel }}</small><b class="num">{{ money(shop.day.paid_fen) }}</b><span>{{ say('orders_paid_unit', { n: count(shop.day.orders_paid) }) }}</span></div>
+          <div class="day"><small>{{ dayLabel }}{{ dayGoalText(shop) }}</small><b class="num">{{ money(shop.day.paid_fen) }}</b><span>{{ say('orders_paid_unit', { n: count(shop.day.orders_paid) }) }}</span></div>
         </div>
-        <div class="target" v-if="shop.target_fen">
+        <div class="target" v-if="reached(shop) !== null">
           <div class="track"><i :class="{ done: reached(shop) >= 100 }" :style="{ width: Math.min(100, reached(shop)) + '%' }"></i></div>
-          <span class="num">{{ t.target }} {{ money(shop.target_fen) }} · <b>{{ reached(shop) }}%</b></span>
+          <span class="num">{{ t.target }} <template v-if="shop.target_fen">{{ money(shop.target_fen) }} · </template><b>{{ reached(shop) }}%</b><template v-if="shop.target_orders"> · <b>{{ count(shop.hour.orders_paid) }}</b>/{{ say('orders_paid_unit', { n: count(shop.target_orders) }) }}</template></span>
         </div>
         <dl class="kpis">
           <div><dt>{{ t.orders_paid }}</dt><dd>{{ count(shop.hour.orders_paid) }}</dd></div>
@@ -48,6 +79,13 @@ export default {
           <div><dt>{{ t.items_per_order }}</dt><dd>{{ ratio(shop.hour.items_per_order) }}</dd></div>
           <div><dt>{{ t.silent }}</dt><dd>{{ money(shop.hour.silent_fen) }}</dd></div>
         </dl>
+        <dl class="kpis service">
+          <div v-if="shop.service.waiting" :class="shop.service.waiting.level" data-figure="waiting"><dt>{{ t.waiting_now }}</dt><dd>{{ count(shop.service.waiting.buyers) }}<small v-if="shop.service.waiting.longest_ms !== null">{{ say('longest', { n: duration(shop.service.waiting.longest_ms) }) }}</small></dd></div>
+          <div :class="{ grey: shop.service.in_sale_event }" :title="shop.service.in_sale_event ? t.not_scored : t['definition.all']" data-figure="all"><dt>{{ t.avg_all }}</dt><dd>{{ seconds(shop.service.hour.all.avg_response_ms) }}</dd></div>
+          <div :class="{ grey: shop.service.in_sale_event }" :title="shop.service.in_sale_event ? t.not_scored : t['definition.platform']" data-figure="platform"><dt>{{ t.avg_platform }}</dt><dd>{{ seconds(shop.service.hour.platform.avg_response_ms) }}</dd></div>
+          <div :class="{ grey: shop.service.in_sale_event }" :title="shop.service.in_sale_event ? t.not_scored : t['definition.platform']" data-figure="rate"><dt>{{ t['figure.rate_3min'] }}</dt><dd>{{ percent(shop.service.hour.platform.rate_3min) }}</dd></div>
+          <div data-figure="mix"><dt>{{ t.mix }}</dt><dd>{{ mixText(shop) }}</dd></div>
+        </dl>
       </div>
 
       <div class="agents">
@@ -56,8 +94,8 @@ export default {
           <li v-for="row in page(shop)" :key="row.agent_id" :class="[medal(row), { bump: bumped.has(shop.shop_id + row.agent_id) }]">
             <i class="bar" :style="{ width: share(shop, row) + '%' }"></i>
             <span class="rank num">{{ row.rank }}</span>
-            <span class="move" :class="moveClass(row)" :title="t.move_hint">{{ moveText(row) }}</span>
-            <span class="name"><b>{{ row.name }}</b><small v-if="row.team">{{ row.team }}</small></span>
+            <span class="move" :class="moveClass(row)" :title="board.mode === 'live' ? t.move_hint : t.move_hint_past">{{ moveText(row) }}</span>
+            <span class="name"><b>{{ row.name }}</b><small v-if="row.team">{{ row.team }}</small><em v-if="row.waiting" :class="{ violation: overloaded(shop, row) }">{{ say('waits', { n: count(row.waiting) }) }}</em></span>
             <span class="orders num">{{ say('orders_paid_unit', { n: count(row.orders_paid) }) }}</span>
             <span class="amount num">{{ money(row.paid_fen) }}</span>
           </li>
@@ -67,11 +105,11 @@ export default {
       <div class="teams" v-if="shop.teams.length">
         <h3><span>{{ shop.teams.length > 1 ? t.team_pk : t.teams }}</span><small v-if="shop.teams.length > 1">{{ shop.pk_basis === 'orders' ? t.pk_by_orders : t.pk_by_amount }}{{ leadText(shop) }}</small></h3>
         <div class="duel" v-if="shop.teams.length === 2">
-          <div class="side" v-for="(team, i) in duel(shop)" :key="team.team" :class="'ab'[i]" :style="{ flexGrow: weight(shop, i) }"><b>{{ team.team }}</b><span class="num">{{ score(shop, team) }}</span></div>
+          <div class="side" v-for="(team, i) in duel(shop)" :key="team.team" :class="'ab'[i]" :style="{ flexGrow: weight(shop, i) }"><b>{{ team.team }}<small v-if="teamReached(team) !== null">{{ t.target }} {{ teamReached(team) }}%</small></b><span class="num">{{ score(shop, team) }}</span></div>
         </div>
         <ul class="ladder" v-else>
           <li v-for="team in shop.teams.slice(0, 4)" :key="team.team" :class="'t' + (team.colour % 4)">
-            <b>{{ team.team }}</b><span class="track"><i :style="{ width: teamShare(shop, team) + '%' }"></i></span><span class="num">{{ score(shop, team) }}</span>
+            <b>{{ team.team }}<small v-if="teamReached(team) !== null">{{ t.target }} {{ teamReached(team) }}%</small></b><span class="track"><i :style="{ width: teamShare(shop, team) + '%' }"></i></span><span class="num">{{ score(shop, team) }}</span>
           </li>
         </ul>
       </div>
@@ -117,7 +155,7 @@ export default {
 </div>`,
   props: { board: Object, texts: Object, lang: String },
   data() {
-    return { tick: 0, now: Date.now(), skew: 0, bumped: new Set(), narrow: false };
+    return { tick: 0, now: Date.now(), skew: 0, bumped: new Set(), narrow: false, rotating: new URLSearchParams(location.search).has("rotate") };
   },
   computed: {
     t() { return this.texts; },
@@ -151,8 +189,14 @@ export default {
       const level = this.board.stale || this.board.status === "down" || s >= 60 ? "bad" : s >= 10 ? "late" : "good";
       return { level, text: this.say("behind", { n: this.say(key, { n }) }) };
     },
-    atOnce() { return this.narrow ? 1000 : SHOPS_AT_ONCE; },
-    shopPage() { return Math.floor(this.tick / SHOP_SECONDS) % Math.max(1, Math.ceil((this.board.shops || []).length / this.atOnce)); },
+    columns() { return ["all", "platform"].flatMap((definition) => [[definition, "hour"], [definition, "day"]]); },
+    desks() { return [["/qc", "qc"], ["/calls", "calls"], ["/scorecards", "scorecards"], ["/reports", "reports"], ["/sql", "sql"]]; },
+    crowded() { return (this.board.shops || []).filter((shop) => shop.service.waiting && shop.service.waiting.level !== "ok"); },
+    atOnce() { return this.rotating ? 1 : this.narrow ? 1000 : SHOPS_AT_ONCE; },
+    // which picture of the rotation it is: for each shop all scenes
+    turn() { return Math.floor(this.tick / SCENE_SECONDS); },
+    scene() { return this.rotating ? SCENES[this.turn % SCENES.length] : SCENES[0]; },
+    shopPage() { return (this.rotating ? Math.floor(this.turn / SCENES.length) : Math.floor(this.tick / SHOP_SECONDS)) % Math.max(1, Math.ceil((this.board.shops || []).length / this.atOnce)); },
     shownShops() { return (this.board.shops || []).slice(this.shopPage * this.atOnce, (this.shopPage + 1) * this.atOnce); },
     taskKinds() { return ["open", "claimed", "overdue", "high", "revisit"]; },
     langHref() { return this.href({ lang: this.lang === "zh" ? "en" : "zh" }); },
@@ -181,7 +225,33 @@ export default {
     money(fen) { return fen === null || fen === undefined ? "–" : "¥" + Math.round(fen / 100).toLocaleString("en-US"); },
     percent(x) { return x === null || x === undefined ? "–" : (x * 100).toFixed(x >= 0.995 ? 0 : 1) + "%"; },
     ratio(x) { return x === null || x === undefined ? "–" : x.toFixed(2); },
-    reached(shop) { return Math.floor((shop.hour.paid_fen / shop.target_fen) * 100); },
+    // by the amount where there is a target for it, else by orders
+    share100(paid_fen, orders, target_fen, target_orders) { return target_fen ? Math.floor((paid_fen / target_fen) * 100) : target_orders ? Math.floor((orders / target_orders) * 100) : null; },
+    reached(shop) { return this.share100(shop.hour.paid_fen, shop.hour.orders_paid, shop.target_fen, shop.target_orders); },
+    teamReached(team) { return this.share100(team.paid_fen, team.orders_paid, team.target_fen, team.target_orders); },
+    dayGoalText(shop) { const { paid_fen, orders_paid, target_fen, target_orders } = shop.day; const n = this.share100(paid_fen, orders_paid, target_fen, target_orders); return n === null ? "" : " · " + this.t.target + " " + n + "%"; },
+    seconds(ms) { return ms === null || ms === undefined ? "–" : this.say("seconds", { n: (ms / 1000).toFixed(1) }); },
+    duration(ms) { if (ms === null || ms === undefined) return "–"; const s = Math.floor(ms / 1000); return Math.floor(s / 60) + ":" + String(s % 60).padStart(2, "0"); },
+    figureText(figure, figures) { return figure === "avg_response_ms" ? this.seconds(figures[figure]) : figure === "rate_3min" ? this.percent(figures[figure]) : this.count(figures[figure]); },
+    withinTen(shop) { const { count, within_10s } = shop.service.hour.first_responses; return count ? within_10s / count : null; },
+    mixText(shop) { const { presale, aftersale } = shop.service.served; const all = presale + aftersale; const n = all ? Math.round((presale / all) * 100) : 0; return all ? n + " : " + (100 - n) : "–"; },
+    mixWeight(shop, side) { const { presale, aftersale } = shop.service.served; const all = presale + aftersale; return Math.min(0.78, Math.max(0.22, all ? shop.service.served[side] / all : 0.5)); },
+    part(shop, n) { return (n / (shop.service.waiting.overload_at * 1.2)) * 100; },
+    overloaded(shop, row) { return shop.service.waiting.agents.some((one) => one.agent_id === row.agent_id && one.is_overloaded); },
+    crowdText(shop) { const { level, buyers, warning_at, overload_at } = shop.service.waiting; return this.say(level === "overload" ? "crowd_overload" : "crowd_busy", { shop: shop.shop_id, n: this.count(buyers), warning: this.count(warning_at), limit: this.count(overload_at) }); },
+    // the big screen: full screen where the browser lets us, and no sleep
+    async rotate() {
+      this.rotating = !this.rotating; this.tick = 0;
+      history.replaceState(null, "", this.href({ rotate: this.rotating ? "1" : null }));
+      try { if (this.rotating) { await document.documentElement.requestFullscreen(); } else if (document.fullscreenElement) { await document.exitFullscreen(); } } catch { /* not allowed here */ }
+      this.stayAwake();
+    },
+    async stayAwake() {
+      try {
+        if (this.rotating && !document.hidden) this.lock = await navigator.wakeLock.request("screen");
+        else if (this.lock) { await this.lock.release(); this.lock = null; }
+      } catch { /* not there, or on battery */ }
+    },
     href(change) {
       const query = new URLSearchParams(window.location.search);
       for (const [key, value] of Object.entries(change)) value === null ? query.delete(key) : query.set(key, value);
@@ -229,10 +299,13 @@ export default {
     this.sync(this.board);
     this.resize();
     window.addEventListener("resize", this.resize);
+    document.addEventListener("visibilitychange", this.stayAwake);
+    this.stayAwake();
     this.timer = setInterval(() => { this.now = Date.now(); this.tick += 1; }, 1000);
   },
   unmounted() {
     clearInterval(this.timer);
     window.removeEventListener("resize", this.resize);
+    document.removeEventListener("visibilitychange", this.stayAwake);
   },
 };

@@ -12,7 +12,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "qc": ("质检台", "QC desk"),
     "wallboard": ("榜单", "Wallboard"),
     "scorecards": ("绩效表", "Scorecards"),
-    "reports": ("整点报数", "Reports"),
+    "reports": ("报数", "Reports"),
     "sql": ("SQL", "SQL"),
     "sign_out": ("退出", "Sign out"),
     "your_name": ("您的名字", "Your name"),

@@ -1,0 +1,52 @@
+"""Buyers who wait now: the thresholds of 爆旺, whom they wait for, who has left."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from processors.ruleset import default_book
+from processors.ruleset_model import Overload
+from processors.waiting import WaitingBuyer, waiting_in
+
+LIMITS = Overload(waiting_buyers=5, warning_buyers=3, agent_buyers=2, waiting_minutes=10)
+NOW = 1_000_000_000
+BUYERS = st.lists(st.builds(WaitingBuyer, st.sampled_from("abc"), st.integers(NOW - 700_000, NOW + 5_000)), max_size=12)
+
+
+def crowd(count: int, agent_id: str = "a") -> list[WaitingBuyer]:
+    return [WaitingBuyer(agent_id, NOW - 1000 * (number + 1)) for number in range(count)]
+
+
+def test_a_threshold_is_passed_above_it() -> None:
+    levels = [waiting_in(crowd(count), NOW, LIMITS).level for count in range(7)]
+    assert levels == ["ok"] * 4 + ["busy"] * 2 + ["overload"]
+    assert [waiting_in(crowd(count), NOW, LIMITS).agents[0].is_overloaded for count in (1, 2, 3)] == [
+        False,
+        False,
+        True,
+    ]
+
+
+def test_nobody_waits() -> None:
+    assert waiting_in([], NOW, LIMITS) == (0, None, "ok", ())
+
+
+def test_who_has_waited_too_long_has_left() -> None:
+    limit = 600_000
+    waits = [WaitingBuyer("a", NOW - limit), WaitingBuyer("a", NOW - limit + 1), WaitingBuyer("a", NOW + 1)]
+    assert waiting_in(waits, NOW, LIMITS)[:2] == (1, limit - 1)
+
+
+def test_the_packaged_ruleset_warns_before_it_calls_it_an_overload() -> None:
+    limits = default_book().at("any", NOW).overload
+    assert (limits.waiting_buyers, limits.warning_buyers < limits.waiting_buyers) == (500, True)
+
+
+@given(BUYERS, st.randoms(use_true_random=False))
+def test_every_buyer_waits_for_one_agent_whatever_the_order(buyers: list[WaitingBuyer], dice: object) -> None:
+    found = waiting_in(buyers, NOW, LIMITS)
+    assert found.buyers == sum(agent.buyers for agent in found.agents) <= len(buyers)
+    assert found.longest_ms == max((agent.longest_ms for agent in found.agents), default=None)
+    assert [agent.buyers for agent in found.agents] == sorted((agent.buyers for agent in found.agents), reverse=True)
+    shuffled = list(buyers)
+    dice.shuffle(shuffled)  # type: ignore[attr-defined]
+    assert waiting_in(shuffled, NOW, LIMITS) == found

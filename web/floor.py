@@ -1,0 +1,221 @@
+"""What the floor does for buyers: who waits, how fast answers come, before- and after-sales. The API and the wallboard share it."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from processors.calendar import calendar
+from processors.ruleset_model import MINUTE_MS
+from processors.sides import side_of
+from processors.waiting import Waiting, WaitingBuyer, waiting_in
+from sinks.floor_model import DAY_SECONDS, HOUR_SECONDS, FloorModel
+from web.access.guard import needs
+from web.access.roles import May
+from web.api import Hour, ShopId, instant_or_422
+from web.board import Shop, read_shops
+from web.models import Problem
+from web.parts import Parts
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ShopFloor:
+    """One shop: `waiting` None for a past hour; `hour` and `day` by definition, the summed windows' rows."""
+
+    waiting: Waiting | None
+    hour: Mapping[str, Row]
+    day: Mapping[str, Row]
+
+
+def read_floor(parts: Parts, at_ms: int, shop_id: str | None, *, live: bool) -> dict[str, ShopFloor]:
+    """By shop, for those that have any: what waits now (`live`), the response windows of the hour and the day of `at_ms`."""
+    model, now = FloorModel(parts.db), parts.now_ms()
+    hours: defaultdict[str, dict[str, Row]] = defaultdict(dict)
+    days: defaultdict[str, dict[str, Row]] = defaultdict(dict)
+    for row in model.response(at_ms, shop_id):
+        zone = calendar(parts.book.timezone(row["shop_id"]))
+        if (row["window_seconds"], row["window_start"]) == (HOUR_SECONDS, zone.hour_start(at_ms)):
+            hours[row["shop_id"]][row["definition"]] = row
+        elif (row["window_seconds"], row["window_start"]) == (DAY_SECONDS, zone.day_start(at_ms)):
+            days[row["shop_id"]][row["definition"]] = row
+    waits: defaultdict[str, list[WaitingBuyer]] = defaultdict(list)
+    limits = {shop: parts.book.at(shop, now).overload for shop in ("", *parts.book.own_shops)}
+    longest = max(limit.waiting_minutes for limit in limits.values()) * MINUTE_MS
+    for row in model.waiting(now, longest, shop_id) if live else ():
+        waits[row["shop_id"]].append(WaitingBuyer(row["agent_id"], row["since"]))
+    return {
+        shop: ShopFloor(
+            waiting_in(waits[shop], now, limits.get(shop, limits[""])) if live else None, hours[shop], days[shop]
+        )
+        for shop in sorted({*hours, *days, *waits})
+    }
+
+
+def sides(rows: Iterable[Row]) -> dict[str, int]:
+    """Buyers served by agents for before-sales and for after-sales, out of an hour's leaderboard rows."""
+    served = {"presale": 0, "aftersale": 0}
+    for row in rows:
+        if row["agent_id"]:
+            served[side_of(row["role"])] += row["buyers_served"]
+    return served
+
+
+# ---- as the API answers it -------------------------------------------------------------------------------------------
+
+
+class Figures(BaseModel):
+    """Response figures of a whole shop in one definition (contract §2), its agents' windows added up."""
+
+    rounds: int
+    answered: int
+    pending: int
+    unanswered: int
+    answered_within_3min: int
+    avg_response_ms: float | None = Field(description="null without a round that counts")
+    rate_3min: float | None = Field(description="answered_within_3min / (answered + unanswered)")
+
+
+class FirstResponses(BaseModel):
+    """First responses of sessions."""
+
+    count: int
+    avg_ms: float | None
+    within_10s: int
+
+
+class Windows(BaseModel):
+    """The windows of one size that hold the moment."""
+
+    all: Figures
+    platform: Figures = Field(description="as Tmall counts: 08:00 to 23:00, an unanswered round as the cap")
+    first_responses: FirstResponses
+
+
+class AgentWaitingOut(BaseModel):
+    """Who waits for one agent."""
+
+    agent_id: str
+    buyers: int
+    longest_ms: int
+    is_overloaded: bool
+
+
+class WaitingOut(BaseModel):
+    """Buyers who wait for an answer now, and the ruleset's thresholds (爆旺)."""
+
+    buyers: int
+    longest_ms: int | None
+    level: Literal["ok", "busy", "overload"] = Field(description="busy above warning_at, overload above overload_at")
+    warning_at: int
+    overload_at: int
+    agents: list[AgentWaitingOut] = Field(description="for whom most wait first")
+
+
+class ShopFloorOut(BaseModel):
+    """One shop."""
+
+    shop_id: str
+    in_sale_event: bool = Field(description="response times then count for nobody's score")
+    waiting: WaitingOut | None = Field(description="null for a past hour")
+    hour: Windows
+    day: Windows
+    reply_rate: float | None = Field(description="buyers_replied / buyers_wrote of the day, summed over agents")
+    served: dict[Literal["presale", "aftersale"], int] = Field(
+        description="buyers served in the hour, by the agents' role"
+    )
+
+
+class Floor(BaseModel):
+    """Of one shop or all."""
+
+    now: str
+    shops: list[ShopFloorOut]
+
+
+_NONE: Final = dict.fromkeys(
+    (*Figures.model_fields, "first_responses", "first_response_ms_sum", "first_within_10s"), 0
+) | {
+    "avg_response_ms": None,
+    "rate_3min": None,
+}
+
+
+def windows_out(rows: Mapping[str, Row]) -> Windows:
+    """The summed rows of one size, by definition, as the API answers them."""
+    every, platform = rows.get("all", _NONE), rows.get("platform", _NONE)
+    count = every["first_responses"]
+    first = FirstResponses(
+        count=count,
+        avg_ms=every["first_response_ms_sum"] / count if count else None,
+        within_10s=every["first_within_10s"],
+    )
+    figures = [Figures(**{key: row[key] for key in Figures.model_fields}) for row in (every, platform)]
+    return Windows(all=figures[0], platform=figures[1], first_responses=first)
+
+
+def waiting_out(parts: Parts, shop_id: str, waiting: Waiting) -> WaitingOut:
+    """With the thresholds that are in force."""
+    limits = parts.book.at(shop_id, parts.now_ms()).overload
+    return WaitingOut(
+        buyers=waiting.buyers,
+        longest_ms=waiting.longest_ms,
+        level=waiting.level,
+        warning_at=limits.warning_buyers,
+        overload_at=limits.waiting_buyers,
+        agents=[AgentWaitingOut(**one._asdict()) for one in waiting.agents],
+    )
+
+
+def shop_out(parts: Parts, shop: Shop | None, floor: ShopFloor, shop_id: str) -> ShopFloorOut:
+    """One shop's answer; `shop` is its hour's leaderboard, None where it has none."""
+    every = floor.day.get("all")
+    return ShopFloorOut(
+        shop_id=shop_id,
+        in_sale_event=shop is not None and shop.sale_event is not None,
+        waiting=None if floor.waiting is None else waiting_out(parts, shop_id, floor.waiting),
+        hour=windows_out(floor.hour),
+        day=windows_out(floor.day),
+        reply_rate=every["buyers_replied"] / every["buyers_wrote"] if every and every["buyers_wrote"] else None,
+        served=sides(shop.rows if shop else ()),
+    )
+
+
+def service_of(parts: Parts, shops: Iterable[Shop], at_ms: int, shop_id: str | None, *, live: bool) -> Floor:
+    """The floor in the hour that holds `at_ms`, of which `shops` are the leaderboards; `live`: with who waits now."""
+    now = parts.now_ms()
+    floors = read_floor(parts, at_ms, shop_id, live=live)
+    boards = {shop.shop_id: shop for shop in shops}
+    nothing = ShopFloor(waiting_in((), now, parts.book.at("", now).overload) if live else None, {}, {})
+    return Floor(
+        now=parts.time(now, shop_id or "") or "",
+        shops=[
+            shop_out(parts, boards.get(name), floors.get(name, nothing), name) for name in sorted({*boards, *floors})
+        ],
+    )
+
+
+def read_service(parts: Parts, hour_ms: int | None, shop_id: str | None) -> Floor:
+    """`GET /api/v1/service`: of now, or of a past hour."""
+    at = parts.now_ms() if hour_ms is None else hour_ms
+    shops = read_shops(parts.read, at, shop_id, parts.book.timezone)
+    return service_of(parts, shops, at, shop_id, live=hour_ms is None)
+
+
+def router(parts: Parts) -> APIRouter:
+    """The route under /api/v1."""
+    routes = APIRouter(prefix="/api/v1", tags=["read"], responses={503: {"model": Problem}})
+
+    @routes.get(
+        "/service",
+        summary="Who waits now, response times in both definitions, before- and after-sales",
+        dependencies=[needs(May.WATCH)],
+    )
+    async def get_service(shop_id: ShopId = None, hour: Hour = None) -> Floor:
+        return await parts.call(read_service, parts, instant_or_422("hour", hour), shop_id)
+
+    return routes
