@@ -20,7 +20,7 @@ from processors.ruleset import RulesetBook, load_book
 from schemas.settings import Settings
 from sinks.database import Database, DatabaseError, DatabaseUnavailableError, open_database
 from sinks.read_model import ReadModel
-from web import api, calls, commands, floor, health, ingest, metrics, qc, wall
+from web import api, calls, commands, floor, health, ingest, metrics, qc, wall, wallboard
 from web.access import sign_in
 from web.access.guard import Guard, needs
 from web.access.limits import Limits
@@ -119,11 +119,13 @@ def create_app(
     if open_to_all and (hosts or settings.web_host in LOOPBACK):
         # a foreign site whose name resolves to this machine must not read through the browser
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts or [*LOOPBACK, "[::1]"], www_redirect=False)
+    boards = wallboard.Boards(parts)
     routers = [
         health.router(parts, sink),
         ingest.router(parts),
         api.router(parts, limits),
         floor.router(parts),
+        wallboard.router(parts, boards),
         qc.router(parts),
         calls.router(parts),
         commands.router(parts),
@@ -155,7 +157,7 @@ def create_app(
     for root in ("/api", "/v1"):
         app.router.routes += [Route(root, nowhere), Route(root + "/{rest:path}", nowhere)]
     if pages:
-        wall.mount(app, parts)
+        wall.mount(app, parts, boards)
     return app
 
 

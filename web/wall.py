@@ -1,4 +1,4 @@
-"""The first page: the wallboard, drawn by one Vue component and pushed to every viewer while events arrive."""
+"""The first page: the wallboard, one Vue component that listens to the boards' stream (web/wallboard.py)."""
 
 import asyncio
 from pathlib import Path
@@ -6,20 +6,17 @@ from typing import Final
 
 import structlog
 from fastapi import FastAPI
-from nicegui import Client, background_tasks, ui
+from nicegui import Client, ui
 from nicegui import app as gui
 from nicegui.element import Element
 
-from web import desk, metrics
-from web.parts import HOUR_MS, Parts, read_instant
+from web import desk
+from web.parts import Parts, read_instant
 from web.texts import Lang, pick_lang, texts
 from web.wallboard import BAD_HOUR, LOADING, Board, Boards
 
 log = structlog.get_logger(__name__)
 
-REFRESH_SECONDS: Final = 5.0
-"""Re-read this often without new rows: tasks fall overdue by the clock alone."""
-RETRY_SECONDS: Final = 2.0
 FIRST_BOARD_SECONDS: Final = 2.0
 RECONNECT_SECONDS: Final = 10.0
 _STATIC: Final = Path(__file__).parent / "static"
@@ -30,34 +27,15 @@ _ICON: Final = (
 
 
 class Wall(Element, component="static/wall.js"):
-    """The component. `board` is what `web.wallboard` makes."""
+    """The component. `board` is what `web.wallboard` makes: the first one, the component listens for more."""
 
     def __init__(self, board: Board, lang: Lang) -> None:
         super().__init__()
-        self._props.update(board=board, texts=texts(lang), lang=lang)
-
-    def show(self, board: Board) -> None:
-        """Push a board to the viewer, unless it is the one on show."""
-        if self._props["board"] is not board:
-            self._props["board"] = board
-            self.update()
+        self._props.update(first=board, texts=texts(lang), lang=lang)
 
 
-async def _follow(parts: Parts, boards: Boards, wall: Wall, hour_ms: int | None, shop_id: str | None) -> None:
-    """Push until cancelled, which is when the viewer has gone."""
-    with metrics.VIEWERS.labels("wall").track_inprogress():
-        while True:
-            version = parts.live.version
-            board = await boards.get(hour_ms, shop_id, version)
-            wall.show(board)
-            down = board["stale"] or board["status"] == "down"
-            to_next_hour = (HOUR_MS - parts.now_ms() % HOUR_MS) / 1000 + 0.05
-            await parts.live.changed(version, min(RETRY_SECONDS if down else REFRESH_SECONDS, to_next_hour))
-
-
-def mount(app: FastAPI, parts: Parts) -> None:
+def mount(app: FastAPI, parts: Parts, boards: Boards) -> None:
     """Put the page at `/` of the app. NiceGUI is one to a process, so this can be done once."""
-    boards = Boards(parts)
     css = (_STATIC / "wall.css").read_text(encoding="utf-8")
 
     @ui.page("/", favicon=_ICON, dark=True, reconnect_timeout=RECONNECT_SECONDS)
@@ -73,12 +51,10 @@ def mount(app: FastAPI, parts: Parts) -> None:
         shop = shop_id or None
         try:
             async with asyncio.timeout(FIRST_BOARD_SECONDS):
-                board = await boards.get(at, shop, parts.live.version)
+                board = (await boards.get(at, shop, parts.live.version)).board
         except TimeoutError:
-            board = LOADING  # a slow database: the board is pushed when it has been read
-        wall = Wall(board, language)
-        task = background_tasks.create(_follow(parts, boards, wall, at, shop), name="wall")
-        client.on_delete(lambda: task.cancel())
+            board = LOADING  # a slow database: the stream has the board when it has been read
+        Wall(board, language)
 
     desk.mount(_ICON)
     _configure(app)

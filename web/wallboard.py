@@ -1,15 +1,22 @@
 """The wallboard's data: one dict that `static/wall.js` draws. No buyer is named on the wall."""
 
 from collections import defaultdict
-from collections.abc import Iterable
-from typing import Any, Final
+from collections.abc import AsyncIterator, Iterable
+from typing import Any, Final, NamedTuple
 
+import orjson
 import structlog
+from fastapi import APIRouter, Request
+from sse_starlette import EventSourceResponse
 
 from processors.calendar import calendar
 from processors.targets import goal
 from schemas.outputs import RULES
 from sinks.database import DatabaseError, DatabaseUnavailableError
+from web import metrics
+from web.access.guard import needs
+from web.access.roles import May
+from web.api import HEARTBEAT_SECONDS, Hour, ShopId, instant_or_422
 from web.board import Shop, add_up, derived, read_shops
 from web.floor import ShopFloorOut, service_of
 from web.moves import Moves, Place, Places
@@ -20,6 +27,9 @@ log = structlog.get_logger(__name__)
 
 Board = dict[str, Any]
 DAY_MS: Final = 86_400_000
+REFRESH_SECONDS: Final = 5.0
+"""Re-read this often without new rows: tasks fall overdue by the clock alone."""
+RETRY_SECONDS: Final = 2.0
 WAITING_MANY: Final = 100
 """Fewer events without a result are no sign of a worker that stands still."""
 
@@ -177,15 +187,29 @@ def read_board(parts: Parts, moves: Moves, hour_ms: int | None, shop_id: str | N
     }
 
 
+class Frame(NamedTuple):
+    """A board, and the server-sent event that tells it: written once for all viewers."""
+
+    board: Board
+    event: bytes
+
+
+def frame_of(board: Board) -> Frame:
+    """The board with its event."""
+    return Frame(board, b"event: board\r\ndata: " + orjson.dumps(board) + b"\r\n\r\n")
+
+
 class Boards:
     """The wall's boards; the last one that was read stands in while the database is down."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         moves = Moves()
-        self._shared: Shared[Board] = Shared(parts, lambda hour_ms, shop_id: read_board(parts, moves, hour_ms, shop_id))
+        self._shared: Shared[Frame] = Shared(
+            parts, lambda hour_ms, shop_id: frame_of(read_board(parts, moves, hour_ms, shop_id))
+        )
 
-    async def get(self, hour_ms: int | None, shop_id: str | None, version: int) -> Board:
+    async def get(self, hour_ms: int | None, shop_id: str | None, version: int) -> Frame:
         """The board as of `version` or newer. Never raises for a database that is down: the board says so."""
         try:
             return await self._shared.get(hour_ms, shop_id, version)
@@ -193,18 +217,54 @@ class Boards:
             log.warning("board_not_read", error=str(error))
             return self._down(self._shared.last(hour_ms, shop_id))
 
-    def _down(self, last: Board | None) -> Board:
-        if last is not None and last["status"] == "ok":
-            return {**last, "stale": True}
-        return {
-            "status": "down",
-            "stale": False,
-            "mode": "live",
-            "timezone": self._parts.book.timezone(""),
-            "now_ms": self._parts.now_ms(),
-            "last_event_ms": None,
-            "shops": [],
-        }
+    def _down(self, last: Frame | None) -> Frame:
+        if last is not None and last.board["status"] == "ok":
+            return frame_of({**last.board, "stale": True})
+        return frame_of(
+            {
+                "status": "down",
+                "stale": False,
+                "mode": "live",
+                "timezone": self._parts.book.timezone(""),
+                "now_ms": self._parts.now_ms(),
+                "last_event_ms": None,
+                "shops": [],
+            }
+        )
+
+
+def router(parts: Parts, boards: Boards) -> APIRouter:
+    """The route that the wallboard listens to."""
+    routes = APIRouter(prefix="/api/v1", tags=["read"])
+
+    @routes.get(
+        "/wall/stream",
+        summary="The wallboard's boards as server-sent events, a new one as rows arrive",
+        response_class=EventSourceResponse,
+        responses={200: {"content": {"text/event-stream": {}}}},
+        dependencies=[needs(May.WATCH)],
+    )
+    async def stream_wall(request: Request, shop_id: ShopId = None, hour: Hour = None) -> EventSourceResponse:
+        at = instant_or_422("hour", hour)
+        return EventSourceResponse(_events(parts, boards, request, at, shop_id), ping=HEARTBEAT_SECONDS)
+
+    return routes
+
+
+async def _events(
+    parts: Parts, boards: Boards, request: Request, hour_ms: int | None, shop_id: str | None
+) -> AsyncIterator[bytes]:
+    sent: Frame | None = None
+    with metrics.VIEWERS.labels("wall").track_inprogress():
+        while not await request.is_disconnected():
+            version = parts.live.version
+            frame = await boards.get(hour_ms, shop_id, version)
+            if frame is not sent:
+                sent = frame
+                yield frame.event
+            down = frame.board["stale"] or frame.board["status"] == "down"
+            to_next_hour = (HOUR_MS - parts.now_ms() % HOUR_MS) / 1000 + 0.05
+            await parts.live.changed(version, min(RETRY_SECONDS if down else REFRESH_SECONDS, to_next_hour))
 
 
 BAD_HOUR: Final[Board] = {"status": "bad_hour", "stale": False, "mode": "past", "shops": []}

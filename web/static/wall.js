@@ -1,9 +1,10 @@
-// The wallboard: draws the `board` that the server pushes (web/wall.py) and knows no rule of its own.
+// The wallboard: draws the boards that the server sends (web/wallboard.py) and knows no rule of its own.
 const LIST = { rows: 10, pinned: 3, seconds: 9 };
 const SHOPS_AT_ONCE = 2;
 const SHOP_SECONDS = 18;
 const SCENES = ["board", "service"];
 const SCENE_SECONDS = 15;
+const SILENT_MS = 15_000; // a board comes every 5 s at least
 
 export default {
   template: `
@@ -25,7 +26,8 @@ export default {
   <div class="elapsed" aria-hidden="true"><i :style="{ width: elapsed + '%' }"></i></div>
 
   <div class="banner warn" v-if="board.status === 'ok' && board.mode === 'fallback'">{{ say('fallback', { hour: hourDated }) }}</div>
-  <div class="banner bad" role="alert" v-if="board.stale">{{ say('down_stale', { time: staleTime }) }}</div>
+  <div class="banner bad" role="alert" v-if="lost">{{ t.offline }}</div>
+  <div class="banner bad" role="alert" v-else-if="board.stale">{{ say('down_stale', { time: staleTime }) }}</div>
 
   <div class="banner bad" role="alert" v-if="board.waiting && !board.stale">{{ say('waiting', { n: count(board.waiting) }) }}</div>
 
@@ -153,9 +155,9 @@ export default {
     <div class="dots" v-if="board.shops.length > atOnce" aria-hidden="true"><i v-for="n in Math.ceil(board.shops.length / atOnce)" :key="n" :class="{ on: n - 1 === shopPage }"></i></div>
   </footer>
 </div>`,
-  props: { board: Object, texts: Object, lang: String },
+  props: { first: Object, texts: Object, lang: String },
   data() {
-    return { tick: 0, now: Date.now(), skew: 0, bumped: new Set(), narrow: false, rotating: new URLSearchParams(location.search).has("rotate") };
+    return { board: this.first, lost: false, tick: 0, now: Date.now(), skew: 0, bumped: new Set(), narrow: false, rotating: new URLSearchParams(location.search).has("rotate") };
   },
   computed: {
     t() { return this.texts; },
@@ -207,6 +209,21 @@ export default {
   },
   methods: {
     sync(board) { if (board.now_ms && !board.stale) this.skew = board.now_ms - Date.now(); },
+    listen() {
+      const query = new URLSearchParams([...new URLSearchParams(location.search)].filter(([key]) => key === "hour" || key === "shop_id"));
+      if (this.source) this.source.close();
+      this.heard = Date.now();
+      this.source = new EventSource("/api/v1/wall/stream?" + query);
+      this.source.addEventListener("board", (event) => { this.heard = Date.now(); this.lost = false; this.board = JSON.parse(event.data); });
+      this.source.addEventListener("error", this.failed);
+    },
+    // the browser tries again by itself, unless it was told no
+    async failed() {
+      this.lost = true;
+      if (this.source.readyState !== EventSource.CLOSED) return;
+      const answer = await fetch("/api/v1/me").catch(() => null);
+      if (answer && answer.status === 401) location.reload(); // which leads to the sign-in page
+    },
     markChanges(board, before) {
       if (before.hour_start_ms !== board.hour_start_ms) return;
       const old = new Map();
@@ -301,10 +318,15 @@ export default {
     window.addEventListener("resize", this.resize);
     document.addEventListener("visibilitychange", this.stayAwake);
     this.stayAwake();
-    this.timer = setInterval(() => { this.now = Date.now(); this.tick += 1; }, 1000);
+    if (this.board.status !== "bad_hour") this.listen();
+    this.timer = setInterval(() => {
+      this.now = Date.now(); this.tick += 1;
+      if (this.source && this.now - this.heard > SILENT_MS) { this.lost = true; this.listen(); }
+    }, 1000);
   },
   unmounted() {
     clearInterval(this.timer);
+    if (this.source) this.source.close();
     window.removeEventListener("resize", this.resize);
     document.removeEventListener("visibilitychange", this.stayAwake);
   },
