@@ -10,7 +10,7 @@ export default {
   template: `
 <div class="wall" :class="{ 'one-shop': shownShops.length === 1, stale: board.stale, rotating }" :data-status="board.status">
   <header class="top">
-    <div class="brand"><span class="mark" aria-hidden="true"><i></i></span>{{ t.brand }}</div>
+    <h1 class="brand"><span class="mark" aria-hidden="true"><i></i></span>{{ t.brand }}</h1>
     <div class="when" v-if="board.hour_start_ms">
       <span class="hour">{{ hourSpan }}</span>
       <span class="tag" :class="board.mode">{{ board.mode === 'live' ? t.this_hour : t.past_hour }}</span>
@@ -33,7 +33,7 @@ export default {
 
   <div class="banner" :class="shop.service.waiting.level === 'overload' ? 'bad' : 'warn'" role="alert" v-for="shop in crowded" :key="shop.shop_id" :data-crowded="shop.shop_id">{{ crowdText(shop) }}</div>
 
-  <main v-if="board.status === 'ok' && scene === 'service'" class="shops">
+  <div v-if="board.status === 'ok' && scene === 'service'" class="shops">
     <section class="shop floor" v-for="shop in shownShops" :key="shop.shop_id" :data-shop="shop.shop_id">
       <div class="shop-head"><h2>{{ shop.shop_id }}</h2><span class="sale" v-if="shop.sale_event">{{ shop.sale_event.name || t.sale_event }}</span></div>
       <div class="gauge" :class="shop.service.waiting.level" v-if="shop.service.waiting">
@@ -56,9 +56,9 @@ export default {
         <div class="duel"><div class="side a" :style="{ flexGrow: mixWeight(shop, 'presale') }"><b>{{ t.presale }}</b><span class="num">{{ count(shop.service.served.presale) }}</span></div><div class="side b" :style="{ flexGrow: mixWeight(shop, 'aftersale') }"><b>{{ t.aftersale }}</b><span class="num">{{ count(shop.service.served.aftersale) }}</span></div></div>
       </div>
     </section>
-  </main>
+  </div>
 
-  <main v-else-if="board.status === 'ok'" class="shops">
+  <div v-else-if="board.status === 'ok'" class="shops">
     <section class="shop" v-for="shop in shownShops" :key="shop.shop_id" :data-shop="shop.shop_id">
       <div class="summary">
         <div class="shop-head">
@@ -116,9 +116,9 @@ export default {
         </ul>
       </div>
     </section>
-  </main>
+  </div>
 
-  <main v-else class="message">
+  <div v-else class="message">
     <div class="card" v-if="board.status === 'empty'">
       <h1>{{ board.mode === 'past' ? t.empty_hour_title : t.empty_title }}</h1>
       <template v-if="board.mode === 'past'"><a class="back" :href="liveHref">{{ t.back_to_live }}</a></template>
@@ -136,7 +136,7 @@ export default {
       <h1>{{ t.bad_title }}</h1><p>{{ t.bad_hour }}</p><a class="back" :href="liveHref">{{ t.back_to_live }}</a>
     </div>
     <p class="loading" v-else>{{ t.loading }}</p>
-  </main>
+  </div>
 
   <footer class="bottom" v-if="board.status === 'ok'">
     <section class="tiles flags">

@@ -1,0 +1,45 @@
+"""axe finds nothing serious on any page, busy or empty, in both languages, on a wall and on a phone."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from desk_page import LAPTOP, PHONE, WIDE
+from wall_process import Wall
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(240)]
+
+PAGES = {
+    "/": ".wall[data-status=ok], .wall[data-status=empty]",
+    "/?rotate=1": ".wall.rotating, .wall[data-status=empty]",
+    "/qc": ".desk[data-state=busy], .desk[data-state=empty]",
+    "/calls": ".desk[data-state=busy], .desk[data-state=empty]",
+    "/sign-in": "form",
+}
+BAD = ("serious", "critical")
+
+
+@pytest.fixture(scope="module", params=["busy", "empty"])
+def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, browser: Any) -> Iterator[Wall]:
+    """A web part with data, and one without."""
+    running = Wall(tmp_path_factory.mktemp("axe") / "data", *(["empty"] if request.param == "empty" else []))
+    yield running
+    running.stop()
+
+
+@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_axe_finds_nothing_serious(browser: Any, served: Wall, path: str, lang: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    found = []
+    for size in (WIDE, LAPTOP, PHONE):
+        page = browser.new_page(viewport=size)
+        page.goto(f"{served.address}{path}{'&' if '?' in path else '?'}lang={lang}")
+        page.wait_for_selector(PAGES[path], timeout=30_000)
+        page.wait_for_timeout(400)
+        for violation in axe.run(page).response["violations"]:
+            if violation["impact"] in BAD:
+                nodes = [f"{node['target']}: {node['failureSummary'][:300]}" for node in violation["nodes"][:4]]
+                found.append((size["width"], violation["id"], violation["help"], nodes))
+        page.close()
+    assert found == []
