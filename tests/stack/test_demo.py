@@ -1,8 +1,6 @@
 """`zhengdian demo` as a user runs it: it answers, it moves, what is posted shows up, and nothing of it stays behind."""
 
-import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -13,103 +11,11 @@ from typing import Any
 
 import httpx
 import pytest
+from fixtures.demo_process import AGENT, SHOP, Demo, gone, until
 
 from schemas.types import format_time
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(180)]
-
-SHOP, AGENT, BUYER = "lining-hz", "lining-hz:xiaomei", "b-visitor"
-
-
-class Demo:
-    """A running demo."""
-
-    def __init__(self, directory: Path, *args: str) -> None:
-        self.data = directory / "demo"
-        self._err = directory / "stderr"
-        with self._err.open("wb") as err:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "deploy.cli", "demo", "--port", "0", "--data-dir", str(self.data), *args],
-                stdout=subprocess.PIPE,
-                stderr=err,
-                text=True,
-                start_new_session=True,
-            )
-        assert self.process.stdout is not None
-        self.address = ""
-        for line in self.process.stdout:
-            if found := re.search(r"http://127\.0\.0\.1:\d+", line):
-                self.address = found[0]
-                break
-        if not self.address:
-            self.process.wait(30)
-            raise AssertionError(f"no address: {self.errors()}")
-        self.web = httpx.Client(base_url=self.address, timeout=10)
-
-    def errors(self) -> str:
-        return self._err.read_text()
-
-    def leaderboard(self, shop: str = SHOP) -> list[dict[str, Any]]:
-        answer = self.web.get("/api/v1/leaderboard", params={"shop_id": shop})
-        assert answer.status_code == 200, answer.text
-        rows = answer.json()
-        return list(rows["rows"] if isinstance(rows, dict) else rows)
-
-    def post(self, kind: str, number: int, **data: object) -> int:
-        now = time.time_ns() // 1_000_000
-        event = {"specversion": "1.0", "id": f"visit-{number}", "source": "test/visitor", "type": kind}
-        event |= {"time": format_time(now), "data": {"shop_id": SHOP, "buyer_id": BUYER, **data}}
-        headers = {"content-type": "application/cloudevents+json"}
-        answer = self.web.post("/v1/events", content=json.dumps(event), headers=headers)
-        assert answer.status_code == 202, answer.text
-        return now
-
-    def parts(self) -> dict[str, int]:
-        """Pids of the parts by name: worker, web, feed, broker."""
-        found = {}
-        for pid in offspring(self.process.pid):
-            words = command_line(pid)
-            name = (
-                "broker" if "broker" in words else next((w for w in ("worker", "web", "ingest") if w in words), "other")
-            )
-            found[name] = pid
-        return found
-
-    def end(self, number: signal.Signals = signal.SIGTERM) -> float:
-        """Seconds that it took to stop."""
-        began = time.monotonic()
-        self.process.send_signal(number)
-        self.process.wait(60)
-        return time.monotonic() - began
-
-
-def command_line(pid: int) -> list[str]:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
-    except OSError:
-        return []
-
-
-def offspring(pid: int) -> list[int]:
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            except (OSError, ValueError):
-                continue
-            if parent == pid:
-                found.append(int(entry.name))
-    return found
-
-
-def gone(pids: list[int], seconds: float = 5) -> bool:
-    deadline = time.monotonic() + seconds
-    while any(command_line(pid) != [""] and command_line(pid) for pid in pids):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 @pytest.fixture(scope="module")
@@ -120,14 +26,6 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     if running.process.poll() is None:
         running.end()
     assert gone(pids)
-
-
-def until(condition: Any, seconds: float) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
-    return value
 
 
 def test_leaderboard_fills_and_moves(demo: Demo) -> None:
