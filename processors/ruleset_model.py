@@ -195,13 +195,41 @@ class Kpi(_Part):
     own_target_rate: Ratio
 
 
+Weight = Annotated[int, Field(strict=True, ge=0, le=1000)]
+
+
+class ScoreWeights(_Part):
+    """How much each component of a score weighs; they need not add up to 100."""
+
+    own_target: Weight
+    qc: Weight
+    rating: Weight
+    complaints: Weight
+    superior: Weight
+    """Kept for the day when somebody enters it: nothing has it now."""
+    conduct: Weight
+    """The same."""
+
+    @model_validator(mode="after")
+    def _countable(self) -> Self:
+        if not any((self.own_target, self.qc, self.rating, self.complaints)):
+            raise ValueError("some component that there is data for must weigh something")
+        return self
+
+
+class Scorecard(_Part):
+    presale: ScoreWeights
+    aftersale: ScoreWeights
+    complaint_rate_zero: Annotated[float, Field(strict=True, gt=0, le=1)]
+
+
 class RubricItem(_Part):
     """One line of the sheet that a reviewer fills in."""
 
     key: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
     zh: Phrase
     en: Phrase
-    weight: Annotated[int, Field(strict=True, ge=0, le=1000)]
+    weight: Weight
     critical: bool = False
     """Missed, it makes the whole score 0."""
 
@@ -233,6 +261,7 @@ class Settings(_Part):
     severity: dict[SeverityKey, Severity]
     qc: Qc
     kpi: Kpi
+    scorecard: Scorecard
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -314,6 +343,7 @@ class Rules:
     items_per_order: float
     amount_per_order_fen: int
     own_target_rate: float
+    scorecard: Scorecard
 
     def categorise(self, text: str) -> str:
         """The cause a review's text names: the first category of the ruleset's order with a phrase in it, or `other`."""
@@ -370,4 +400,5 @@ def compile_rules(settings: Settings, label: str, timezone: str) -> Rules:
         items_per_order=kpi.items_per_order,
         amount_per_order_fen=_fen(kpi.amount_per_order),
         own_target_rate=kpi.own_target_rate,
+        scorecard=settings.scorecard,
     )

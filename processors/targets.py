@@ -6,7 +6,7 @@ number of orders or both; without team and agent it is the shop's. A mapping `{h
 Entries that can't be read are passed over: a sale event is no less scheduled for them.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from schemas.types import parse_amount, parse_time
@@ -44,6 +44,31 @@ def goal(targets: Iterable[Target], from_ms: int, to_ms: int, *, team: str = "",
         for target in targets
         if from_ms <= target.hour_start < to_ms and (target.team, target.agent_id) == (team, agent_id)
     ]
+    return _total(wanted)
+
+
+def merged(
+    sale_events: Iterable[Iterable[Target]], from_ms: int, to_ms: int, hour_start: Callable[[int], int]
+) -> dict[tuple[str, str], dict[int, Goal]]:
+    """(team, agent) -> hour that starts in [from, to) -> what is to be reached in it; the shop's own under ("", "").
+
+    `hour_start`: the local hour that holds an instant. Of several sale events with a target for one hour the first one's
+    holds, as on the wallboard: an hour is reached once.
+    """
+    found: dict[tuple[str, str], dict[int, Goal]] = {}
+    for targets in sale_events:
+        own: dict[tuple[str, str], dict[int, list[Target]]] = {}
+        for target in targets:
+            hour = hour_start(target.hour_start)
+            if from_ms <= hour < to_ms:
+                own.setdefault((target.team, target.agent_id), {}).setdefault(hour, []).append(target)
+        for holder, hours in own.items():
+            for hour, wanted in hours.items():
+                found.setdefault(holder, {}).setdefault(hour, _total(wanted))
+    return found
+
+
+def _total(wanted: Sequence[Target]) -> Goal:
     amounts = [target.amount for target in wanted if target.amount is not None]
     orders = [target.orders for target in wanted if target.orders is not None]
     return Goal(sum(amounts) if amounts else None, sum(orders) if orders else None)

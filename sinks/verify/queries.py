@@ -2,6 +2,7 @@
 """The SQL files of this folder put together: a file names those it builds on in a line `-- uses: a, b`."""
 
 import re
+from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 from typing import Final, NamedTuple
@@ -76,18 +77,34 @@ COMPARISONS: Final = (
 
 
 @cache
-def _file(name: str) -> tuple[tuple[str, ...], str]:
+def _file(name: str, package: str = "sinks.verify") -> tuple[tuple[str, ...], str]:
     """What a file builds on, and its SELECT."""
-    text = (files("sinks.verify") / f"{name}.sql").read_text("utf-8")
+    text = (files(package) / f"{name}.sql").read_text("utf-8")
     uses = _USES.search(text)
     return tuple(uses[1].split(", ")) if uses else (), _COMMENT.sub("", text).strip()
 
 
-def _needed(name: str, order: dict[str, None]) -> None:
-    for used in _file(name)[0]:
-        if used not in order:
-            _needed(used, order)
-            order[used] = None
+def _needed(names: Iterable[str], order: dict[str, None]) -> None:
+    """Puts the files of those names into the order, each behind what it builds on."""
+    for name in names:
+        if name not in order:
+            _needed(_file(name)[0], order)
+            order[name] = None
+
+
+def _tables(order: Iterable[str]) -> str:
+    """A WITH clause of those files, or nothing."""
+    names = [f"{name} AS (\n{_file(name)[1]}\n)" for name in order]
+    return f"WITH {', '.join(names)}\n" if names else ""
+
+
+@cache
+def recomputed_sql(package: str, *names: str) -> tuple[str, tuple[str, ...]]:
+    """SELECTs of another package that build on the files of this one: the WITH clause that they need, and themselves."""
+    order: dict[str, None] = {}
+    for name in names:
+        _needed(_file(name, package)[0], order)
+    return _tables(order), tuple(_file(name, package)[1] for name in names)
 
 
 @cache
@@ -98,8 +115,7 @@ def comparison_sql(comparison: Comparison) -> str:
     sides = f"{comparison.sql}_stored", f"{comparison.sql}_recomputed"
     order: dict[str, None] = {}
     for side in sides:
-        _needed(side, order)
-    names = [f"{name} AS (\n{_file(name)[1]}\n)" for name in order]
+        _needed(_file(side)[0], order)
     keys = ", ".join(comparison.keys)
     figures = ", ".join(f"ifNull(toString({figure}), 'null')" for figure in comparison.figures)
     if "buyer" in comparison.keys:
@@ -114,8 +130,7 @@ def comparison_sql(comparison: Comparison) -> str:
         for number, side in enumerate(sides)
     ]
     return (
-        (f"WITH {', '.join(names)}\n" if names else "")
-        + f"SELECT {keys}, arraySort(groupArrayIf(figures, side = 0)) AS pipeline,"
+        _tables(order) + f"SELECT {keys}, arraySort(groupArrayIf(figures, side = 0)) AS pipeline,"
         " arraySort(groupArrayIf(figures, side = 1)) AS recomputed, max(hint) AS hint,"
         " arraySort(arrayFilter(l -> NOT has({labels:Array(String)}, l), groupUniqArray(label))) AS others,"
         f" {lost} AS lost\n"
