@@ -189,6 +189,109 @@ class CallTaskPage(BaseModel):
     next_cursor: str | None
 
 
+class CardFigure(BaseModel):
+    """A figure of a scorecard: numerator / denominator in the figure's unit, or the numerator alone for a count."""
+
+    value: str | None = Field(description="as it is shown; null where there is nothing to divide by")
+    numerator: int = Field(description="amounts in 0.01 CNY, times in ms, rubric scores in 0.0001")
+    denominator: int = Field(description="0 for a count")
+    met: bool | None = Field(description="whether the target is met, by the exact value; null without one")
+
+
+class ScorePart(BaseModel):
+    """A component of a score."""
+
+    key: Literal["own_target", "qc", "rating", "complaints", "superior", "conduct"]
+    weight: int
+    points: str | None = Field(description="0 to 100; null without data: then its weight does not count")
+
+
+class CardScore(BaseModel):
+    """The mean of the parts that have data, by their weights."""
+
+    weights: Literal["presale", "aftersale"] | None = Field(description="whose weights; null where no role is known")
+    value: str | None = Field(description="0 to 100; null where nothing that weighs has data")
+    counted: int = Field(description="sum of the weights that count")
+    parts: list[ScorePart]
+
+
+class Scorecard(BaseModel):
+    """One agent's or one team's period."""
+
+    id: str = Field(description="agent_id, or the team; empty: agents of no team")
+    name: str
+    team: str
+    role: str
+    agents: int = Field(description="how many agents it sums")
+    rank: int | None = Field(description="by score as shown, then by paid_amount")
+    star: bool = Field(description="an agent among the first three, on two components at least")
+    score: CardScore
+    figures: dict[str, CardFigure]
+
+
+class FigureKind(BaseModel):
+    """What a figure is."""
+
+    key: str
+    unit: str = Field(description="percent, seconds, yuan, items, points, stars or count")
+    better: Literal["high", "low"]
+    target: str | None = Field(description="in that unit; null where there is none")
+
+
+class LeftOut(BaseModel):
+    """A sale event in the period: response times in it do not count."""
+
+    name: str
+    starts_at: str
+    ends_at: str
+
+
+class Scorecards(BaseModel):
+    """A shop's scorecards of a period: `first` to `last`, whole days of the shop's zone."""
+
+    shop_id: str
+    shops: list[str] = Field(description="all that there are")
+    by: Literal["agent", "team"]
+    period: Literal["day", "week", "month"]
+    first: str
+    last: str
+    starts_at: str
+    ends_at: str
+    over: bool = Field(description="the period has ended")
+    generated_at: str
+    ruleset: str
+    sale_events: list[LeftOut]
+    figures: list[FigureKind]
+    cards: list[Scorecard] = Field(description="by rank, those without a score last")
+
+
+class FigureRow(BaseModel):
+    """A row that a figure counts, and what it adds to numerator and denominator."""
+
+    agent_id: str
+    at: str
+    until: str | None = Field(description="when it was replied to or paid")
+    buyer_id: str
+    ref: str = Field(description="id of the order, payment, round, flag or review; empty for a buyer's day")
+    order_id: str
+    what: str = Field(description="a flag's rule, a round's status, a review's stars")
+    numerator: int
+    denominator: int
+    value: str = Field(description="the numerator in the unit `unit`")
+
+
+class FigureRows(BaseModel):
+    """The rows behind a figure, oldest first. The sums are those of all rows, as they stand now."""
+
+    figure: str
+    unit: str = Field(description="of the rows' values: percent, seconds, yuan, points or count")
+    total: int
+    numerator: int
+    denominator: int
+    rows: list[FigureRow]
+    next_cursor: str | None
+
+
 class Entry(BaseModel):
     """One thing that happened on a buyer's time line; the fields that its `type` lacks are left out."""
 

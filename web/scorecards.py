@@ -1,0 +1,233 @@
+"""Scorecards over HTTP: the sheet of a period, the same as a CSV file, and the rows behind each figure."""
+
+import asyncio
+import csv
+import io
+from datetime import date
+from fractions import Fraction
+from typing import Annotated, Final, Literal
+from weakref import WeakValueDictionary
+
+from fastapi import APIRouter, HTTPException, Query, Response
+
+from processors.periods import Kind, Period, local_day, period_of
+from processors.scorecard import BY_KEY, QC_SCALE, rounded
+from sinks.scorecard_model import Behind, ScorecardModel
+from web.access.guard import needs
+from web.access.roles import May, Person, mask
+from web.api import Limit, decode_cursor, encode_cursor
+from web.models import FigureRow, FigureRows, Problem, Scorecards
+from web.parts import HOUR_MS, Parts
+from web.sheet import Line, Sheet, read_sheet, shown
+from web.texts import Lang, texts
+
+KEPT_MS: Final = 20_000
+"""a sheet is read once for all who look at it; it recomputes what it can't look up"""
+KEPT: Final = 32
+
+By = Literal["agent", "team"]
+On = Annotated[date | None, Query(description="a day of the period, in the shop's zone; default: today")]
+Shop = Annotated[str, Query(max_length=256, description="default: the first by id")]
+_ROW_UNITS: Final = {
+    "paid_amount": ("yuan", 100, 2),
+    "amount_per_order": ("yuan", 100, 2),
+    "first_response": ("seconds", 1000, 1),
+    "average_response": ("seconds", 1000, 1),
+    "qc_score": ("points", QC_SCALE, 1),
+}
+"""Figure -> unit of its rows' values, how many of the numerator make one, decimals; the others count."""
+_COUNTED: Final = ("count", 1, 0)
+_LAST_OFFSET: Final = 10**9
+
+
+class Sheets:
+    """Sheets that were read a moment ago."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self.model: Final = ScorecardModel(parts.db)
+        self._kept: dict[tuple[str, Period], Sheet] = {}
+        self._locks: WeakValueDictionary[tuple[str, Period], asyncio.Lock] = WeakValueDictionary()
+
+    async def get(self, shop_id: str, period: Period) -> Sheet:
+        """The sheet, at most KEPT_MS old. Raises DatabaseError or DatabaseUnavailableError."""
+        key = (shop_id, period)
+        async with self._locks.setdefault(key, asyncio.Lock()):
+            kept = self._kept.pop(key, None)
+            if kept is None or not 0 <= self._parts.now_ms() - kept.at_ms < KEPT_MS:
+                kept = await self._parts.call(read_sheet, self._parts, self.model, shop_id, period)
+            self._kept[key] = kept
+            while len(self._kept) > KEPT:
+                self._kept.pop(next(iter(self._kept)))
+            return kept
+
+
+def router(parts: Parts) -> APIRouter:
+    """The routes under /api/v1/scorecards."""
+    routes = APIRouter(prefix="/api/v1/scorecards", tags=["scorecards"], responses={503: {"model": Problem}})
+    sheets = Sheets(parts)
+
+    def period(kind: Kind, on: date | None, shop_id: str) -> Period:
+        zone_name = parts.book.timezone(shop_id)
+        try:
+            return period_of(kind, on or local_day(parts.now_ms(), zone_name), zone_name)
+        except ValueError as error:
+            raise HTTPException(422, f"on: {error}") from None
+
+    @routes.get(
+        "",
+        summary="KPIs against targets and scores, by agent or team, of a day, week or month",
+        dependencies=[needs(May.WATCH)],
+        response_model=Scorecards,
+        responses={200: {"content": {"text/csv": {}}}},
+    )
+    async def get_scorecards(
+        shop_id: Shop = "",
+        period_kind: Annotated[Kind, Query(alias="period")] = "month",
+        on: On = None,
+        by: By = "agent",
+        fmt: Annotated[Literal["json", "csv"], Query(alias="format")] = "json",
+        lang: Annotated[Lang | None, Query(description="of the CSV file's head; default: the fields' names")] = None,
+    ) -> Scorecards | Response:
+        shops = await parts.call(sheets.model.shops)
+        shop = shop_id or next(iter(shops), "")
+        sheet = await sheets.get(shop, period(period_kind, on, shop))
+        cards = shown(sheet, by, shops, parts.book.timezone(shop))
+        if fmt == "json":
+            return cards
+        name = f"scorecards-{cards.period}-{cards.first}-{cards.by}.csv"
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        return Response(as_csv(cards, lang), media_type="text/csv; charset=utf-8", headers=headers)
+
+    @routes.get("/rows", summary="The rows behind a figure, oldest first; their sums are the figure")
+    async def get_rows(
+        person: Annotated[Person, needs(May.SEE_FLAGS)],
+        shop_id: Annotated[str, Query(min_length=1, max_length=256)],
+        figure: Annotated[str, Query(json_schema_extra={"enum": list(BY_KEY)})],
+        period_kind: Annotated[Kind, Query(alias="period")] = "month",
+        on: On = None,
+        agent_id: Annotated[str | None, Query(max_length=256)] = None,
+        team: Annotated[str | None, Query(max_length=256)] = None,
+        limit: Limit = 50,
+        cursor: str | None = None,
+    ) -> FigureRows:
+        if figure not in BY_KEY:
+            raise HTTPException(422, f"figure: must be one of {', '.join(BY_KEY)}")
+        if (agent_id is None) == (team is None):
+            raise HTTPException(422, "agent_id: or team, one of them")
+        (offset,) = decode_cursor(cursor, int) or (0,)
+        if offset > _LAST_OFFSET:
+            raise HTTPException(422, "cursor: is not one that this API gave out")
+        wanted = period(period_kind, on, shop_id)
+        sheet = await sheets.get(shop_id, wanted)
+        by, lines = ("agent", sheet.agents) if team is None else ("team", sheet.teams)
+        line = next((line for line in lines if line.id == (agent_id if team is None else team)), None)
+        unit, scale, decimals = _ROW_UNITS.get(figure, _COUNTED)
+        if line is None:
+            found = Behind(0, 0, 0, [])
+        elif figure == "own_target":
+            found = _hours(sheet, line, by, limit, offset)
+            unit, scale, decimals = _COUNTED if sheet.goals.in_orders else _ROW_UNITS["paid_amount"]
+        else:
+            found = await parts.call(
+                sheets.model.behind, parts.book, shop_id, wanted, sheet.sales, figure, line.members, limit, offset
+            )
+        after = offset + len(found.rows)
+        see = person.may(May.SEE_BUYERS)
+        return FigureRows(
+            figure=figure,
+            unit=unit,
+            total=found.total,
+            numerator=found.numerator,
+            denominator=found.denominator,
+            rows=[
+                FigureRow(
+                    agent_id=row["agent"],
+                    at=parts.time(row["at"], shop_id) or "",
+                    until=parts.time(row["until"], shop_id),
+                    buyer_id=row["buyer"] if see else mask(row["buyer"]),
+                    ref=row["ref"],
+                    order_id=row["order_id"],
+                    what=row["what"],
+                    numerator=row["n"],
+                    denominator=row["d"],
+                    value=rounded(Fraction(row["n"], scale), decimals),
+                )
+                for row in found.rows
+            ],
+            next_cursor=encode_cursor(after) if after < found.total else None,
+        )
+
+    return routes
+
+
+def _hours(sheet: Sheet, line: Line, by: str, limit: int, offset: int) -> Behind:
+    hours = sheet.hours(line, by)
+    rows = [
+        {
+            "agent": hour.agent_id,
+            "at": hour.hour_start,
+            "until": hour.hour_start + HOUR_MS,
+            "buyer": "",
+            "ref": "",
+            "order_id": "",
+            "what": "",
+            "n": hour.reached,
+            "d": hour.target,
+        }
+        for hour in hours[offset : offset + limit]
+    ]
+    return Behind(len(hours), sum(hour.reached for hour in hours), sum(hour.target for hour in hours), rows)
+
+
+# ---- CSV -------------------------------------------------------------------------------------------------------------
+
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+
+
+def as_csv(cards: Scorecards, lang: Lang | None) -> str:
+    """The page's rows and figures as they are shown there, with what they were divided from behind them. With a byte order
+    mark, without which spreadsheets misread Chinese.
+    """
+    keys = [figure.key for figure in cards.figures]
+    text = texts(lang) if lang else None
+    named = ("id", "name", "team", "role", "agents", "rank", "star", "weights", "weight_counted", "score")
+    parts = [f"{key}_{part}" for key in keys for part in ("numerator", "denominator")]
+    out = io.StringIO()
+    out.write("\ufeff")
+    writer = csv.writer(out)
+    if text is None:
+        writer.writerow([*("shop_id", "first", "last"), *named, *keys, *parts])
+    else:
+        writer.writerow(
+            [
+                *(text[f"scorecards_{name}"] for name in ("shop", "first", "last", *named)),
+                *(_head(text, figure.key, figure.unit) for figure in cards.figures),
+                *(
+                    f"{text[f'scorecards.{key}']} {text[f'scorecards_{part}']}"
+                    for key in keys
+                    for part in ("numerator", "denominator")
+                ),
+            ]
+        )
+    for card in cards.cards:
+        writer.writerow(
+            [
+                *map(_safe, (cards.shop_id, cards.first, cards.last, card.id, card.name, card.team)),
+                *(_safe(card.role), card.agents, "" if card.rank is None else card.rank, "1" if card.star else ""),
+                *(card.score.weights or "", card.score.counted, card.score.value or ""),
+                *(card.figures[key].value or "" for key in keys),
+                *(number for key in keys for number in (card.figures[key].numerator, card.figures[key].denominator)),
+            ]
+        )
+    return out.getvalue()
+
+
+def _head(text: dict[str, str], key: str, unit: str) -> str:
+    shown_unit = text.get(f"scorecards_unit.{unit}", "")
+    return text[f"scorecards.{key}"] + (f" ({shown_unit})" if shown_unit else "")
+
+
+def _safe(cell: str) -> str:
+    """A text that a spreadsheet does not take for a formula."""
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell
