@@ -193,9 +193,12 @@ def ranks(entries: Sequence[tuple[Score, Sums]]) -> list[int | None]:
     return [None if key is None else 1 + sum(other is not None and other > key for other in keys) for key in keys]
 
 
-def is_star(one: Score, rank: int | None) -> bool:
-    """Whether an agent of that rank is among the first three (明星客服), on a score that rests on enough."""
-    return rank is not None and rank <= STARS and len(one.counted) >= STAR_COMPONENTS
+def stars(entries: Sequence[tuple[Score, Sums]]) -> list[bool]:
+    """Who is a star agent (明星客服): the first three, equal ones together, of those whose score rests on enough."""
+    enough = [
+        (one if len(one.counted) >= STAR_COMPONENTS else one._replace(points=None), sums) for one, sums in entries
+    ]
+    return [rank is not None and rank <= STARS for rank in ranks(enough)]
 
 
 def _ratio(sums: Sums, key: str) -> Fraction | None:

@@ -23,19 +23,26 @@ class CallDesk(Element, component="static/calls.js"):
     """The component of `/calls`."""
 
 
+class ScorecardsPage(Element, component="static/scorecards.js"):
+    """The component of `/scorecards`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of one component: its path, the key of its title, what the component is given beside texts and language."""
+    """A page of one component: its path, the key of its title, what the component is given beside texts and language, the
+    style sheet that it needs beside desk.css."""
 
     path: str
     component: type[Element]
     title: str
     props: Mapping[str, Any] = field(default_factory=dict)
+    css: str = ""
 
 
 PAGES: Final = (
     Page("/qc", QcDesk, "qc_title"),
     Page("/calls", CallDesk, "calls_title", {"outcomes": list(OUTCOMES)}),
+    Page("/scorecards", ScorecardsPage, "scorecards_title", css="scorecards.css"),
 )
 
 
@@ -43,12 +50,13 @@ def mount(icon: str) -> None:
     """Put the pages beside the wallboard; `web.wall.mount` runs NiceGUI."""
     # what the components import; looked at each time, lest an upgrade leave half of a page behind
     gui.add_static_files("/static", _STATIC, max_cache_age=0)
-    css = (_STATIC / "desk.css").read_text(encoding="utf-8")
     for page in PAGES:
-        _mount(page, css, icon)
+        _mount(page, icon)
 
 
-def _mount(page: Page, css: str, icon: str) -> None:
+def _mount(page: Page, icon: str) -> None:
+    css = "".join((_STATIC / name).read_text(encoding="utf-8") for name in ("desk.css", page.css) if name)
+
     @ui.page(page.path, favicon=icon, dark=True)
     async def show(client: Client, lang: str = "") -> None:
         language = pick_lang(lang)

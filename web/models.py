@@ -224,7 +224,7 @@ class Scorecard(BaseModel):
     role: str
     agents: int = Field(description="how many agents it sums")
     rank: int | None = Field(description="by score as shown, then by paid_amount")
-    star: bool = Field(description="an agent among the first three, on two components at least")
+    star: bool = Field(description="among the first three agents of those whose score rests on two components at least")
     score: CardScore
     figures: dict[str, CardFigure]
 

@@ -16,11 +16,11 @@ from processors.scorecard import (
     Score,
     add_up,
     group_of,
-    is_star,
     meets,
     ranks,
     rounded,
     score,
+    stars,
     targets,
     value,
 )
@@ -106,11 +106,11 @@ def _reached(hours: Iterable[Hour]) -> Pair:
     return sum(one for one, _ in pairs), sum(other for _, other in pairs)
 
 
-def _ranked(lines: Sequence[Line], stars: bool) -> list[Line]:
-    places = ranks([(line.score, line.sums) for line in lines])
+def _ranked(lines: Sequence[Line], people: bool) -> list[Line]:
+    entries = [(line.score, line.sums) for line in lines]
     found = [
-        replace(line, rank=rank, star=stars and is_star(line.score, rank))
-        for line, rank in zip(lines, places, strict=True)
+        replace(line, rank=rank, star=people and star)
+        for line, rank, star in zip(lines, ranks(entries), stars(entries), strict=True)
     ]
     return sorted(found, key=lambda line: (line.rank is None, line.rank or 0, -line.sums["paid_amount"][0], line.id))
 

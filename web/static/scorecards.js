@@ -1,0 +1,236 @@
+// The scorecards: everybody's KPIs of a day, week or month against targets, the score, and the rows behind each figure.
+import { desk } from "/static/desk.js";
+
+const AGAIN_MS = 30_000; // figures of the past do not move, those of today slowly
+const PAGE_ROWS = 50;
+const DAY_MS = 86_400_000;
+const PLACE_KEY = "zhengdian.scorecards";
+const KINDS = ["day", "week", "month"];
+// what its parts are called among the figures
+const PART_FIGURES = { own_target: "own_target", qc: "qc_score", rating: "rating", complaints: "complaints" };
+const dayAfter = (day, days) => new Date(Date.parse(day) + days * DAY_MS).toISOString().slice(0, 10);
+
+export default {
+  template: `
+<div class="desk cards" :data-state="state" :data-by="by">
+  <Bar :desk="self" :title="t.scorecards"></Bar>
+  <div class="tools" role="search">
+    <label v-if="shops.length > 1"><span>{{ t.scorecards_shop }}</span><select v-model="shop" @change="change" data-field="shop"><option v-for="one in shops" :key="one" :value="one">{{ one }}</option></select></label>
+    <div class="tabs" role="group" :aria-label="t.scorecards_period"><button v-for="one in kinds" :key="one" :aria-pressed="period === one" :data-period="one" @click="pick({ period: one })">{{ t['scorecards_' + one] }}</button></div>
+    <div class="stepper"><button :aria-label="t.scorecards_earlier" data-step="-1" @click="step(-1)" :disabled="!sheet">‹</button><label><span class="off">{{ t.scorecards_on }}</span><input type="date" v-model="on" @change="change" min="2000-01-01" max="2199-12-31" data-field="on"></label><button :aria-label="t.scorecards_later" data-step="1" @click="step(1)" :disabled="!sheet || !sheet.over">›</button></div>
+    <div class="tabs" role="group" :aria-label="t.scorecards_by"><button v-for="one in ['agent', 'team']" :key="one" :aria-pressed="by === one" :data-by="one" @click="pick({ by: one })">{{ t['scorecards_by_' + one] }}</button></div>
+    <label class="find"><span class="off">{{ t.scorecards_search }}</span><input type="search" v-model.trim="search" :placeholder="t.scorecards_search" maxlength="64"></label>
+    <label class="sorts"><span class="off">{{ say('scorecards_sort', { what: '' }) }}</span><select v-model="sortKey" @change="down = true"><option value="">{{ t.scorecards_rank }}</option><option v-for="one in figures" :key="one.key" :value="one.key">{{ t['scorecards.' + one.key] }}</option></select></label>
+    <div class="does"><a class="button" :href="csvHref" download data-do="csv" v-if="sheet">{{ t.scorecards_csv }}</a><button @click="print" data-do="print">{{ t.scorecards_print }}</button></div>
+  </div>
+  <div class="head" v-if="sheet" :aria-busy="stale">
+    <h2>{{ spanText }} <small>{{ sheet.shop_id }} · {{ say(sheet.over ? 'scorecards_as_of' : 'scorecards_running', { time: timeText(sheet.generated_at) }) }} · {{ say('scorecards_rules', { ruleset: sheet.ruleset }) }}</small></h2>
+    <p class="note"><b v-if="sheet.sale_events.length">{{ say('scorecards_sales', { names: salesText }) }}</b> <span>{{ t.scorecards_key }}</span></p>
+  </div>
+  <p class="empty" v-if="state === 'loading'">{{ t.loading }}</p>
+  <div class="empty" v-else-if="state === 'empty'"><b>{{ t.scorecards_empty }}</b><p>{{ t.scorecards_empty_hint }}</p></div>
+  <div class="empty" v-else-if="rows.length && !shown.length"><b>{{ t.scorecards_none_found }}</b></div>
+  <div class="sheetbox" v-if="shown.length" :class="{ stale }" ref="list">
+    <table>
+      <thead><tr>
+        <th scope="col" class="whose" :aria-sort="ariaSort('rank')"><button @click="sortBy('')" data-sort="rank">{{ by === 'team' ? t.scorecards_team : t.scorecards_name }}</button></th>
+        <th scope="col" :aria-sort="ariaSort('score')"><button @click="sortBy('score')" data-sort="score" :title="say('scorecards_sort', { what: t.scorecards_score })">{{ t.scorecards_score }}<i aria-hidden="true">{{ arrow('score') }}</i></button></th>
+        <th scope="col" v-for="one in figures" :key="one.key" :aria-sort="ariaSort(one.key)"><button @click="sortBy(one.key)" :data-sort="one.key" :title="t['scorecards_about.' + one.key]">{{ t['scorecards.' + one.key] }}<i aria-hidden="true">{{ arrow(one.key) }}</i><small v-if="one.target">{{ targetText(one) }}</small></button></th>
+      </tr></thead>
+      <tbody>
+        <tr v-for="card in shown" :key="card.id" :data-card="card.id" :class="{ starred: card.star }">
+          <th scope="row" class="whose"><b class="rank" :title="t.scorecards_rank">{{ card.rank === null ? '–' : card.rank }}</b>
+            <span class="name"><button v-if="by === 'team'" class="link" @click="openTeam(card)">{{ titleOf(card) }}</button><b v-else>{{ titleOf(card) }}</b> <b v-if="card.star" class="star" role="img" :aria-label="t.scorecards_star" :title="t.scorecards_star">★</b>
+            <small>{{ by === 'team' ? say('scorecards_people', { n: card.agents }) : [card.team || t.scorecards_no_team, t['scorecards_role.' + card.role] || card.role].filter((one) => one).join(' · ') }}</small></span></th>
+          <td :data-label="t.scorecards_score" class="score"><button v-if="card.score.value !== null || card.score.weights" :data-figure="'score'" @click="openScore(card, $event)">{{ card.score.value === null ? '–' : card.score.value }}</button><span v-else>–</span></td>
+          <td v-for="one in figures" :key="one.key" :data-label="t['scorecards.' + one.key]" :class="markOf(card, one)">
+            <button v-if="hasRows(card, one.key)" :data-figure="one.key" :aria-label="t['scorecards.' + one.key] + t.colon + valueText(card, one) + markText(card, one)" :title="say('scorecards_rows_hint', { what: t['scorecards.' + one.key] })" @click="openRows(card, one.key, $event)">{{ valueText(card, one) }}<i aria-hidden="true">{{ { met: '✓', missed: '✗' }[markOf(card, one)] }}</i></button><span v-else>{{ valueText(card, one) }}</span>
+          </td>
+        </tr>
+      </tbody>
+    </table>
+  </div>
+
+  <aside class="panel" v-if="panel" role="dialog" :aria-label="panelTitle" ref="panel" tabindex="-1" :data-panel="panel.figure">
+    <header><h2>{{ panelTitle }} <small>{{ titleOf(panel.card) }}</small></h2><button @click="close" :aria-label="t.scorecards_close">✕</button></header>
+    <template v-if="panel.figure === 'score'">
+      <p class="note">{{ panel.card.score.weights ? say('scorecards_why_score', { group: t['scorecards_group.' + panel.card.score.weights] }) : t.scorecards_no_group }}</p>
+      <table class="parts"><thead><tr><th scope="col">{{ t.scorecards_part }}</th><th scope="col">{{ t.scorecards_weight }}</th><th scope="col">{{ t.scorecards_points }}</th></tr></thead>
+        <tbody><tr v-for="part in weighed" :key="part.key" :class="{ off2: part.points === null }" :data-part="part.key"><td><button class="link" v-if="part.points !== null && mayRows && hasRows(panel.card, partFigure(part))" @click="openRows(panel.card, partFigure(part))">{{ t['scorecards_part.' + part.key] }}</button><template v-else>{{ t['scorecards_part.' + part.key] }}</template></td><td>{{ part.points === null ? '(' + part.weight + ')' : part.weight + ' / ' + panel.card.score.counted }}</td><td>{{ part.points === null ? t.scorecards_not_counted : part.points }}</td></tr></tbody>
+        <tfoot><tr><th scope="row">{{ t.scorecards_score }}</th><td>{{ panel.card.score.counted }}</td><td><b>{{ panel.card.score.value === null ? '–' : panel.card.score.value }}</b></td></tr></tfoot></table>
+    </template>
+    <template v-else-if="talkOf">
+      <p><button class="link" @click="talkOf = null; talk = null">‹ {{ t.scorecards_rows }}</button></p>
+      <TimeLine :desk="self" :talk="talk" :accused="isRow" :cited="() => false"></TimeLine>
+    </template>
+    <template v-else>
+      <p class="note">{{ t['scorecards_about.' + panel.figure] }}</p>
+      <p class="state" v-if="!mayRows">{{ t.scorecards_rows_hidden }}</p>
+      <template v-else-if="behind">
+        <p class="sum"><b>{{ sumText }}</b> <small>{{ say('scorecards_rows_sum', { n: behind.total }) }}</small></p>
+        <p class="state" v-if="differs">{{ t.scorecards_rows_differ }}</p>
+        <p class="empty" v-if="!behind.rows.length">{{ t.scorecards_rows_none }}</p>
+        <table class="behind" v-else><thead><tr><th scope="col">{{ t.scorecards_when }}</th><th scope="col" v-if="anyBuyer">{{ t.scorecards_buyer }}</th><th scope="col">{{ t.scorecards_ref }}</th><th scope="col">{{ t.scorecards_adds }}</th></tr></thead>
+          <tbody><tr v-for="(row, i) in behind.rows" :key="i" :class="{ off2: row.numerator === 0 }"><td>{{ whenText(row) }}<small v-if="by === 'team' && row.agent_id">{{ nameOf(sheet.shop_id, row.agent_id) }}</small></td>
+            <td v-if="anyBuyer"><button class="link" v-if="may('see_buyers') && row.buyer_id" @click="openTalk(row)">{{ row.buyer_id }}</button><template v-else>{{ row.buyer_id }}</template></td>
+            <td>{{ refText(row) }}</td><td class="adds">{{ addsText(row) }}</td></tr></tbody></table>
+        <button v-if="behind.next_cursor" class="more" @click="more" :disabled="paging">{{ t.scorecards_more }}</button>
+      </template>
+      <p class="empty" v-else>{{ message || t.loading }}</p>
+    </template>
+  </aside>
+</div>`,
+  mixins: [desk],
+  row: { id: "id", path: "/api/v1/scorecards", draft: {} },
+  data() {
+    return { sheet: null, shop: "", period: "month", on: "", by: "agent", search: "", sortKey: "", down: true, panel: null, behind: null, talkOf: null, stale: false };
+  },
+  created() {
+    this.due = 0;
+    let kept = {};
+    try { kept = JSON.parse(sessionStorage.getItem(PLACE_KEY)) || {}; } catch { /* as if there was nothing */ }
+    const asked = new URLSearchParams(location.search);
+    for (const name of ["shop", "period", "on", "by"]) this[name] = asked.get(name) || kept[name] || this[name];
+    if (!KINDS.includes(this.period)) this.period = "month";
+    if (this.by !== "team") this.by = "agent";
+  },
+  computed: {
+    kinds() { return KINDS; },
+    shops() { return this.sheet ? this.sheet.shops : []; },
+    figures() { return this.sheet ? this.sheet.figures : []; },
+    mayRows() { return this.may("see_flags"); },
+    spanText() { return this.sheet.first === this.sheet.last ? this.sheet.first : this.say("scorecards_span", this.sheet); },
+    salesText() { return this.listText(this.sheet.sale_events.map((sale) => sale.name + " " + this.timeText(sale.starts_at).slice(0, 11) + "–" + this.timeText(sale.ends_at).slice(0, 11))); },
+    csvHref() { return "/api/v1/scorecards?" + this.query({ by: this.by, format: "csv", lang: this.lang }); },
+    shown() {
+      const wanted = this.search.toLowerCase();
+      const found = this.rows.filter((card) => [card.id, card.name, card.team, this.t["scorecards_role." + card.role] || ""].some((text) => text.toLowerCase().includes(wanted)));
+      if (!this.sortKey) return this.down ? found : [...found].reverse();
+      const of = (card) => (this.sortKey === "score" ? card.score : card.figures[this.sortKey]).value;
+      const kind = this.figures.find((one) => one.key === this.sortKey);
+      const sign = (kind && kind.better === "low" ? 1 : -1) * (this.down ? 1 : -1); // the best first
+      return [...found].sort((a, b) => (of(a) === null) - (of(b) === null) || sign * (Number(of(a)) - Number(of(b))));
+    },
+    weighed() { return this.panel.card.score.parts.filter((part) => part.weight); },
+    panelTitle() { return this.panel.figure === "score" ? this.t.scorecards_score : this.t["scorecards." + this.panel.figure]; },
+    anyBuyer() { return this.behind.rows.some((row) => row.buyer_id); },
+    sumText() {
+      const kind = this.figures.find((one) => one.key === this.panel.figure);
+      const { numerator, denominator } = this.behind;
+      if (!denominator) return this.amountText(numerator);
+      return this.amountText(numerator) + " ÷ " + (this.panel.figure === "own_target" ? this.amountText(denominator) : denominator) + (this.differs ? "" : " = " + this.valueText(this.panel.card, kind));
+    },
+    differs() { const figure = this.panel.card.figures[this.panel.figure]; return figure.numerator !== this.behind.numerator || figure.denominator !== this.behind.denominator; },
+  },
+  methods: {
+    query(more) { return new URLSearchParams({ shop_id: this.sheet ? this.sheet.shop_id : this.shop, period: this.sheet ? this.sheet.period : this.period, on: this.sheet ? this.sheet.first : this.on, ...more }).toString(); },
+    async load() {
+      if (Date.now() < this.due) return () => {};
+      const asked = new URLSearchParams({ period: this.period, by: this.by });
+      if (this.shop) asked.set("shop_id", this.shop);
+      if (this.on) asked.set("on", this.on);
+      const sheet = await this.read("/api/v1/scorecards?" + asked);
+      return () => {
+        this.due = Date.now() + AGAIN_MS; this.stale = false;
+        this.sheet = sheet; this.rows = sheet.cards; this.shop = sheet.shop_id;
+        if (this.panel) this.panel.card = sheet.cards.find((card) => card.id === this.panel.card.id) || this.panel.card;
+      };
+    },
+    change() {
+      this.close(); this.due = 0; this.stale = true; this.failure = "";
+      const place = { shop: this.shop, period: this.period, on: this.on, by: this.by };
+      try { sessionStorage.setItem(PLACE_KEY, JSON.stringify(place)); } catch { /* the address has it */ }
+      history.replaceState(history.state, "", "?" + new URLSearchParams({ lang: this.lang, ...place }));
+      return this.refresh();
+    },
+    pick(change) { Object.assign(this, change); this.change(); },
+    step(by) { if (this.sheet) this.pick({ on: by < 0 ? dayAfter(this.sheet.first, -1) : dayAfter(this.sheet.last, 1) }); },
+    openTeam(card) { this.search = card.id; this.pick({ by: "agent" }); },
+    print() { window.print(); },
+
+    // --- the table
+    titleOf(card) { return card.name || (this.by === "team" ? this.t.scorecards_no_team : card.id); },
+    valueText(card, one) {
+      const value = card.figures[one.key].value;
+      return value === null ? "–" : one.unit === "yuan" ? "¥" + value : value + this.unitText(one.unit);
+    },
+    unitText(unit) { return unit === "percent" ? "%" : unit === "seconds" ? " " + this.t["scorecards_unit.seconds"] : ""; },
+    targetText(one) { return (one.better === "low" ? "≤ " : "≥ ") + (one.unit === "yuan" ? "¥" : "") + Number(one.target) + this.unitText(one.unit); },
+    markOf(card, one) { const { met } = card.figures[one.key]; return met === null ? "" : met ? "met" : "missed"; },
+    markText(card, one) { const mark = this.markOf(card, one); return mark ? " " + this.t["scorecards_" + mark] : ""; },
+    hasRows(card, key) { const figure = card.figures[key]; return figure.numerator !== 0 || figure.denominator !== 0; },
+    sortBy(key) {
+      if (this.sortKey !== key) { this.sortKey = key; this.down = true; } else if (this.down) this.down = false; else { this.sortKey = ""; this.down = true; }
+    },
+    arrow(key) { return this.sortKey === key ? (this.down ? "▼" : "▲") : ""; },
+    ariaSort(key) { return (this.sortKey || "rank") !== key ? null : this.down ? "descending" : "ascending"; },
+
+    // --- the rows behind a figure
+    openScore(card, event) { this.show(card, "score", event); },
+    async openRows(card, figure, event) {
+      this.show(card, figure, event);
+      if (this.mayRows) await this.more();
+    },
+    show(card, figure, event) {
+      if (event) this.opener = event.currentTarget;
+      this.panel = { card, figure }; this.behind = null; this.talkOf = null; this.talk = null; this.message = "";
+      this.$nextTick(() => this.$refs.panel && this.$refs.panel.focus());
+    },
+    async more() {
+      const { card, figure } = this.panel;
+      const before = this.behind;
+      this.paging = true;
+      try {
+        const whose = this.by === "team" ? { team: card.id } : { agent_id: card.id };
+        const found = await this.read("/api/v1/scorecards/rows?" + this.query({ figure, limit: PAGE_ROWS, cursor: (before && before.next_cursor) || "", ...whose }));
+        if (!this.panel || this.panel.card.id !== card.id || this.panel.figure !== figure || this.behind !== before) return;
+        this.behind = { ...found, rows: [...(before ? before.rows : []), ...found.rows] };
+      } catch (error) { this.failed(error); this.message = error.message; } finally { this.paging = false; }
+    },
+    close() {
+      if (!this.panel) return;
+      this.panel = null; this.behind = null; this.talkOf = null; this.talk = null;
+      if (this.opener && this.opener.isConnected) this.opener.focus();
+    },
+    async openTalk(row) {
+      this.talkOf = row; this.talk = null;
+      const shop = this.sheet.shop_id;
+      try {
+        const talk = await this.read("/api/v1/conversations/" + [shop, row.buyer_id].map(encodeURIComponent).join("/"));
+        if (this.talkOf === row) this.talk = talk;
+      } catch (error) { if (error.status !== 404) this.failed(error); else if (this.talkOf === row) this.talk = { shop_id: shop, entries: [] }; }
+    },
+    // what on the time line the row stands for
+    isRow(entry) { return entry.time === this.talkOf.at || (!!entry.order_id && this.talkOf.order_id.split(" ").includes(entry.order_id)); },
+    partFigure(part) { return PART_FIGURES[part.key]; },
+    // what a sum of rows comes to, as the rows are shown
+    amountText(number) {
+      const unit = this.behind.unit;
+      if (unit === "yuan") return "¥" + (number / 100).toFixed(2);
+      if (unit === "seconds") return (number / 1000).toFixed(1) + this.unitText("seconds");
+      return unit === "points" ? (number / 10_000).toFixed(1) : String(number);
+    },
+    whenText(row) {
+      if (this.panel.figure === "own_target") return row.at.slice(5, 10) + " " + row.at.slice(11, 16) + "–" + row.until.slice(11, 16);
+      return this.behind.figure === "inquiry_to_order" || this.behind.figure === "reply_rate" ? row.at.slice(0, 10) : this.timeText(row.at);
+    },
+    refText(row) {
+      const { figure } = this.panel;
+      if (figure === "own_target") return this.t.target + " " + this.amountText(row.denominator);
+      if (figure === "rating" || (figure === "complaints" && row.what)) return "★".repeat(Number(row.what)) + " " + row.order_id;
+      if (["qc_score", "judged", "violations"].includes(figure)) return this.t["rule." + row.what] || row.what;
+      if (row.order_id) return row.order_id;
+      return row.until ? "→ " + this.timeText(row.until).slice(6) : "";
+    },
+    addsText(row) {
+      const { figure } = this.panel;
+      if (["inquiry_to_order", "order_to_paid", "reply_rate", "rate_3min"].includes(figure)) return row.numerator ? "✓ " + this.t.scorecards_yes : "✗ " + this.t.scorecards_no;
+      if (figure === "complaints") return row.numerator ? "+1" : "÷1";
+      return { yuan: "¥" + row.value, seconds: row.value + this.unitText("seconds") }[this.behind.unit] || row.value;
+    },
+    key(event) {
+      if (event.key !== "Escape") return;
+      if (this.talkOf) { this.talkOf = null; this.talk = null; } else if (this.panel) this.close(); else event.target.blur();
+    },
+  },
+};
