@@ -1,4 +1,4 @@
-"""A web part with a wallboard for the browser tests: `wall_server.py DATA_DIR PORT [empty]`, told what to do on stdin.
+"""A web part with a wallboard for the browser tests: `wall_server.py DATA_DIR PORT [empty | sale]`, told what to do on stdin.
 
 `rows SHOP AGENT ORDERS AMOUNT`: a newer leaderboard row of this hour, and a message. `waiting SHOP AGENT BUYERS`: so many
 buyers begin to wait. `down` / `up`: the database is away, is back.
@@ -15,10 +15,14 @@ import uvicorn
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import orjson
+from pipeline import Pipeline
 from web_rows import HOUR, fill, flag, insert, partial, raw_event, round_row
 
 from processors.ruleset import default_book
+from replay.generator import SaleConfig
+from replay.generator.write import deliver
 from schemas.settings import Settings
+from schemas.types import parse_time
 from sinks.database import Database, DatabaseUnavailableError, open_database
 from sinks.migrate import up
 from web.app import create_app
@@ -50,11 +54,29 @@ def accuse(db: Database, now_ms: int) -> None:
     insert(db, "flags_raw", row)
 
 
-def main(data_dir: str, port: str, empty: bool) -> None:
+def sell(db: Database) -> None:
+    """A generated sale of 11 November 2025 that went through worker and sink, and what QC said of some of it."""
+    config = SaleConfig(1, 12, 120, 3, 7, "2025-11-11T18:30:00+08:00")
+    Pipeline(db, default_book()).feed((topic, line) for topic, line, _ in deliver(config))
+    people = db.query("SELECT shop_id, agent_id FROM agents ORDER BY agent_id LIMIT 4")
+    at = parse_time("2025-11-11T20:00:00+08:00")
+    judged = [
+        flag(
+            f"j{n}", "language.vague", "notice", one["shop_id"], at + n, agent_id=one["agent_id"], buyer_id="b-000007",
+            qc_status="upheld", qc_score=95.0 - n,
+        )
+        for n, one in enumerate(people)
+    ]  # fmt: skip
+    insert(db, "flags_raw", *judged)
+
+
+def main(data_dir: str, port: str, what: list[str]) -> None:
     settings = Settings(data_dir=Path(data_dir), web_port=int(port))
     db = open_database(settings)
     up(db)
-    if not empty:
+    if "sale" in what:
+        sell(db)
+    elif "empty" not in what:
         fill(db, time.time_ns() // 1_000_000)
         accuse(db, time.time_ns() // 1_000_000)
     app = create_app(settings, db, Swallow(), default_book())
@@ -94,4 +116,4 @@ def main(data_dir: str, port: str, empty: bool) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], "empty" in sys.argv[3:])
+    main(sys.argv[1], sys.argv[2], sys.argv[3:])

@@ -1,0 +1,224 @@
+"""The scorecards in Chromium, on a generated sale that went through worker and sink."""
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from desk_page import LAPTOP, PHONE, WIDE
+from desk_page import look as open_desk
+from wall_process import Wall
+
+from web.texts import texts
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(300)]
+
+WEEK = "&period=week&on=2025-11-11"
+TABLE = ".sheetbox tbody tr"
+
+
+@pytest.fixture(scope="module")
+def sale(tmp_path_factory: pytest.TempPathFactory, browser: Any) -> Iterator[Wall]:
+    running = Wall(tmp_path_factory.mktemp("scorecards") / "data", "sale")
+    yield running
+    running.stop()
+
+
+def look(browser: Any, sale: Wall, lang: str = "zh", size: dict[str, int] = LAPTOP, query: str = WEEK) -> Any:
+    return open_desk(browser, sale, lang=f"{lang}{query}", size=size, path="/scorecards", ready=TABLE)
+
+
+def api(page: Any, **params: str) -> Any:
+    query = "&".join(f"{name}={value}" for name, value in {"period": "week", "on": "2025-11-11", **params}.items())
+    return page.evaluate(f"fetch('/api/v1/scorecards?{query}').then(a => a.json())")
+
+
+def shown(page: Any) -> list[list[str]]:
+    """The table's texts, row by row: id, score, figures."""
+    rows = []
+    for row in page.locator(TABLE).all():
+        cells = [cell.inner_text() for cell in row.locator("td").all()]
+        rows.append([row.get_attribute("data-card"), *(_bare(cell) for cell in cells)])
+    return rows
+
+
+def _bare(cell: str) -> str:
+    """A cell without unit and mark; empty for none."""
+    bare = cell.translate(str.maketrans("", "", "¥%秒s✓✗\u00a0 \n"))
+    return "" if bare == "–" else bare
+
+
+@pytest.mark.parametrize("size", [LAPTOP, WIDE, PHONE], ids=["laptop", "wide", "phone"])
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_everything_is_on_the_screen(browser: Any, sale: Wall, lang: str, size: dict[str, int]) -> None:
+    page = look(browser, sale, lang, size)
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert page.evaluate("(box => box.scrollWidth <= box.clientWidth)(document.querySelector('.sheetbox'))")
+    if size is not PHONE:
+        assert page.evaluate("document.documentElement.scrollHeight <= window.innerHeight")
+    assert texts("zh" if lang == "zh" else "en")["scorecards"] in page.locator("h1").inner_text()
+    assert "undefined" not in page.content()
+    assert "双十一" in page.locator(".head").inner_text()  # the sale event that response times leave out
+    assert (page.errors, page.foreign) == ([], [])
+    page.context.close()
+
+
+def test_the_page_shows_the_apis_figures_and_so_does_its_csv_file(browser: Any, sale: Wall) -> None:
+    page = look(browser, sale)
+    found = api(page)
+    keys = [figure["key"] for figure in found["figures"]]
+    wanted = [
+        [card["id"], card["score"]["value"] or "", *(card["figures"][key]["value"] or "" for key in keys)]
+        for card in found["cards"]
+    ]
+    assert shown(page) == wanted
+    with page.expect_download() as started:
+        page.locator("[data-do=csv]").click()
+    head, *lines = csv.reader(io.StringIO(started.value.path().read_text("utf-8-sig")))
+    first = head.index("得分")
+    assert [[line[3], *line[first : first + 1 + len(keys)]] for line in lines] == wanted
+    page.context.close()
+
+
+def test_a_target_is_marked_in_words_and_signs(browser: Any, sale: Wall) -> None:
+    page = look(browser, sale)
+    figures = [card["figures"]["reply_rate"] for card in api(page)["cards"] if card["figures"]["reply_rate"]["value"]]
+    assert {figure["met"] for figure in figures} == {True, False}
+    assert page.locator("td.met [data-figure=reply_rate]").count() == sum(figure["met"] for figure in figures)
+    missed = page.locator("td.missed [data-figure=reply_rate]").first
+    assert "✗" in missed.inner_text()
+    assert "未达标" in missed.get_attribute("aria-label")
+    page.context.close()
+
+
+def test_stars_are_the_apis(browser: Any, sale: Wall) -> None:
+    page = look(browser, sale)
+    starred = [card["id"] for card in api(page)["cards"] if card["star"]]
+    assert starred
+    assert [row.get_attribute("data-card") for row in page.locator("tr.starred").all()] == starred
+    assert page.locator(".star[aria-label=明星客服]").count() == len(starred)
+    page.context.close()
+
+
+def test_each_figure_opens_its_rows_and_escape_goes_back_to_it(browser: Any, sale: Wall) -> None:
+    page = look(browser, sale)
+    for key in ("order_to_paid", "paid_amount", "own_target", "reply_rate", "rating", "complaints", "qc_score"):
+        button = page.locator(f"[data-figure={key}]").first
+        button.click()
+        page.wait_for_selector(f"[data-panel={key}] .behind tbody tr")
+        assert page.locator(".panel .state").count() == 0  # the rows add up
+        page.keyboard.press("Escape")
+        page.wait_for_selector(".panel", state="detached")
+        assert page.evaluate("document.activeElement.dataset.figure") == key
+    assert page.errors == []
+    page.context.close()
+
+
+def test_rows_lead_to_the_conversation(browser: Any, sale: Wall) -> None:
+    page = look(browser, sale)
+    page.locator("[data-figure=order_to_paid]").first.click()
+    page.locator(".behind .link").first.click()
+    page.wait_for_selector(".panel .line .accused")
+    page.keyboard.press("Escape")
+    page.wait_for_selector(".behind tbody tr")
+    page.context.close()
+
+
+def test_more_rows_come_when_asked(browser: Any, sale: Wall) -> None:
+    page = look(browser, sale, query=WEEK + "&by=team")
+    page.locator("[data-figure=complaints]").first.click()
+    page.wait_for_selector(".behind tbody tr")
+    total = int("".join(filter(str.isdigit, page.locator(".sum small").inner_text())))
+    assert total > 50
+    while page.locator(".panel .more").count():
+        before = page.locator(".behind tbody tr").count()
+        page.locator(".panel .more").click()
+        page.wait_for_function(f"document.querySelectorAll('.behind tbody tr').length > {before}")
+    assert page.locator(".behind tbody tr").count() == total
+    page.context.close()
+
+
+def test_the_score_says_which_weights_counted(browser: Any, sale: Wall) -> None:
+    page = look(browser, sale)
+    page.locator("[data-figure=score]").first.click()
+    card = api(page)["cards"][0]
+    for part in card["score"]["parts"]:
+        row = page.locator(f"[data-part={part['key']}]")
+        if part["weight"]:
+            assert (part["points"] or "无数据，不计") in row.inner_text()
+        else:
+            assert row.count() == 0
+    assert card["score"]["value"] in page.locator(".parts tfoot").inner_text()
+    page.context.close()
+
+
+def test_a_click_on_a_head_sorts_best_first_then_worst_then_by_rank(browser: Any, sale: Wall) -> None:
+    page = look(browser, sale)
+    ranked = [row[0] for row in shown(page)]
+    head = page.locator("[data-sort=complaints]")
+    head.click()
+    best = [float(row[-1]) for row in shown(page) if row[-1]]
+    assert best == sorted(best)
+    assert page.locator("th[aria-sort=descending] [data-sort=complaints]").count() == 1
+    head.click()
+    worst = [float(row[-1]) for row in shown(page) if row[-1]]
+    assert worst == best[::-1]
+    head.click()
+    assert [row[0] for row in shown(page)] == ranked
+    page.context.close()
+
+
+def test_periods_are_stepped_through_and_kept_in_the_address(browser: Any, sale: Wall) -> None:
+    page = look(browser, sale)
+    page.locator("[data-step='-1']").click()
+    page.wait_for_selector(".desk[data-state=empty]")
+    assert "2025-11-03 至 2025-11-09" in page.locator(".head h2").inner_text()
+    page.locator("[data-step='1']").click()
+    page.wait_for_selector(TABLE)
+    page.locator("[data-period=month]").click()
+    page.wait_for_selector("text=2025-11-01 至 2025-11-30")
+    page.locator(".tools [data-by=team]").click()
+    page.wait_for_selector(".desk[data-by=team] tbody .link")
+    page.reload()
+    page.wait_for_selector(".desk[data-by=team] tbody .link")
+    assert "2025-11-01" in page.locator(".head h2").inner_text()
+    page.locator("tbody .link").first.click()  # a team's agents
+    page.wait_for_selector(".desk[data-by=agent] tbody tr")
+    page.context.close()
+
+
+def test_names_are_found(browser: Any, sale: Wall) -> None:
+    page = look(browser, sale)
+    card = api(page)["cards"][1]
+    page.locator("[type=search]").fill(card["name"])
+    assert [row[0] for row in shown(page)] == [card["id"]]
+    page.locator("[type=search]").fill("nobody at all")
+    page.wait_for_selector("text=没有符合的客服或团队")
+    page.context.close()
+
+
+def test_it_recovers_from_a_database_that_was_away(browser: Any, sale: Wall) -> None:
+    page = look(browser, sale)
+    sale.tell("down")
+    page.wait_for_timeout(500)
+    page.locator("[data-step='-1']").click()  # a week that nobody has read yet
+    page.locator("[data-step='-1']").click()
+    page.locator("[data-period=day]").click()
+    page.wait_for_selector(".desk[data-state=trouble] [role=alert]")
+    assert page.locator(TABLE).count() > 0  # what was there stays
+    sale.tell("up")
+    page.wait_for_selector(".desk[data-state=empty]", timeout=30_000)
+    assert page.locator("[role=alert]").count() == 0
+    assert page.errors == []
+    page.context.close()
+
+
+def test_it_prints_black_on_white_without_the_tools(browser: Any, sale: Wall) -> None:
+    page = look(browser, sale)
+    page.emulate_media(media="print")
+    assert not page.locator(".tools").is_visible()
+    assert page.locator(".sheetbox table").is_visible()
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.evaluate("getComputedStyle(document.querySelector('.sheetbox td')).color") == "rgb(0, 0, 0)"
+    page.context.close()
