@@ -133,9 +133,9 @@ def test_the_sheet_of_a_day(web: TestClient) -> None:
     assert figures["violations"] == ("2", None)
     assert one["score"]["weights"] == "presale"
     assert [(part["key"], part["points"]) for part in one["score"]["parts"] if part["points"]] == [
-        ("own_target", "0.0"), ("qc", "90.0"), ("rating", "58.3"), ("complaints", "0.0"),
+        ("own_target", "0.0"), ("qc", "90.0"), ("rating", "66.7"), ("complaints", "0.0"),
     ]  # fmt: skip
-    assert (one["score"]["counted"], one["score"]["value"]) == (90, "33.0")  # (20 x 90 + 20 x 58.33) / 90
+    assert (one["score"]["counted"], one["score"]["value"]) == (90, "34.8")  # (20 x 90 + 20 x 66.67) / 90
 
 
 def test_a_team_adds_numerators_and_denominators(web: TestClient) -> None:

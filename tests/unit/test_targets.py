@@ -1,6 +1,7 @@
 """Targets of a sale event: shop, team and agent, by hour; what can't be read is passed over."""
 
-from processors.targets import Goal, Target, goal, read_targets
+from processors.calendar import calendar
+from processors.targets import Goal, Target, goal, merged, read_targets
 from schemas.types import parse_time
 
 NINE, TEN = "2026-11-11T09:00:00+08:00", "2026-11-11T10:00:00+08:00"
@@ -43,3 +44,23 @@ def test_what_cannot_be_read_is_passed_over() -> None:
     assert read_targets([*wrong, {"hour_start": NINE, "amount": "5"}]) == [Target(parse_time(NINE), 500, None)]
     for nothing in (None, "x", 7, [], {}):
         assert read_targets(nothing) == []
+
+
+def test_of_several_sale_events_the_first_ones_target_holds_for_an_hour() -> None:
+    hour_start = calendar("Asia/Shanghai").hour_start
+    at = parse_time(NINE)
+    later = read_targets(
+        [{"hour_start": NINE, "amount": "10", "agent_id": "a"}, {"hour_start": NINE, "orders": 2, "agent_id": "a"}]
+    )
+    earlier = read_targets(
+        [
+            {"hour_start": NINE, "amount": "99", "agent_id": "a"},
+            {"hour_start": "2026-11-11T10:20:00+08:00", "amount": "5", "agent_id": "a"},
+            {"hour_start": NINE, "amount": "7", "team": "t"},
+        ]
+    )
+    assert merged([later, earlier], at, at + 2 * HOUR, hour_start) == {
+        ("", "a"): {at: Goal(1_000, 2), at + HOUR: Goal(500, None)},
+        ("t", ""): {at: Goal(700, None)},
+    }
+    assert merged([later, earlier], at + HOUR, at + 2 * HOUR, hour_start) == {("", "a"): {at + HOUR: Goal(500, None)}}
