@@ -29,6 +29,10 @@ _FACTORS: Final[Mapping[Unit, Fraction]] = {
 }
 
 
+_PART_DECIMALS: Final[Mapping[Unit, int]] = {"yuan": 2, "seconds": 1, "points": 1}
+"""Units that numerators have; all others are pieces."""
+
+
 class Figure(NamedTuple):
     """`decimals` are those shown; `better`: which way is good; `counts`: the numerator alone, nothing is divided."""
 
@@ -88,6 +92,17 @@ def value(figure: Figure, pair: Pair) -> Fraction | None:
     if figure.counts:
         return numerator * _FACTORS[figure.unit]
     return Fraction(numerator, denominator) * _FACTORS[figure.unit] if denominator else None
+
+
+def numerator_unit(figure: Figure) -> Unit:
+    """What the numerator is counted in; `own_target`'s may be amounts or orders."""
+    return figure.unit if figure.unit in _PART_DECIMALS else "count"
+
+
+def part(number: int, unit: Unit) -> str:
+    """A numerator, or what one row adds to it, as it is shown."""
+    decimals = _PART_DECIMALS.get(unit)
+    return str(number) if decimals is None else rounded(number * _FACTORS[unit], decimals)
 
 
 def targets(rules: Rules) -> dict[str, Fraction]:

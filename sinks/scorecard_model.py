@@ -213,24 +213,22 @@ class ScorecardModel(Reader):
         )
         chosen = f"FROM ({union}) WHERE has({{agents:Array(String)}}, toString(agent)) AND (n != 0 OR d != 0)"
         params = _parameters(book, shop_id, period, sales) | {"agents": list(agent_ids)}
-        count = numerator = denominator = 0
-        rows: list[Row] = []
+        found = Behind(0, 0, 0, [])
         for span in self._spans(book, shop_id, period) if tables else (params,):
             params |= span
-            total = self._read(f"{tables}SELECT count() AS count, sum(n) AS sum_n, sum(d) AS sum_d {chosen}", params)[0]
-            skipped, wanted = max(offset - count, 0), limit - len(rows)
-            if wanted and skipped < total["count"]:
-                rows += self._read(
+            sums = self._read(f"{tables}SELECT count() AS rows, sum(n) AS sum_n, sum(d) AS sum_d {chosen}", params)[0]
+            skipped, wanted = max(offset - found.total, 0), limit - len(found.rows)
+            rows = found.rows
+            if wanted and skipped < sums["rows"]:
+                rows = rows + self._read(
                     f"{tables}SELECT agent, at, until, buyer, ref, order_id, what, n, d {chosen}"
                     " ORDER BY at, ref, buyer, agent LIMIT {wanted:UInt32} OFFSET {skipped:UInt32}",
                     params | {"wanted": wanted, "skipped": skipped},
                 )
-            count, numerator, denominator = (
-                count + total["count"],
-                numerator + total["sum_n"],
-                denominator + total["sum_d"],
+            found = Behind(
+                found.total + sums["rows"], found.numerator + sums["sum_n"], found.denominator + sums["sum_d"], rows
             )
-        return Behind(count, numerator, denominator, rows)
+        return found
 
     def _spans(self, book: RulesetBook, shop_id: str, period: Period) -> list[dict[str, Any]]:
         """Runs of the period's days with so many events as may be recomputed at once: parameters `from` and `to`."""

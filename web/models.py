@@ -274,20 +274,22 @@ class FigureRow(BaseModel):
     buyer_id: str
     ref: str = Field(description="id of the order, payment, round, flag or review; empty for a buyer's day")
     order_id: str
-    what: str = Field(description="a flag's rule, a round's status, a review's stars")
+    what: str = Field(description="a flag's rule, a round's status, a review's stars, an hour's target")
     numerator: int
     denominator: int
-    value: str = Field(description="the numerator in the unit `unit`")
+    value: str = Field(description="the numerator as it is shown, in `unit`")
 
 
 class FigureRows(BaseModel):
     """The rows behind a figure, oldest first. The sums are those of all rows, as they stand now."""
 
     figure: str
-    unit: str = Field(description="of the rows' values: percent, seconds, yuan, points or count")
+    unit: str = Field(description="of the rows' values: seconds, yuan, points or count")
     total: int
     numerator: int
     denominator: int
+    sum: str = Field(description="the numerator as it is shown, in `unit`")
+    over: str = Field(description="the denominator as it is shown")
     rows: list[FigureRow]
     next_cursor: str | None
 

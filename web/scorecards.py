@@ -3,22 +3,22 @@
 import asyncio
 import csv
 import io
+from collections.abc import Sequence
 from datetime import date
-from fractions import Fraction
 from typing import Annotated, Final, Literal
 from weakref import WeakValueDictionary
 
 from fastapi import APIRouter, HTTPException, Query, Response
 
 from processors.periods import Kind, Period, local_day, period_of
-from processors.scorecard import BY_KEY, QC_SCALE, rounded
-from sinks.scorecard_model import Behind, ScorecardModel
+from processors.scorecard import BY_KEY, Unit, numerator_unit, part
+from sinks.scorecard_model import Behind, Hour, ScorecardModel
 from web.access.guard import needs
 from web.access.roles import May, Person, mask
 from web.api import Limit, decode_cursor, encode_cursor
 from web.models import FigureRow, FigureRows, Problem, Scorecards
 from web.parts import HOUR_MS, Parts
-from web.sheet import Line, Sheet, read_sheet, shown
+from web.sheet import Sheet, read_sheet, shown
 from web.texts import Lang, texts
 
 KEPT_MS: Final = 20_000
@@ -28,15 +28,6 @@ KEPT: Final = 32
 By = Literal["agent", "team"]
 On = Annotated[date | None, Query(description="a day of the period, in the shop's zone; default: today")]
 Shop = Annotated[str, Query(max_length=256, description="default: the first by id")]
-_ROW_UNITS: Final = {
-    "paid_amount": ("yuan", 100, 2),
-    "amount_per_order": ("yuan", 100, 2),
-    "first_response": ("seconds", 1000, 1),
-    "average_response": ("seconds", 1000, 1),
-    "qc_score": ("points", QC_SCALE, 1),
-}
-"""Figure -> unit of its rows' values, how many of the numerator make one, decimals; the others count."""
-_COUNTED: Final = ("count", 1, 0)
 _LAST_OFFSET: Final = 10**9
 
 
@@ -122,12 +113,12 @@ def router(parts: Parts) -> APIRouter:
         sheet = await sheets.get(shop_id, wanted)
         by, lines = ("agent", sheet.agents) if team is None else ("team", sheet.teams)
         line = next((line for line in lines if line.id == (agent_id if team is None else team)), None)
-        unit, scale, decimals = _ROW_UNITS.get(figure, _COUNTED)
+        unit = numerator_unit(BY_KEY[figure])
         if line is None:
             found = Behind(0, 0, 0, [])
         elif figure == "own_target":
-            found = _hours(sheet, line, by, limit, offset)
-            unit, scale, decimals = _COUNTED if sheet.goals.in_orders else _ROW_UNITS["paid_amount"]
+            unit = "count" if sheet.goals.in_orders else "yuan"
+            found = _hours(sheet.hours(line, by), unit, limit, offset)
         else:
             found = await parts.call(
                 sheets.model.behind, parts.book, shop_id, wanted, sheet.sales, figure, line.members, limit, offset
@@ -140,6 +131,8 @@ def router(parts: Parts) -> APIRouter:
             total=found.total,
             numerator=found.numerator,
             denominator=found.denominator,
+            sum=part(found.numerator, unit),
+            over=part(found.denominator, unit if figure == "own_target" else "count"),
             rows=[
                 FigureRow(
                     agent_id=row["agent"],
@@ -151,7 +144,7 @@ def router(parts: Parts) -> APIRouter:
                     what=row["what"],
                     numerator=row["n"],
                     denominator=row["d"],
-                    value=rounded(Fraction(row["n"], scale), decimals),
+                    value=part(row["n"], unit),
                 )
                 for row in found.rows
             ],
@@ -161,8 +154,7 @@ def router(parts: Parts) -> APIRouter:
     return routes
 
 
-def _hours(sheet: Sheet, line: Line, by: str, limit: int, offset: int) -> Behind:
-    hours = sheet.hours(line, by)
+def _hours(hours: Sequence[Hour], unit: Unit, limit: int, offset: int) -> Behind:
     rows = [
         {
             "agent": hour.agent_id,
@@ -171,7 +163,7 @@ def _hours(sheet: Sheet, line: Line, by: str, limit: int, offset: int) -> Behind
             "buyer": "",
             "ref": "",
             "order_id": "",
-            "what": "",
+            "what": part(hour.target, unit),
             "n": hour.reached,
             "d": hour.target,
         }

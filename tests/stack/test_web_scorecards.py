@@ -198,8 +198,8 @@ def test_rows_come_page_by_page(web: TestClient) -> None:
     assert paged == whole
     assert len(whole) > 4
     hours, _ = all_rows(web, 1, figure="own_target", team="红队")
-    assert [(hour["agent_id"], hour["at"], hour["denominator"]) for hour in hours] == [
-        (agent, "2026-11-11T20:00:00+08:00", 30_000) for agent in ("a1", "a2")
+    assert [(hour["agent_id"], hour["at"], hour["denominator"], hour["what"]) for hour in hours] == [
+        (agent, "2026-11-11T20:00:00+08:00", 30_000, "300.00") for agent in ("a1", "a2")
     ]
 
 

@@ -18,6 +18,8 @@ from processors.scorecard import (
     component_points,
     group_of,
     meets,
+    numerator_unit,
+    part,
     ranks,
     rounded,
     score,
@@ -69,6 +71,14 @@ def test_rounding_is_half_up_and_keeps_its_decimals(thousandths: int, decimals: 
 def test_a_figure_is_shown_in_its_unit(figure: str, pair: Pair, shown: str | None) -> None:
     found = value(BY_KEY[figure], pair)
     assert (None if found is None else rounded(found, BY_KEY[figure].decimals)) == shown
+
+
+@pytest.mark.parametrize(
+    ("figure", "number", "shown"),
+    [("paid_amount", 15_005, "150.05"), ("first_response", 10_050, "10.1"), ("qc_score", 905_000, "90.5"), ("rating", 5, "5"), ("reply_rate", 1, "1")],
+)  # fmt: skip
+def test_a_numerator_is_shown_in_its_own_unit(figure: str, number: int, shown: str) -> None:
+    assert part(number, numerator_unit(BY_KEY[figure])) == shown
 
 
 def test_targets_are_the_kpi_table() -> None:

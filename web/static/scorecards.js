@@ -116,9 +116,10 @@ export default {
     anyBuyer() { return this.behind.rows.some((row) => row.buyer_id); },
     sumText() {
       const kind = this.figures.find((one) => one.key === this.panel.figure);
-      const { numerator, denominator } = this.behind;
-      if (!denominator) return this.amountText(numerator);
-      return this.amountText(numerator) + " ÷ " + (this.panel.figure === "own_target" ? this.amountText(denominator) : denominator) + (this.differs ? "" : " = " + this.valueText(this.panel.card, kind));
+      const { denominator, unit, sum, over } = this.behind;
+      if (!denominator) return this.partText(sum, unit);
+      const divisor = this.panel.figure === "own_target" ? this.partText(over, unit) : over;
+      return this.partText(sum, unit) + " ÷ " + divisor + (this.differs ? "" : " = " + this.valueText(this.panel.card, kind));
     },
     differs() { const figure = this.panel.card.figures[this.panel.figure]; return figure.numerator !== this.behind.numerator || figure.denominator !== this.behind.denominator; },
   },
@@ -203,20 +204,14 @@ export default {
     // what on the time line the row stands for
     isRow(entry) { return entry.time === this.talkOf.at || (!!entry.order_id && this.talkOf.order_id.split(" ").includes(entry.order_id)); },
     partFigure(part) { return PART_FIGURES[part.key]; },
-    // what a sum of rows comes to, as the rows are shown
-    amountText(number) {
-      const unit = this.behind.unit;
-      if (unit === "yuan") return "¥" + (number / 100).toFixed(2);
-      if (unit === "seconds") return (number / 1000).toFixed(1) + this.unitText("seconds");
-      return unit === "points" ? (number / 10_000).toFixed(1) : String(number);
-    },
+    partText(text, unit) { return unit === "yuan" ? "¥" + text : text + this.unitText(unit); },
     whenText(row) {
       if (this.panel.figure === "own_target") return row.at.slice(5, 10) + " " + row.at.slice(11, 16) + "–" + row.until.slice(11, 16);
       return this.behind.figure === "inquiry_to_order" || this.behind.figure === "reply_rate" ? row.at.slice(0, 10) : this.timeText(row.at);
     },
     refText(row) {
       const { figure } = this.panel;
-      if (figure === "own_target") return this.t.target + " " + this.amountText(row.denominator);
+      if (figure === "own_target") return this.t.target + " " + this.partText(row.what, this.behind.unit);
       if (figure === "rating" || (figure === "complaints" && row.what)) return "★".repeat(Number(row.what)) + " " + row.order_id;
       if (["qc_score", "judged", "violations"].includes(figure)) return this.t["rule." + row.what] || row.what;
       if (row.order_id) return row.order_id;
@@ -226,7 +221,7 @@ export default {
       const { figure } = this.panel;
       if (["inquiry_to_order", "order_to_paid", "reply_rate", "rate_3min"].includes(figure)) return row.numerator ? "✓ " + this.t.scorecards_yes : "✗ " + this.t.scorecards_no;
       if (figure === "complaints") return row.numerator ? "+1" : "÷1";
-      return { yuan: "¥" + row.value, seconds: row.value + this.unitText("seconds") }[this.behind.unit] || row.value;
+      return this.partText(row.value, this.behind.unit);
     },
     key(event) {
       if (event.key !== "Escape") return;
