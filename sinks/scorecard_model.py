@@ -158,11 +158,18 @@ class ScorecardModel(Reader):
         return {agent: card for agent, card in cards.items() if any(map(any, card.values()))}
 
     def goals(
-        self, shop_id: str, period: Period, sales: Sequence[Row], zone_name: str, agents: Mapping[str, Row]
+        self,
+        shop_id: str,
+        period: Period,
+        sales: Sequence[Row],
+        zone_name: str,
+        agents: Mapping[str, Row],
+        now_ms: int,
     ) -> Goals:
-        """The targets of that period, hour by hour. `agents`: as `agents` reads them."""
+        """The period's targets by hour, as far as the hours are over. `agents`: as `agents` reads them."""
+        hour_start = calendar(zone_name).hour_start
         events = (read_targets(sale["targets"]) for sale in sales)
-        found = merged(events, period.from_ms, period.to_ms, calendar(zone_name).hour_start)
+        found = merged(events, period.from_ms, min(period.to_ms, hour_start(now_ms)), hour_start)
         found.pop(("", ""), None)
         hours = sorted({hour for goals in found.values() for hour in goals})
         if not hours:
@@ -172,25 +179,23 @@ class ScorecardModel(Reader):
             (row["agent"], row["hour"]): row["orders" if in_orders else "amount"]
             for row in self.rows(_HOURS, {"shop": shop_id, "hours": hours})
         }
-        of_agents: dict[str, list[Hour]] = {}
-        of_teams: dict[str, list[Hour]] = {}
-        for (team, agent_id), goals in found.items():
-            wanted = [(hour, _asked(goal, in_orders)) for hour, goal in sorted(goals.items())]
-            if agent_id:
-                of_agents[agent_id] = [
-                    Hour(agent_id, hour, reached.get((agent_id, hour), 0), asked)
-                    for hour, asked in wanted
-                    if asked is not None
-                ]
-            else:
-                members = [agent for agent, row in agents.items() if row["team"] == team]
-                of_teams[team] = [
-                    Hour("", hour, sum(reached.get((agent, hour), 0) for agent in members), asked)
-                    for hour, asked in wanted
-                    if asked is not None
-                ]
-        manned = {agents[agent]["team"] for agent, own in of_agents.items() if own and agent in agents}
-        return Goals(in_orders, of_agents, {team: own for team, own in of_teams.items() if team not in manned})
+
+        def against(goals: Mapping[int, Goal], agent_id: str, members: Sequence[str]) -> list[Hour]:
+            asked = ((hour, goal.orders if in_orders else goal.amount) for hour, goal in sorted(goals.items()))
+            return [
+                Hour(agent_id, hour, sum(reached.get((member, hour), 0) for member in members), target)
+                for hour, target in asked
+                if target is not None
+            ]
+
+        own = {agent: against(goals, agent, [agent]) for (_, agent), goals in found.items() if agent}
+        manned = {agents[agent]["team"] for agent, hours in own.items() if hours and agent in agents}
+        teams = {
+            team: against(goals, "", [agent for agent, row in agents.items() if row["team"] == team])
+            for (team, agent), goals in found.items()
+            if not agent and team not in manned
+        }
+        return Goals(in_orders, own, teams)
 
     def behind(
         self,
@@ -247,10 +252,6 @@ def _parameters(book: RulesetBook, shop_id: str, period: Period, sales: Sequence
         "sale_starts": [sale["starts_at"] for sale in sales],
         "sale_ends": [sale["ends_at"] for sale in sales],
     }
-
-
-def _asked(goal: Goal, in_orders: bool) -> int | None:
-    return goal.orders if in_orders else goal.amount
 
 
 _SPAN: Final = (

@@ -74,7 +74,7 @@ def read_sheet(parts: Parts, model: ScorecardModel, shop_id: str, period: Period
     rules = parts.book.at(shop_id, period.to_ms - 1)
     known = model.agents(shop_id)
     sales = model.sale_events(shop_id, period)
-    goals = model.goals(shop_id, period, sales, zone_name, known)
+    goals = model.goals(shop_id, period, sales, zone_name, known, at_ms)
     cards = model.figures(parts.book, shop_id, period, sales)
     for agent_id, hours in goals.agents.items():
         card = cards.setdefault(agent_id, {figure.key: (0, 0) for figure in FIGURES})

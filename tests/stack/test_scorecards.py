@@ -289,7 +289,7 @@ def test_own_target_is_what_was_paid_in_the_hours_that_have_one(db: Database) ->
     )
     model, period = ScorecardModel(db), of("day")
     sales = model.sale_events("s", period)
-    goals = model.goals("s", period, sales, ZONE, model.agents("s"))
+    goals = model.goals("s", period, sales, ZONE, model.agents("s"), noon + 24 * hour)
     assert [tuple(hour) for hour in goals.agents["s:00"]] == [
         ("s:00", noon, 8_000, 10_000), ("s:00", noon + hour, 2_050, 30_000),
     ]  # fmt: skip
@@ -297,6 +297,9 @@ def test_own_target_is_what_was_paid_in_the_hours_that_have_one(db: Database) ->
     assert {team: [tuple(hour) for hour in hours] for team, hours in goals.teams.items()} == {
         "红队": [("", noon, 3_500, 7_000)]
     }
+    # of a day that lasts the hours that are over
+    so_far = model.goals("s", period, sales, ZONE, model.agents("s"), noon + hour + 60_000)
+    assert [tuple(hour) for hour in so_far.agents["s:00"]] == [("s:00", noon, 8_000, 10_000)]
 
 
 def test_spans_of_days_add_up_to_the_whole(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
