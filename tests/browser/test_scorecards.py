@@ -174,9 +174,13 @@ def test_a_click_on_a_head_sorts_best_first_then_worst_then_by_rank(browser: Any
 def test_periods_are_stepped_through_and_kept_in_the_address(browser: Any, sale: Wall) -> None:
     page = look(browser, sale)
     page.locator("[data-step='-1']").click()
-    page.wait_for_selector(".desk[data-state=empty]")
-    assert "2025-11-03 至 2025-11-09" in page.locator(".head h2").inner_text()
+    page.wait_for_selector("text=2025-11-03 至 2025-11-09")
     page.locator("[data-step='1']").click()
+    page.wait_for_selector("text=2025-11-10 至 2025-11-16")
+    page.locator("[data-field=on]").fill("2020-01-15")
+    page.wait_for_selector(".desk[data-state=empty] .empty")
+    assert "2020-01-13 至 2020-01-19" in page.locator(".head h2").inner_text()
+    page.locator("[data-field=on]").fill("2025-11-11")
     page.wait_for_selector(TABLE)
     page.locator("[data-period=month]").click()
     page.wait_for_selector("text=2025-11-01 至 2025-11-30")
@@ -204,9 +208,7 @@ def test_it_recovers_from_a_database_that_was_away(browser: Any, sale: Wall) -> 
     page = look(browser, sale)
     sale.tell("down")
     page.wait_for_timeout(500)
-    page.locator("[data-step='-1']").click()  # a week that nobody has read yet
-    page.locator("[data-step='-1']").click()
-    page.locator("[data-period=day]").click()
+    page.locator("[data-field=on]").fill("2020-01-15")  # a week that nobody has read yet
     page.wait_for_selector(".desk[data-state=trouble] [role=alert]")
     assert page.locator(TABLE).count() > 0  # what was there stays
     sale.tell("up")

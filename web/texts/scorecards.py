@@ -37,8 +37,8 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "scorecards_met": ("达标", "target met"),
     "scorecards_missed": ("未达标", "target missed"),
     "scorecards_key": (
-        "✓ 达标　✗ 未达标　★ 明星客服（得分前三）",
-        "✓ met  ✗ missed  ★ star agent (first three by score)",
+        "✓ 达标　✗ 未达标　★ 明星客服（至少两项计分者的前三名）",
+        "✓ met · ✗ missed · ★ star agent (first three of those scored on two parts or more)",
     ),
     "scorecards_star": ("明星客服", "Star agent"),
     "scorecards_rank": ("名次", "Rank"),
@@ -70,7 +70,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "scorecards_not_counted": ("无数据，不计", "no data, not counted"),
     "scorecards_rows": ("明细", "Rows"),
     "scorecards_rows_hint": ("查看{what}的明细", "Rows behind: {what}"),
-    "scorecards_rows_sum": ("{n} 条", "{n} rows"),
+    "scorecards_rows_sum": ("{n} 条", "rows: {n}"),
     "scorecards_rows_none": ("没有明细", "There are no rows"),
     "scorecards_rows_differ": (
         "明细合计与表中不同：原始数据已过期，或刚有更新。",
@@ -119,7 +119,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "scorecards_unit.percent": ("%", "%"),
     "scorecards_unit.seconds": ("秒", "s"),
     "scorecards_unit.yuan": ("元", "CNY"),
-    "scorecards_about.own_target": ("有目标的小时：成交 ÷ 目标", "Hours with a target: paid / target"),
+    "scorecards_about.own_target": ("有目标的小时（已过去的）：成交 ÷ 目标", "Past hours with a target: paid / target"),
     "scorecards_about.paid_amount": (
         "计入该客服的付款合计，未减退款",
         "Payments credited to the agent, not net of refunds",
