@@ -24,6 +24,7 @@ from pydantic import (
 )
 
 from processors.phrases import EXCEPTIONS, PhraseMatcher
+from schemas.events import Role
 
 MINUTE_MS: Final = 60_000
 DAY_MS: Final = 86_400_000
@@ -184,7 +185,7 @@ class CallTask(_Part):
     high_priority_amount: Amount
     negative_lookback_days: PositiveInt
     revisit_after_days: PositiveInt
-    assigned_role: Literal["presale", "aftersale", "order_change", "reminder", "escalation", "review_specialist"]
+    assigned_role: Role
 
 
 class Kpi(_Part):
@@ -234,7 +235,18 @@ class RubricItem(_Part):
     """Missed, it makes the whole score 0."""
 
 
+class Sample(_Part):
+    """How many of the conversations without a flag QC reads: the rate of the agent, else of the agent's role, else of all."""
+
+    rate: Ratio
+    roles: dict[Role, Ratio]
+    agents: dict[str, Ratio]
+    salt: str
+    """Part of what is hashed: whoever does not know it cannot tell beforehand which conversations will be read."""
+
+
 class Qc(_Part):
+    sample: Sample
     rubric: Annotated[tuple[RubricItem, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -336,6 +348,7 @@ class Rules:
     revisit_after_ms: int
     assigned_role: str
     rubric: tuple[RubricItem, ...]
+    sample: Sample
     severity: Mapping[str, str]
     """By rule, and `reminder.same_day.order_alone`: `violation` or `notice`."""
     inquiry_to_order_rate: float
@@ -394,6 +407,7 @@ def compile_rules(settings: Settings, label: str, timezone: str) -> Rules:
         revisit_after_ms=task.revisit_after_days * DAY_MS,
         assigned_role=task.assigned_role,
         rubric=settings.qc.rubric,
+        sample=settings.qc.sample,
         severity={str(rule): str(severity) for rule, severity in settings.severity.items()},
         inquiry_to_order_rate=kpi.inquiry_to_order_rate,
         order_to_paid_rate=kpi.order_to_paid_rate,

@@ -111,11 +111,19 @@ class SaleEventScheduled(Payload):
         return self
 
 
+class Sampled(Payload):
+    """Whose conversation it is, and of which local day."""
+
+    agent_id: Id
+    day_start: TimeMs
+
+
 class FlagCommand(Payload):
     shop_id: Id
     buyer_id: Id
-    flag_id: Id
+    flag_id: Id = Field(description="what is judged: a flag, or a conversation of QC's sample")
     actor: Id
+    sample: Sampled | None = Field(None, description="where it is a conversation of the sample")
 
 
 class QcVerdict(FlagCommand):

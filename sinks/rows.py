@@ -10,7 +10,7 @@ import orjson
 from pydantic_core import to_json
 
 from processors.admission import admit
-from schemas.events import AgentUpsertedEvent, InvalidEventError, SaleEventScheduledEvent
+from schemas.events import AgentUpsertedEvent, FlagCommand, InvalidEventError, QcVerdict, SaleEventScheduledEvent
 from schemas.rejections import rejection
 from schemas.topics import (
     CALL_TASKS,
@@ -44,6 +44,10 @@ COLUMNS: Final[dict[str, tuple[str, ...]]] = {
     "agents_raw": ("shop_id", "agent_id", "time", "source", "id", "name", "team", "role"),
     "sale_events_raw": (
         "shop_id", "sale_event_id", "time", "source", "id", "name", "starts_at", "ends_at", "teams", "targets", "pk_basis",
+    ),
+    "qc_samples_raw": (
+        "shop_id", "day_start", "sample_id", "buyer_id", "agent_id", "time", "source", "id", "type", "actor", "verdict", "reason",
+        "score", "coaching", "offset",
     ),
     "rejected_raw": ("reason", "error", "raw", "raw_encoding", "topic", "partition", "offset", "file", "line"),
     "dlq_resends_raw": (
@@ -132,7 +136,8 @@ class UndecodableError(Exception):
 
 
 def rows_of(record: Record) -> list[Row]:
-    """The rows that a record makes: none for an event that the worker rejects, two for a reference event.
+    """The rows that a record makes: none for an event that the worker rejects, two for a reference event and for a
+    command on a sampled conversation.
 
     Raises UndecodableError for a record of an output topic that is not what the processors write.
     """
@@ -196,6 +201,21 @@ def _event_rows(record: Record) -> list[Row]:
                 (
                     sale.shop_id, sale.sale_event_id, event.time, event.source, event.id, sale.name, sale.starts_at, sale.ends_at,
                     sale.teams, _json(sale.targets), sale.pk_basis,
+                ),
+            )
+        )  # fmt: skip
+    elif isinstance(data, FlagCommand) and data.sample is not None:
+        verdict = (
+            (data.verdict, data.reason, data.score, data.coaching)
+            if isinstance(data, QcVerdict)
+            else ("", "", None, "")
+        )
+        rows.append(
+            (
+                "qc_samples_raw",
+                (
+                    data.shop_id, data.sample.day_start, data.flag_id, data.buyer_id, data.sample.agent_id, event.time, event.source,
+                    event.id, event.type, data.actor, *verdict, record.offset,
                 ),
             )
         )  # fmt: skip

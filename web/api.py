@@ -104,17 +104,18 @@ def decode_cursor(cursor: str | None, *types: type) -> Any:
 def flag_out(parts: Parts, row: dict[str, Any], person: Person) -> FlagOut:
     """A flag of the read model as the API answers it to that person."""
     times = {"occurred_at": parts.time(row["occurred_at"], row["shop_id"])}
-    return FlagOut.model_validate({**row, **times, **_buyer(row, person)})
+    return FlagOut.model_validate({**row, **times, **buyer_out(row, person)})
 
 
 def task_out(parts: Parts, row: dict[str, Any], person: Person) -> CallTaskOut:
     """A call task of the read model as the API answers it to that person."""
     times = ("raised_at", "not_before", "due_at", "call_again_at", "revisit_due_at")
     shown = {key: parts.time(row[key], row["shop_id"]) for key in times}
-    return CallTaskOut.model_validate({**row, **shown, **_buyer(row, person)})
+    return CallTaskOut.model_validate({**row, **shown, **buyer_out(row, person)})
 
 
-def _buyer(row: dict[str, Any], person: Person) -> dict[str, str]:
+def buyer_out(row: dict[str, Any], person: Person) -> dict[str, str]:
+    """A row's buyer as that person may see it."""
     return {"buyer_id": row["buyer_id"] if person.may(May.SEE_BUYERS) else mask(row["buyer_id"])}
 
 

@@ -20,7 +20,7 @@ from processors.ruleset import RulesetBook, load_book
 from schemas.settings import Settings
 from sinks.database import Database, DatabaseError, DatabaseUnavailableError, open_database
 from sinks.read_model import ReadModel
-from web import api, calls, commands, floor, health, ingest, metrics, qc, scorecards, wall, wallboard
+from web import api, calls, commands, floor, health, ingest, metrics, qc, samples, scorecards, wall, wallboard
 from web.access import sign_in
 from web.access.guard import Guard, needs
 from web.access.limits import Limits
@@ -127,6 +127,7 @@ def create_app(
         floor.router(parts),
         wallboard.router(parts, boards),
         qc.router(parts),
+        samples.router(parts),
         calls.router(parts),
         scorecards.router(parts),
         commands.router(parts),

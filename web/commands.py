@@ -1,4 +1,4 @@
-"""What people do to flags and call tasks: checked against the read model, then written as events to `audit.commands`."""
+"""What people do to flags, sampled conversations and call tasks: checked against the read model, then written as events to `audit.commands`."""
 
 import asyncio
 import hashlib
@@ -16,6 +16,7 @@ from schemas.events import parse_event
 from schemas.topics import COMMANDS
 from schemas.types import format_time
 from sinks.kafka import PublishError, event_key
+from sinks.sample_model import SampleModel
 from web import metrics
 from web.access.guard import needs
 from web.access.roles import May, Person
@@ -28,12 +29,19 @@ SOURCE: Final = "zhengdian/web"
 PUBLISH_TIMEOUT_SECONDS: Final = 10.0
 PENDING_MS: Final = 60_000
 """An accepted command holds for this long even if the read model does not show it yet."""
+FLAG: Final = "flag"
+SAMPLE: Final = "conversation in the sample"
+TASK: Final = "call task"
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One kind of command: from which states it may come, and what it makes of the flag or task."""
+    """One kind of command: from which states it may come, and what it makes of the flag, conversation or task.
 
+    `what`: what the command is about; `target`: the event's field that names it.
+    """
+
+    what: str
     type: str
     target: str
     allowed: tuple[str, ...]
@@ -42,18 +50,21 @@ class Step:
 
 
 STEPS: Final[Mapping[str, Step]] = {
-    "flag.claim": Step("qc.claimed", "flag_id", ("open",), "claimed"),
-    "flag.verdict": Step("qc.verdict_given", "flag_id", ("open", "claimed"), ""),
-    "task.claim": Step("call_task.claimed", "task_id", ("open",), "claimed"),
-    "task.call": Step("call_task.call_logged", "task_id", ("open", "claimed", "called"), "called"),
-    "task.resolve": Step("call_task.resolved", "task_id", ("open", "claimed", "called"), "resolved"),
-    "task.revisit": Step("call_task.revisited", "task_id", ("resolved",), "revisited", anyone=True),
+    "flag.claim": Step(FLAG, "qc.claimed", "flag_id", ("open",), "claimed"),
+    "flag.verdict": Step(FLAG, "qc.verdict_given", "flag_id", ("open", "claimed"), ""),
+    "sample.claim": Step(SAMPLE, "qc.claimed", "flag_id", ("open",), "claimed"),
+    "sample.verdict": Step(SAMPLE, "qc.verdict_given", "flag_id", ("open", "claimed"), ""),
+    "task.claim": Step(TASK, "call_task.claimed", "task_id", ("open",), "claimed"),
+    "task.call": Step(TASK, "call_task.call_logged", "task_id", ("open", "claimed", "called"), "called"),
+    "task.resolve": Step(TASK, "call_task.resolved", "task_id", ("open", "claimed", "called"), "resolved"),
+    "task.revisit": Step(TASK, "call_task.revisited", "task_id", ("resolved",), "revisited", anyone=True),
 }
 
 _PLACE: Final[Mapping[str, int]] = {
     "open": 0, "claimed": 1, "called": 2, "upheld": 3, "dismissed": 3, "resolved": 3, "revisited": 4, "withdrawn": 5,
+    "flagged": 5,
 }  # fmt: skip
-"""how far a flag or task has come: a command is in a row that has come as far, or that somebody else holds"""
+"""how far a flag, conversation or task has come: a command is in a row that has come as far, or that somebody else holds"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +77,15 @@ class _Pending:
 
 
 class Commander:
-    """Checks and publishes commands; one at a time for each flag or task."""
+    """Checks and publishes commands; one at a time for each flag, conversation or task."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._find: Mapping[str, Callable[[str], dict[str, Any] | None]] = {
+            FLAG: parts.read.flag,
+            SAMPLE: SampleModel(parts.db, parts.book).sample,
+            TASK: parts.read.task,
+        }
         self._pending: dict[str, _Pending] = {}
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -102,12 +118,11 @@ class Commander:
 
     async def _state(self, step: Step, target_id: str) -> tuple[dict[str, Any], str, str]:
         """The row, and its status and holder with the commands that are under way."""
-        read = self._parts.read
-        find: Callable[[str], dict[str, Any] | None] = read.flag if step.target == "flag_id" else read.task
-        row = await self._parts.call(find, target_id)
+        row = await self._parts.call(self._find[step.what], target_id)
         if row is None:
-            raise HTTPException(404, f"no such {'flag' if step.target == 'flag_id' else 'call task'}")
-        status, holder = row.get("qc_status", row["status"]), row.get("qc_actor", row.get("claimed_by", ""))
+            raise HTTPException(404, f"no such {step.what}")
+        columns = ("status", "claimed_by") if step.what == TASK else ("qc_status", "qc_actor")
+        status, holder = (row[column] for column in columns)
         now = self._parts.now_ms()
         self._pending = {key: one for key, one in self._pending.items() if now - one.at_ms < PENDING_MS}
         pending = self._pending.get(target_id)
@@ -128,8 +143,11 @@ class Commander:
 
     async def _publish(self, step: Step, target_id: str, row: Mapping[str, Any], body: Body) -> str:
         parts = self._parts
-        time = format_time(parts.now_ms(), parts.book.timezone(row["shop_id"]))
+        zone = parts.book.timezone(row["shop_id"])
+        time = format_time(parts.now_ms(), zone)
         payload = body.model_dump(mode="json", exclude_none=True)
+        if step.what == SAMPLE:
+            payload["sample"] = {"agent_id": row["agent_id"], "day_start": format_time(row["day_start"], zone)}
         cause = orjson.dumps([step.type, target_id, time, payload], option=orjson.OPT_SORT_KEYS)
         event_id = f"{step.type}-{hashlib.sha256(cause).hexdigest()[:24]}"
         data = {"shop_id": row["shop_id"], "buyer_id": row["buyer_id"], step.target: target_id, **payload}
@@ -162,7 +180,7 @@ Caller = Annotated[Person, needs(May.CALL)]
 
 
 def router(parts: Parts) -> APIRouter:
-    """The routes under /api/v1/flags/{flag_id} and /api/v1/call-tasks/{task_id}."""
+    """The routes under /api/v1/flags/{flag_id}, /api/v1/qc/samples/{sample_id} and /api/v1/call-tasks/{task_id}."""
     commander = Commander(parts)
     routes = APIRouter(
         prefix="/api/v1",
@@ -177,6 +195,18 @@ def router(parts: Parts) -> APIRouter:
     @routes.post("/flags/{flag_id}/verdict", status_code=202, summary="Uphold or dismiss a flag")
     async def give_verdict(flag_id: str, body: Verdict, person: Reviewer) -> Commanded:
         return await commander.give(STEPS["flag.verdict"], flag_id, body, person)
+
+    @routes.post("/qc/samples/{sample_id}/claim", status_code=202, summary="Take a conversation of the sample")
+    async def claim_sample(sample_id: str, body: Claim, person: Reviewer) -> Commanded:
+        return await commander.give(STEPS["sample.claim"], sample_id, body, person)
+
+    @routes.post(
+        "/qc/samples/{sample_id}/verdict",
+        status_code=202,
+        summary="Judge it: upheld, a fault was found; dismissed, nothing was",
+    )
+    async def judge_sample(sample_id: str, body: Verdict, person: Reviewer) -> Commanded:
+        return await commander.give(STEPS["sample.verdict"], sample_id, body, person)
 
     @routes.post("/call-tasks/{task_id}/claim", status_code=202, summary="Take a follow-up call")
     async def claim_task(task_id: str, body: Claim, person: Caller) -> Commanded:

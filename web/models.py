@@ -350,11 +350,11 @@ class Body(BaseModel):
 
 
 class Claim(Body):
-    """Take a flag or a task, so that nobody else gets it."""
+    """Take a flag, a conversation or a task, so that nobody else gets it."""
 
 
 class Verdict(Body):
-    """A reviewer's verdict on a flag."""
+    """A reviewer's verdict on a flag, or on a conversation of the sample: there upheld says that a fault was found."""
 
     verdict: Literal["upheld", "dismissed"]
     reason: str = ""
@@ -389,7 +389,7 @@ class Outcome(Body):
 class Commanded(BaseModel):
     """The command is in Kafka; the read model shows it as soon as the worker has it."""
 
-    status: str = Field(description="what the flag or task becomes")
+    status: str = Field(description="what the flag, conversation or task becomes")
     event_id: str | None = Field(description="id of the command event; null where it was so already")
 
 

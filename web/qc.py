@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
@@ -14,7 +14,7 @@ from web.api import Limit, ShopId, decode_cursor, encode_cursor, flag_out, given
 from web.models import FlagPage, Problem
 from web.parts import Parts
 
-FACETS: Final = ("rule", "severity", "agent_id", "team", "qc_status")
+Counts = TypeVar("Counts", bound=BaseModel)
 
 Moment = Annotated[str | None, Query(description="RFC 3339 with an offset", examples=["2026-11-11T00:00:00+08:00"])]
 QcStatus = Literal["open", "claimed", "upheld", "dismissed"]
@@ -85,20 +85,20 @@ class Filters:
         self.to_ms = instant_or_422("until", until)
 
 
-def count_facets(rows: Iterable[Mapping[str, Any]], chosen: Mapping[str, str]) -> QueueCounts:
-    """Counts out of rows with `count` and the facets' values. A facet's own choice does not narrow its own counts, so that
-    one sees what another choice would give.
+def count_facets(rows: Iterable[Mapping[str, Any]], chosen: Mapping[str, str], into: type[Counts]) -> Counts:
+    """Counts out of rows with `count` and the facets' values, which are the fields of `into` beside its `total`. A facet's
+    own choice does not narrow its own counts, so that one sees what another choice would give.
     """
     total = 0
-    counts: dict[str, Counter[str]] = {facet: Counter() for facet in FACETS}
+    counts: dict[str, Counter[str]] = {facet: Counter() for facet in into.model_fields if facet != "total"}
     for row in rows:
-        missed = [facet for facet in FACETS if chosen.get(facet) and row[facet] != chosen[facet]]
+        missed = [facet for facet in counts if chosen.get(facet) and row[facet] != chosen[facet]]
         if not missed:
             total += row["count"]
-        for facet in FACETS:
+        for facet, found in counts.items():
             if missed in ([], [facet]):
-                counts[facet][row[facet]] += row["count"]
-    return QueueCounts(total=total, **{facet: dict(sorted(found.items())) for facet, found in counts.items()})
+                found[row[facet]] += row["count"]
+    return into(total=total, **{facet: dict(sorted(found.items())) for facet, found in counts.items()})
 
 
 def router(parts: Parts) -> APIRouter:
@@ -131,7 +131,7 @@ def router(parts: Parts) -> APIRouter:
     @routes.get("/counts", summary="How many of what are in the queue", dependencies=[needs(May.SEE_FLAGS)])
     async def get_counts(filters: Annotated[Filters, Depends()], qc_status: QcStatus | None = None) -> QueueCounts:
         rows = await parts.call(parts.read.review_counts, filters.from_ms, filters.to_ms, filters.shop_id)
-        return count_facets(rows, given(qc_status=qc_status, **filters.facets))
+        return count_facets(rows, given(qc_status=qc_status, **filters.facets), QueueCounts)
 
     @routes.get("/rubric", summary="The reviewer's sheet", dependencies=[needs(May.SEE_FLAGS)])
     async def get_rubric(shop_id: Annotated[str, Query(max_length=256)] = "") -> Rubric:

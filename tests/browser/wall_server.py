@@ -18,21 +18,32 @@ import orjson
 from pipeline import Pipeline
 from web_rows import HOUR, fill, flag, insert, partial, raw_event, round_row
 
-from processors.ruleset import default_book
+from processors.calendar import calendar
+from processors.ruleset import default_book, load_book
 from replay.generator import SaleConfig
 from replay.generator.write import deliver
 from schemas.settings import Settings
 from schemas.types import parse_time
+from sinks.batch import Batch, insert_batch
 from sinks.database import Database, DatabaseUnavailableError, open_database
 from sinks.migrate import up
+from sinks.rows import Record
 from web.app import create_app
 
 
-class Swallow:
-    """A broker that takes everything, and no worker reads it."""
+class Broker:
+    """A broker that no worker reads, so that flags and tasks stay as they are; a sink does."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._offset = 0
 
     def publish(self, records: list[tuple[str, bytes, bytes]], timeout_seconds: float) -> None:
-        pass
+        batch = Batch()
+        for topic, key, value in records:
+            self._offset += 1
+            batch.add(Record(topic, 0, self._offset, key, value, None))
+        insert_batch(self._db, batch)
 
 
 def accuse(db: Database, now_ms: int) -> None:
@@ -70,6 +81,30 @@ def sell(db: Database) -> None:
     insert(db, "flags_raw", *judged)
 
 
+def go_unnoticed(db: Database, now_ms: int) -> None:
+    """Conversations in which no rule found anything; in each the agent answers twice, and a colleague once."""
+    rounds, said = [], []
+    for number in range(16):
+        shop, buyer, at = "anta-xm", f"b-quiet-{number:02d}", now_ms - 18 * HOUR + number * 600_000
+        agent_id, colleague = f"{shop}:{number % 5:02d}", f"{shop}:19"
+        ends_at = calendar("Asia/Shanghai").day_end(at)
+        rounds += [round_row(shop, buyer, agent_id, at + ms, at + ms + 20_000, ends_at, ms) for ms in (0, 40_000)]
+        for step, (who, sender, text) in enumerate(
+            [
+                (agent_id, "buyer", "这双鞋偏大还是偏小？"),
+                (agent_id, "agent", "亲，您可以看一下详情页的尺码表哦"),
+                (agent_id, "buyer", "看了，还是不确定"),
+                (agent_id, "agent", "都差不多的"),
+                (colleague, "agent", "亲，这款建议买大半码"),
+            ]
+        ):
+            row = raw_event("chat.message", "chat.messages", f"q-{number}-{step}", shop, at + step * 20_000,
+                            agent_id=who, sender=sender, text=text, buyer_id=buyer)  # fmt: skip
+            said.append(row | {"buyer_id": buyer})
+    insert(db, "rounds_raw", *rounds)
+    insert(db, "raw_events", *said)
+
+
 def main(data_dir: str, port: str, what: list[str]) -> None:
     settings = Settings(data_dir=Path(data_dir), web_port=int(port))
     db = open_database(settings)
@@ -79,7 +114,11 @@ def main(data_dir: str, port: str, what: list[str]) -> None:
     elif "empty" not in what:
         fill(db, time.time_ns() // 1_000_000)
         accuse(db, time.time_ns() // 1_000_000)
-    app = create_app(settings, db, Swallow(), default_book())
+        go_unnoticed(db, time.time_ns() // 1_000_000)
+    book = (
+        default_book() if "sale" in what else load_book("name: all\nversion: '1'\nqc: {sample: {rate: 1}}", "all.yaml")
+    )
+    app = create_app(settings, db, Broker(db), book)
     query = db.query
 
     def refuse(*_: Any) -> Any:

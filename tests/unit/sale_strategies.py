@@ -85,6 +85,26 @@ def events(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
+def sample_command(sample_id: str, time: int, **more: Any) -> dict[str, Any]:
+    """What a reviewer does about a conversation of QC's sample, of which no worker knows: a claim, unless `more` says more."""
+    data = {"shop_id": SHOP, "buyer_id": "b1", "flag_id": sample_id, "actor": "q1"}
+    data |= {"sample": {"agent_id": "a1", "day_start": "2026-11-11T00:00:00+08:00"}, **more}
+    kind = "qc.verdict_given" if "verdict" in data else "qc.claimed"
+    event = {"specversion": "1.0", "id": f"{kind}-{sample_id}-{time}", "source": "web", "type": kind}
+    return {**event, "time": format_time(time, "Asia/Shanghai"), "data": data}
+
+
+sample_commands = st.builds(
+    lambda number, time, more: sample_command(f"s-20261111-{number:016x}", time, **more),
+    st.integers(0, 3),
+    times,
+    st.fixed_dictionaries(
+        {"buyer_id": buyers, "actor": st.sampled_from(["q1", "q2"])},
+        optional={"verdict": st.sampled_from(["upheld", "dismissed"])},
+    ),
+)
+
+
 def distinct(sale: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Without conflicts: the first content of each (buyer, source, id)."""
     seen: dict[tuple[str, str], dict[str, Any]] = {}

@@ -7,7 +7,7 @@ import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sale_strategies import MIDNIGHT, NOON, distinct, events, record, sales
+from sale_strategies import MIDNIGHT, NOON, distinct, events, record, sales, sample_command, sample_commands
 
 from processors.leaderboard import BoardSums
 from processors.partition import Flush, Incoming, Partition
@@ -16,7 +16,7 @@ from processors.results import Results, results
 from processors.ruleset import RulesetBook, default_book, parse_rulesets
 from replay.files import Line
 from replay.memory import MemoryReplay
-from schemas.types import format_time
+from schemas.types import DAY_MS, format_time
 
 BOOK = default_book()
 GAPS = parse_rulesets(
@@ -291,3 +291,37 @@ def _fixed_sale() -> Sale:
             }
         )
     return sale
+
+
+@given(sales, st.lists(sample_commands, min_size=1, max_size=12).map(distinct), st.randoms(use_true_random=False))
+@settings(LOOSE, max_examples=200)
+def test_what_reviewers_do_about_the_sample_changes_no_result_and_rejects_nothing(
+    sale: Sale, commands: Sale, rnd: random.Random
+) -> None:
+    mixed = sale + commands
+    rnd.shuffle(mixed)
+    log, partition = Log([]), fresh()
+    for event in mixed:
+        partition.apply([record(event)])
+        flush = partition.flush()
+        log.send(flush.outputs)
+        assert flush.rejected == []
+    without = Log([])
+    alone = fresh()
+    alone.apply([record(event) for event in sale])
+    without.send(alone.flush().outputs)
+    assert log.final() == without.final()
+    assert rows(partition) == expected(sale)
+
+
+def test_what_reviewers_did_about_the_sample_is_forgotten_beyond_the_horizon() -> None:
+    partition = Partition(0, BOOK, writer=b"w", horizon_ms=2 * DAY_MS)
+    event = sample_command("s-20261111-0000000000000000", NOON)
+    partition.apply([record(event)])
+    state = [key for key, value in partition.flush().state if value is not None]
+    assert (len(state), partition.facts) == (1, 1)
+    later = sample_command("s-20261116-0000000000000000", NOON + 5 * DAY_MS)
+    later["data"]["buyer_id"] = "another"
+    partition.apply([record(later)])
+    assert set(state) <= {key for key, value in partition.flush().state if value is None}
+    assert (partition.buyers, partition.facts) == (1, 1)

@@ -5,8 +5,8 @@ const AGENTS_EVERY = 6; // refreshes: agents come and go by the day
 const ANSWER_MS = 60_000; // a server that never answers must not stop the refreshes for good
 const HOLD_MS = 60_000; // as long as the API itself holds an accepted command (web/commands.py)
 const DRAFTS = 50;
-// how far a flag or task has come: see web/commands.py
-export const PLACE = { open: 0, claimed: 1, called: 2, upheld: 3, dismissed: 3, resolved: 3, revisited: 4, withdrawn: 5 };
+// how far a flag, conversation or task has come: see web/commands.py
+export const PLACE = { open: 0, claimed: 1, called: 2, upheld: 3, dismissed: 3, resolved: 3, revisited: 4, withdrawn: 5, flagged: 5 };
 
 // in every desk: the bar at the top; the desk's own things go into its slot
 export const Bar = {
@@ -67,7 +67,7 @@ export const TimeLine = {
       }
       return [...parts, { text: letters.slice(at).join("") }].filter((part) => part.text);
     },
-    point() { const accused = this.$refs.line && this.$refs.line.querySelector(".accused"); if (accused) accused.scrollIntoView({ block: "center" }); },
+    point() { const line = this.$refs.line, at = line && (line.querySelector(".accused") || line.querySelector(".cited")); if (at) at.scrollIntoView({ block: "center" }); },
   },
 };
 
@@ -163,9 +163,10 @@ export const desk = {
         if (answer.ok && said) return said;
         const detail = (said && answer.status < 500 && this.detailText(said.detail)) || this.t.failed;
         const holder = answer.status === 409 && /^(.+) has it \((\w+)\)/.exec(detail);
-        this.tell(row, holder ? this.say("taken", { who: holder[1] }) : answer.status !== 403 ? detail
+        const late = answer.status === 409 && /^it is (\w+);/.exec(detail);
+        this.tell(row, holder ? this.say("taken", { who: holder[1] }) : late ? this.t.too_late : answer.status !== 403 ? detail
           : /served this buyer/.test(detail) ? this.t.served_buyer : / may not /.test(detail) ? this.t.forbidden : detail);
-        if (answer.status === 409) { this.learn(row, holder, /^it is (\w+);/.exec(detail)); this.refresh(); }
+        if (answer.status === 409) { this.learn(row, holder, late); this.refresh(); }
         return null;
       } catch { this.tell(row, this.t.failed); return null; } finally { this.busy = false; }
     },
@@ -187,7 +188,7 @@ export const desk = {
     learn(row, held, other) {
       const { status, holder } = this.$options.row;
       if (held) this.did(row, { [status]: held[2], [holder]: held[1] });
-      else if (other) this.did(row, { [status]: other[1], [holder]: row[holder] || (other[1] === "withdrawn" ? "" : this.name) });
+      else if (other) this.did(row, { [status]: other[1], [holder]: row[holder] || (PLACE[other[1]] === PLACE.withdrawn ? "" : this.name) });
     },
     // what this desk knows holds until the API says as much, or somebody else has the row, or it is a minute ago
     settled(row) {

@@ -1,0 +1,184 @@
+// What QC's two views share, the flags and the sample: the list with its filters, the reviewer's sheet, taking and judging.
+import { PLACE, desk } from "/static/desk.js";
+
+const PAGE = 50;
+const VIEWS = ["flags", "samples"];
+const STATES = ["open", "claimed", "upheld", "dismissed"];
+
+// the switch between the views, and what narrows the list; a view's own filters go into the slot
+const ListHead = {
+  template: `
+  <div class="tabs" role="group" :aria-label="desk.t.qc_view"><button v-for="one in views" :key="one" :aria-pressed="desk.$options.view.name === one" @click="desk.$emit('show', one)" :data-view="one">{{ desk.t['qc_view.' + one] }}</button></div>
+  <div class="filters">
+    <label v-for="facet in desk.$options.view.facets" :key="facet"><span>{{ desk.t['qc_' + facet] }}</span>
+      <select v-model="desk.filters[facet]" @change="desk.reload" :data-facet="facet">
+        <option value="" v-if="facet !== 'qc_status'">{{ desk.t.all }}</option>
+        <option v-for="[value, n] in desk.options(facet)" :key="value" :value="value">{{ desk.facetText(facet, value) }} ({{ n }})</option>
+      </select></label>
+    <slot></slot>
+  </div>`,
+  props: { desk: Object },
+  computed: { views() { return VIEWS; } },
+};
+
+// what comes below the list
+const ListFoot = {
+  template: `
+  <button class="more" v-if="desk.cursor" @click="desk.more" :disabled="desk.paging">{{ desk.t.qc_more }}</button>
+  <p class="state" role="status" v-if="!desk.current">{{ desk.message }}</p>
+  <div class="empty" v-if="desk.ready && !desk.rows.length"><b>{{ desk.word('empty') }}</b><p>{{ desk.word('empty_hint') }}</p></div>`,
+  props: { desk: Object },
+};
+
+const Sheet = {
+  template: `
+  <p class="state" role="status" aria-live="polite">{{ desk.message || desk.stateText }}</p>
+  <template v-if="desk.mayJudge && (desk.isUnjudged || desk.dirty)">
+    <button class="claim" v-if="desk.isUnjudged && !desk.mine" @click="desk.claim" :disabled="desk.busy || !desk.canJudge">{{ desk.t.qc_claim }} <kbd>C</kbd></button>
+    <fieldset class="sheet" v-if="desk.rubric">
+      <legend>{{ desk.t.qc_sheet }} <output>{{ desk.t.qc_score }} <b>{{ desk.scoreText }}</b></output></legend>
+      <div v-for="item in desk.rubric.items" :key="item.key" class="item" role="radiogroup" :aria-label="item[desk.lang]">
+        <span>{{ item[desk.lang] }} <em v-if="item.critical">{{ desk.t.qc_critical }}</em><small v-else>{{ item.weight }}</small></span>
+        <span class="marks"><label v-for="value in item.critical ? [1, 0] : [1, 0.5, 0]" :key="value" :class="{ on: desk.marks[item.key] === value }"><input type="radio" :name="'mark-' + item.key" :value="value" v-model="desk.marks[item.key]">{{ desk.t['qc_mark_' + value] }}</label></span>
+      </div>
+    </fieldset>
+    <label class="field"><span>{{ desk.word('reason') }}</span><textarea ref="reason" v-model="desk.reason" rows="2" maxlength="2000"></textarea></label>
+    <label class="field"><span>{{ desk.t.qc_coaching }}</span><textarea v-model="desk.coaching" rows="2" maxlength="2000"></textarea></label>
+    <div class="actions">
+      <button v-for="[verdict, name, letter] in verdicts" :key="verdict" :class="name" @click="desk.judge(verdict)" :disabled="desk.busy || !desk.canJudge" :aria-keyshortcuts="desk.intent === verdict ? letter + ' Control+Enter' : letter">{{ desk.word(name) }} <kbd>{{ letter }}</kbd><kbd class="submits" v-if="desk.intent === verdict">Ctrl+Enter</kbd></button>
+    </div>
+  </template>
+  <p class="keys">{{ desk.word('keys') }}</p>`,
+  props: { desk: Object },
+  computed: { verdicts() { return [["upheld", "uphold", "U"], ["dismissed", "dismiss", "D"]]; } },
+};
+
+/* Beside what a desk gives, a view gives an option `view`: its name, the prefix of its texts, the list's path in the API and
+   the name of the rows in its answer, the facets, the verdict to start from and the one that needs a reason; and
+   `isUnjudged`. `readMore()` reads what else it shows, `shown(rows, more)` is called before the list is drawn anew. */
+export const review = {
+  mixins: [desk],
+  components: { ListHead, ListFoot, Sheet },
+  emits: ["show"],
+  props: { switched: Boolean },
+  data() {
+    const { facets, first } = this.$options.view;
+    return {
+      counts: null, cursor: null, rubric: null, marks: {}, reason: "", coaching: "", intent: first,
+      filters: { ...Object.fromEntries(facets.map((facet) => [facet, ""])), qc_status: "open" },
+    };
+  },
+  computed: {
+    mayJudge() { return this.may("review"); },
+    canJudge() { return this.mayJudge && this.isUnjudged && !this.takenByOther; },
+    started() { return Object.keys(this.marks).length > 0; },
+    countText() { return this.say(this.$options.view.words + (this.filters.qc_status === "open" ? "_queue" : "_found"), { n: this.counts ? this.counts.total : "…" }); },
+    scoreText() {
+      if (!this.started) return this.t.qc_unscored;
+      const items = this.rubric.items, marks = this.marks;
+      if (items.some((item) => item.critical && marks[item.key] !== undefined && marks[item.key] < 1)) return "0";
+      const weighed = items.filter((item) => marks[item.key] !== undefined);
+      const weight = weighed.reduce((sum, item) => sum + item.weight, 0);
+      return weight ? (weighed.reduce((sum, item) => sum + item.weight * marks[item.key], 0) / weight * 100).toFixed(1) : "–";
+    },
+    stateText() {
+      const row = this.current;
+      if (row.qc_status === "claimed") return this.say("taken", { who: row.qc_actor });
+      if (PLACE[row.qc_status] !== PLACE.upheld) return "";
+      return this.say("qc_judged_by", { who: row.qc_actor, what: this.word("status." + row.qc_status) }) + (row.qc_reason ? " · " + row.qc_reason : "");
+    },
+  },
+  watch: { current(now, before) { if (!now || !before || this.idOf(now) !== this.idOf(before)) this.intent = this.$options.view.first; } },
+  mounted() { if (this.switched) this.$el.querySelector(".tabs [aria-pressed=true]").focus(); },
+  methods: {
+    word(key) { return this.t[this.$options.view.words + "_" + key]; },
+    agentText(row) { return row.agent_id ? this.nameOf(row.shop_id, row.agent_id) : "–"; },
+    facetText(facet, value) {
+      if (facet === "qc_status") return this.word("status." + value);
+      if (facet === "agent_id") { const known = [...this.agents.values()].find((agent) => agent.agent_id === value); return (known && known.name) || value || "–"; }
+      return value || "–";
+    },
+    options(facet) {
+      const counts = (this.counts && this.counts[facet]) || {};
+      if (facet === "qc_status") return STATES.map((state) => [state, counts[state] || 0]);
+      const found = Object.entries(counts);
+      const chosen = this.filters[facet];
+      if (chosen && !found.some(([value]) => value === chosen)) found.push([chosen, 0]);
+      return found.filter(([value]) => value !== "");
+    },
+    query(more) {
+      const found = new URLSearchParams();
+      for (const [facet, value] of Object.entries(this.filters)) if (value) found.set(facet, value);
+      for (const [name, value] of Object.entries(more || {})) found.set(name, value);
+      return found;
+    },
+    belongs(row) { return PLACE[row.qc_status] < PLACE.upheld || PLACE[this.filters.qc_status] >= PLACE.upheld; },
+    readMore() {},
+    shown() {},
+    async load() {
+      const { list, counts: counted, rows } = this.$options.view;
+      const known = Math.min(500, Math.max(PAGE, this.rows.length));
+      const [page, counts, more] = await Promise.all([this.read(list + "?" + this.query({ limit: known })), this.read(counted + "?" + this.query()), this.readMore()]);
+      return () => {
+        this.cursor = page.next_cursor; this.counts = counts;
+        this.shown(page[rows], more);
+        return this.arrived(page[rows]);
+      };
+    },
+    async more() {
+      if (this.paging) return;
+      const { list, rows } = this.$options.view;
+      const turn = ++this.turn; // a poll under way would cut the list to what it was
+      this.paging = true; this.reading = turn;
+      try {
+        const page = await this.read(list + "?" + this.query({ limit: PAGE, cursor: this.cursor }));
+        if (turn !== this.turn) return;
+        this.rows = [...this.rows, ...page[rows].map(this.settled).filter(this.belongs)]; this.cursor = page.next_cursor;
+      } catch (error) { this.failed(error); } finally { this.paging = false; if (this.reading === turn) this.reading = 0; }
+    },
+    look(row) { this.readTalk(row); this.readRubric(row); },
+    async readRubric(row) {
+      if (this.rubric && this.rubric.shop_id === row.shop_id) return;
+      this.rubric = null;
+      try {
+        const rubric = await this.read("/api/v1/qc/rubric?shop_id=" + encodeURIComponent(row.shop_id));
+        if (!this.current || this.current.shop_id !== row.shop_id) return;
+        this.rubric = rubric;
+        // a sheet that was kept may have items that are no more
+        this.marks = Object.fromEntries(Object.entries(this.marks).filter(([key]) => rubric.items.some((item) => item.key === key)));
+      } catch (error) { this.failed(error); }
+    },
+    // --- what the reviewer does
+    async claim() {
+      const row = this.current, who = this.name;
+      if (!this.canJudge || this.mine) return;
+      const said = await this.give(row, "claim", {});
+      if (said) this.did(row, { qc_status: said.status, qc_actor: who });
+    },
+    async judge(verdict) {
+      const row = this.current, who = this.name;
+      if (this.busy || !this.canJudge) return;
+      this.intent = verdict;
+      if (verdict === this.$options.view.explained && !this.reason.trim()) { this.message = this.word("need_reason"); this.$refs.sheet.$refs.reason.focus(); return; }
+      const body = { verdict, reason: this.reason.trim(), coaching: this.coaching.trim() };
+      if (this.started) {
+        if (!this.rubric) { this.message = this.t.loading; return; }
+        const left = this.rubric.items.filter((item) => this.marks[item.key] === undefined).length;
+        if (left) { this.message = this.say("qc_need_sheet", { n: left }); return; }
+        body.marks = { ...this.marks };
+      }
+      const said = await this.give(row, "verdict", body);
+      if (!said) return;
+      this.did(row, { qc_status: said.status, qc_actor: who, qc_reason: body.reason });
+      this.leave(row, this.say("qc_saved", { what: this.word("status." + verdict) }));
+      this.putDraft(row, null);
+    },
+    key(event) {
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && this.current) { event.preventDefault(); if (this.acts(event)) this.judge(this.intent); return; }
+      if (event.key === "Escape") { event.target.blur(); return; }
+      if (!this.isCommand(event)) return;
+      const does = this.moves(event) || (this.acts(event) && { c: () => this.claim(), u: () => this.judge("upheld"), d: () => this.judge("dismissed") }[event.key.toLowerCase()]);
+      if (does) { event.preventDefault(); does(); }
+    },
+  },
+};
