@@ -23,19 +23,27 @@ class CallDesk(Element, component="static/calls.js"):
     """The component of `/calls`."""
 
 
+class SqlPage(Element, component="static/sql.js"):
+    """The component of `/sql`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of one component: its path, the key of its title, what the component is given beside texts and language."""
+    """A page of one component: its path, the key of its title, what the component is given beside texts and language, the
+    style sheet that it has beside the desks'.
+    """
 
     path: str
     component: type[Element]
     title: str
     props: Mapping[str, Any] = field(default_factory=dict)
+    css: str = ""
 
 
 PAGES: Final = (
     Page("/qc", QcDesk, "qc_title"),
     Page("/calls", CallDesk, "calls_title", {"outcomes": list(OUTCOMES)}),
+    Page("/sql", SqlPage, "sql_title", css="sql.css"),
 )
 
 
@@ -43,9 +51,9 @@ def mount(icon: str) -> None:
     """Put the pages beside the wallboard; `web.wall.mount` runs NiceGUI."""
     # what the components import; looked at each time, lest an upgrade leave half of a page behind
     gui.add_static_files("/static", _STATIC, max_cache_age=0)
-    css = (_STATIC / "desk.css").read_text(encoding="utf-8")
     for page in PAGES:
-        _mount(page, css, icon)
+        sheets = ["desk.css", page.css] if page.css else ["desk.css"]
+        _mount(page, "\n".join((_STATIC / name).read_text(encoding="utf-8") for name in sheets), icon)
 
 
 def _mount(page: Page, css: str, icon: str) -> None:
