@@ -1,10 +1,10 @@
 -- en: Reminders by agent, and what came of them
 -- zh: 客服催付与结果
--- about en: Messages that remind a buyer of an order that is unpaid then: paid within 24 h, closed, or still open
--- about zh: 提醒买家付款且订单当时未付：24 小时内付款、关闭，或仍未付
+-- about en: Messages, marked as reminders or with one of the phrases, to a buyer with an unpaid order: paid within 24 h, closed, or still open
+-- about zh: 工具标明或含所列用语的催付，且订单当时未付：24 小时内付款、关闭，或仍未付
 -- param shop_id String: the shop | 店铺
 -- param since DateTime64(3, 'Asia/Shanghai') = day: from this moment on | 从此刻起
--- param phrases Array(String) = 还没有付款,还没付款,还未付款,尚未付款,还没有支付,还没支付,记得付款,尽快付款,马上付款,赶紧付款: phrases that make a message a reminder where the tool does not say so | 催付用语（工具未标明时按用语判断）
+-- param phrases Array(String) = 还没有付款,还没付款,还未付款,尚未付款,还没有支付,还没支付,记得付款,尽快付款,马上付款,赶紧付款: phrases, where the tool does not mark reminders | 催付用语（工具未标明时）
 SELECT agent_id, count() AS reminders, countIf(paid) AS paid_within_24h, countIf(closed AND NOT paid) AS closed, reminders - paid_within_24h - closed AS open,
     paid_within_24h / reminders AS paid_share
 FROM
