@@ -33,6 +33,7 @@ from replay.generator import SaleConfig
 from replay.generator.write import deliver
 from schemas.events import InvalidEventError, parse_event
 from schemas.settings import Settings
+from schemas.topics import TOPIC_OF_TYPE
 from schemas.types import format_time, parse_time
 from sinks import migrate
 from sinks.database import Database, DatabaseError, open_database
@@ -69,8 +70,10 @@ class Sale:
         }
         waits = {"specversion": "1.0", "id": "w", "source": "t", "type": "chat.message", "data": said}
         waits["time"] = format_time(asked, "Asia/Shanghai")
-        Pipeline(db, default_book(), horizon_ms=1000 * DAY).feed([*lines, ("chat.messages", line_of(waits))])
-        self.facts = Facts([*events, waits])
+        more = [*_edges(self.shop), waits]
+        lines += [(TOPIC_OF_TYPE[event["type"]], line_of(event)) for event in more]
+        Pipeline(db, default_book(), horizon_ms=1000 * DAY).feed(lines)
+        self.facts = Facts([*events, *more])
         self.board = [row for row in leaderboard(self.facts) if row["shop_id"] == self.shop]
         self.windows = [row for row in windows(self.facts) if row["shop_id"] == self.shop]
         self.buyer = Counter(event["buyer"] for event in self.facts.events if event["buyer"]).most_common(1)[0][0]
@@ -104,6 +107,38 @@ def _reason(topic_line: tuple[str, bytes]) -> tuple[str, str] | None:
     except InvalidEventError as error:
         return error.reason, topic_line[0]
     return None
+
+
+def _edges(shop: str) -> list[dict[str, Any]]:
+    """What a small sale does not have: an hour after midnight, two payments of one order, hours after a reminder, a review
+    that changes.
+    """
+    who = {"shop_id": shop, "buyer_id": "b-edges"}
+    item = {"sku_id": "k", "title": "鞋", "quantity": 1, "unit_price": "80.00"}
+    says = {"agent_id": f"{shop}:night", "sender": "agent"}
+    scene: list[tuple[str, float, dict[str, Any]]] = [
+        ("chat.message", 0.5, {**says, "text": "在的，亲"}),
+        ("order.placed", 5, {"order_id": "o-1", "amount": "80.00", "items": [item]}),
+        ("order.placed", 6, {"order_id": "o-2", "amount": "80.00", "items": [item]}),
+        ("payment.succeeded", 7, {"payment_id": "p-2", "order_id": "o-2", "amount": "80.00"}),
+        ("chat.message", 10, {**says, "text": "记得付款哦", "order_id": "o-1"}),
+        ("payment.refunded", 30, {"refund_id": "f-2", "order_id": "o-2", "amount": "33.00"}),
+        ("payment.succeeded", 130, {"payment_id": "p-1", "order_id": "o-1", "amount": "40.00"}),
+        ("payment.succeeded", 190, {"payment_id": "p-3", "order_id": "o-1", "amount": "40.00"}),
+        ("review.posted", 200, {"review_id": "r-1", "order_id": "o-1", "rating": 2, "text": "慢"}),
+        ("review.changed", 210, {"review_id": "r-1", "order_id": "o-1", "rating": 4, "text": "客服处理得很快"}),
+    ]
+    return [
+        {
+            "specversion": "1.0",
+            "id": f"edge-{number}",
+            "source": "t",
+            "type": kind,
+            "time": format_time(SINCE + int(minutes * 60_000), "Asia/Shanghai"),
+            "data": {**who, **data},
+        }
+        for number, (kind, minutes, data) in enumerate(scene)
+    ]
 
 
 def _aware(ms: int) -> datetime:
