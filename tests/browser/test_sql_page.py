@@ -161,6 +161,7 @@ def test_stop_ends_the_query_on_the_server_too(browser: Any, desk: Wall) -> None
     begun = time.monotonic()
     page.locator(".halt").click()
     page.wait_for_selector("text=已停止")
+    assert page.locator(".sql").get_attribute("data-run") == "idle"
     run(
         page,
         "SELECT count() AS running FROM system.processes WHERE query LIKE '%sipHash64%' AND query NOT LIKE '%LIKE%'",

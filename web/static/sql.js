@@ -51,7 +51,7 @@ export default {
           </li>
         </ul>
         <ul class="found" v-else>
-          <li v-for="(one, at) in past" :key="one.at + at"><button class="pick" @click="recall(one)" data-past><b>{{ firstLine(one.sql) }}</b><small>{{ pastText(one) }}</small></button></li>
+          <li v-for="(one, at) in past" :key="one.at + at"><button class="pick" @click="recall(one)" data-past><b>{{ headOf(one.sql) }}</b><small>{{ pastText(one) }}</small></button></li>
           <li v-if="past.length"><button class="link" @click="forget">{{ t.sql_forget }}</button></li>
         </ul>
         <p class="empty" v-if="nothingFound">{{ t.sql_nothing }}</p>
@@ -158,7 +158,7 @@ export default {
     count(number) { return Number(number).toLocaleString("en-US"); },
     titleOf(query) { return this.lang === "zh" ? query.title_zh : query.title_en; },
     fits(...texts) { const wanted = this.wanted.toLowerCase(); return texts.some((text) => text.toLowerCase().includes(wanted)); },
-    firstLine(sql) { return sql.trim().split("\n")[0].slice(0, 80); },
+    headOf(sql) { const query = this.queries.find((one) => one.sql === sql); return query ? this.titleOf(query) : sql.trim().split("\n")[0].slice(0, 80); },
     pastText(one) { const at = wallAt(one.at, this.schema.timezone).slice(5); return one.rows === undefined ? at : at + " · " + this.say("sql_rows", { rows: this.count(one.rows) }); },
 
     // --- what there is
@@ -240,8 +240,8 @@ export default {
       this.fromLink = false;
       const sql = this.text;
       const answer = await this.send(sql, FORMAT);
+      this.result = null; this.plain = null; // what is shown is never of another statement
       if (!answer) return;
-      this.result = null; this.plain = null;
       if (answer.format === FORMAT) {
         this.result = resultOf(JSON.parse(await answer.blob.text()), { shop: this.schema.timezone, server: this.schema.server_timezone });
         if (!this.start) this.view = "grid";

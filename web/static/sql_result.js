@@ -5,21 +5,25 @@ const COLORS = ["#6fa8ff", "#ffc152", "#4bdc97", "#ff6b76", "#c58bff", "#5fd6e8"
 const NO_FIGURE = /(^|_)(id|revision|offset|partition|rank|rating)$/;
 
 // --- times: ClickHouse writes them in their column's zone, the page shows them in the shop's
+const QUARTER_MS = 900_000; // offsets change on quarters of an hour
 const formats = new Map();
-function partsAt(ms, zone) {
-  if (!formats.has(zone)) formats.set(zone, new Intl.DateTimeFormat("en-CA", { timeZone: zone, hourCycle: "h23", year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit" }));
-  return Object.fromEntries(formats.get(zone).formatToParts(ms).map((part) => [part.type, part.value]));
+const offsets = new Map();
+const utc = (wall) => Date.parse(wall.replace(" ", "T") + "Z");
+function offsetAt(ms, zone) {
+  const quarter = Math.floor(ms / QUARTER_MS) * QUARTER_MS;
+  const key = zone + quarter;
+  if (!offsets.has(key)) {
+    if (!formats.has(zone)) formats.set(zone, new Intl.DateTimeFormat("en-CA", { timeZone: zone, hourCycle: "h23", year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit" }));
+    const at = Object.fromEntries(formats.get(zone).formatToParts(quarter).map((part) => [part.type, part.value]));
+    offsets.set(key, utc(`${at.year}-${at.month}-${at.day} ${at.hour}:${at.minute}:${at.second}`) - quarter);
+  }
+  return offsets.get(key);
 }
-export function wallAt(ms, zone) {
-  const at = partsAt(ms, zone);
-  return `${at.year}-${at.month}-${at.day} ${at.hour}:${at.minute}:${at.second}`;
-}
+export function wallAt(ms, zone) { return new Date(ms + offsetAt(ms, zone)).toISOString().slice(0, 19).replace("T", " "); }
 // the instant in ms at which a clock of that zone shows "YYYY-MM-DD HH:MM:SS"
 export function instantOf(wall, zone) {
-  const as = (text) => Date.parse(text.replace(" ", "T") + "Z");
-  const guess = as(wall);
-  const once = guess - (as(wallAt(guess, zone)) - guess);
-  return once - (as(wallAt(once, zone)) - as(wall)); // the offset may have changed in between
+  const at = utc(wall);
+  return at - offsetAt(at - offsetAt(at, zone), zone); // it may have changed in between
 }
 
 // --- columns
