@@ -460,3 +460,30 @@ def test_who_may_not_query_is_told_so(
     page.wait_for_selector(".sql[data-state=ready] .cm-content", timeout=30_000)
     run(page, "SELECT 1 AS one")
     page.context.close()
+
+
+@pytest.mark.parametrize("size", [LAPTOP, PHONE], ids=["laptop", "phone"])
+def test_axe_finds_nothing_serious_in_results_charts_and_errors(browser: Any, desk: Wall, size: dict[str, int]) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    page = look(browser, desk, size=size)
+
+    def serious() -> list[Any]:
+        page.wait_for_timeout(400)
+        found = [one for one in axe.run(page).response["violations"] if one["impact"] in ("serious", "critical")]
+        return [
+            (one["id"], [(node["target"], node["failureSummary"][:200]) for node in one["nodes"][:3]]) for one in found
+        ]
+
+    run(page)
+    page.wait_for_selector(".ag-row")
+    assert serious() == []
+    page.locator("[data-view=chart]").click()
+    page.wait_for_selector(".drawing[data-series='1']")
+    assert serious() == []
+    if size is PHONE:
+        page.locator(".fold").click()
+    page.locator("[data-pane=tables]").click()
+    page.locator("[data-table=flags] summary").click()
+    run(page, "SELECT nothing FROM flags", until="failed")
+    assert serious() == []
+    page.context.close()

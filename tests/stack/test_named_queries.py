@@ -37,6 +37,7 @@ from schemas.topics import TOPIC_OF_TYPE
 from schemas.types import format_time, parse_time
 from sinks import migrate
 from sinks.database import Database, DatabaseError, open_database
+from sinks.floor_model import FloorModel
 from sinks.named_queries import NamedQuery, named_queries
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow]
@@ -59,18 +60,7 @@ class Sale:
         self.refused = Counter(reason for reason in map(_reason, lines) if reason)
         events = [json.loads(line) for topic, line in lines if not _reason((topic, line))]
         self.shop = next(event["data"]["shop_id"] for event in events)
-        # the midnight of now must not lie between the message and the test
-        asked = max(NOW - 60_000, midnight_after(NOW) - DAY)
-        said = {
-            "shop_id": self.shop,
-            "buyer_id": WAITING,
-            "agent_id": f"{self.shop}:x",
-            "sender": "buyer",
-            "text": "在吗",
-        }
-        waits = {"specversion": "1.0", "id": "w", "source": "t", "type": "chat.message", "data": said}
-        waits["time"] = format_time(asked, "Asia/Shanghai")
-        more = [*_edges(self.shop), waits]
+        more = [*_edges(self.shop), *_now(self.shop)]
         lines += [(TOPIC_OF_TYPE[event["type"]], line_of(event)) for event in more]
         Pipeline(db, default_book(), horizon_ms=1000 * DAY).feed(lines)
         self.facts = Facts([*events, *more])
@@ -90,6 +80,7 @@ class Sale:
             "hour_start": _aware(EVENING),
             "window_seconds": 3600,
             "definition": "platform",
+            "minutes": 10,
             "sale_event_id": self.event["sale_event_id"],
             "buyer_id": self.buyer,
             "phrases": next((one.default.split(",") for one in query.parameters if one.name == "phrases"), []),
@@ -138,6 +129,34 @@ def _edges(shop: str) -> list[dict[str, Any]]:
             "data": {**who, **data},
         }
         for number, (kind, minutes, data) in enumerate(scene)
+    ]
+
+
+def _now(shop: str) -> list[dict[str, Any]]:
+    """A minute ago one buyer has asked; another has asked twice and been answered by the second agent; both today."""
+    asked = max(NOW - 60_000, midnight_after(NOW) - DAY)
+    scene = [
+        (WAITING, "x", "buyer"),
+        ("b-handed-on", "x", "buyer"),
+        ("b-handed-on", "y", "buyer"),
+        ("b-handed-on", "y", "agent"),
+    ]
+    return [
+        {
+            "specversion": "1.0",
+            "id": f"now-{number}",
+            "source": "t",
+            "type": "chat.message",
+            "time": format_time(asked + number * 100, "Asia/Shanghai"),
+            "data": {
+                "shop_id": shop,
+                "buyer_id": buyer,
+                "agent_id": f"{shop}:{agent}",
+                "sender": sender,
+                "text": "在吗",
+            },
+        }
+        for number, (buyer, agent, sender) in enumerate(scene)
     ]
 
 
@@ -334,8 +353,11 @@ def unanswered_rounds(sale: Sale) -> None:
 
 def buyers_waiting(sale: Sale) -> None:
     (row,) = sale.ask("buyers_waiting")
-    assert row["buyer_id"] == WAITING
-    assert row["waiting_seconds"] == pytest.approx((time.time() * 1000 - _ms(row["opened_at"])) / 1000, abs=5)
+    assert (row["buyer_id"], row["waits_for"]) == (WAITING, f"{sale.shop}:x")
+    assert row["waiting_seconds"] == pytest.approx((time.time() * 1000 - _ms(row["since"])) / 1000, abs=5)
+    (shown,) = FloorModel(sale.db).waiting(int(time.time() * 1000), 600_000, sale.shop)  # the wallboard's
+    assert (shown["agent_id"], shown["since"]) == (row["waits_for"], _ms(row["since"]))
+    assert sale.ask("buyers_waiting", minutes=0) == []
 
 
 def reminders_by_agent(sale: Sale) -> None:
@@ -455,7 +477,8 @@ def data_lag(sale: Sale) -> None:
     found = {row["kind"]: row for row in sale.ask("data_lag")}
     assert {"chat.messages", "commerce.orders", "flags", "response_rounds", "leaderboard_hourly"} <= set(found)
     newest = max(event["t"] for event in sale.facts.of_type("chat.message"))
-    assert _ms(found["chat.messages"]["newest"]) == _ms(found["response_rounds"]["newest"]) == newest
+    assert _ms(found["chat.messages"]["newest"]) == newest
+    assert _ms(found["response_rounds"]["newest"]) == max(row["opened_at"] for row in rounds(sale.facts))
     assert found["chat.messages"]["seconds_behind"] == pytest.approx((time.time() * 1000 - newest) / 1000, abs=5)
 
 

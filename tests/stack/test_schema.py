@@ -552,6 +552,7 @@ def test_named_queries_run(db: Database) -> None:
         "day": at("2026-11-11"),
         "phrases": ["记得付款"],
         "buyer_id": "b",
+        "minutes": 10,
     }
     queries = named_queries()
     found = {}

@@ -36,7 +36,7 @@ export const Editor = {
         CM.basicSetup, sql, marks, CM.EditorView.lineWrapping,
         CM.syntaxHighlighting(CM.oneDarkHighlightStyle),
         CM.EditorView.theme({ "&": { height: "100%", backgroundColor: "#0c1119", color: "#eef2f9" }, ".cm-gutters": { backgroundColor: "#0c1119", color: "#8c9cb8", border: "0" }, ".cm-activeLine, .cm-activeLineGutter": { backgroundColor: "#151d2b" }, ".cm-cursor": { borderLeftColor: "#eef2f9" }, "&.cm-focused .cm-selectionBackground, .cm-selectionBackground": { backgroundColor: "#2f4a7d !important" } }, { dark: true }),
-        CM.EditorView.contentAttributes.of({ "aria-label": this.label, spellcheck: "false" }),
+        CM.EditorView.contentAttributes.of({ "aria-label": this.label, spellcheck: "false", tabindex: "0" }),
         CM.EditorState.languageData.of(() => [{ autocomplete: this.complete }]),
         CM.EditorView.updateListener.of((update) => { if (update.docChanged) this.$emit("update:modelValue", update.state.doc.toString()); }),
       ],
