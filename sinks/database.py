@@ -141,12 +141,17 @@ class Database(Protocol):
         max_rows: int,
         max_memory_bytes: int,
         params: Parameters | None = None,
+        mark: str = "",
     ) -> Formatted:
         """Run one reading statement of a user and return its result in that ClickHouse FORMAT.
 
-        ClickHouse itself enforces readonly=1 and the limits: seconds of run time, rows of result, bytes of memory (and of
-        result). A FORMAT clause in the statement wins over `fmt`. Raises DatabaseError when a limit is hit.
+        ClickHouse itself enforces readonly=1 and the limits: seconds of run time, rows of result, bytes of memory, an
+        eighth of which the result may take. A FORMAT clause in the statement wins over `fmt`. `mark`, letters and digits, is
+        what `stop` knows it by. Raises DatabaseError when a limit is hit or it was stopped.
         """
+
+    def stop(self, mark: str) -> None:
+        """Have ClickHouse end the statements that `query_format` runs with that mark; it does so within a block of rows."""
 
     def ping(self) -> None:
         """Return when ClickHouse answers."""

@@ -3,8 +3,9 @@
 import re
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from sinks.database import Database
 
@@ -16,26 +17,66 @@ VIEWS_FIRST: Final = (
 )  # fmt: skip
 
 
-def markdown(db: Database) -> str:
-    """A chapter a table: its comment, and each column's name, type and meaning. Views first, then the tables below them."""
-    tables = db.query(
-        "SELECT name, comment, sorting_key, partition_key FROM system.tables WHERE database = currentDatabase() ORDER BY name"
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column, as ClickHouse knows it."""
+
+    name: str
+    type: str
+    comment: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table or a view of the database."""
+
+    name: str
+    comment: str
+    view: bool
+    rows: int | None
+    """replaced ones included; None for a view"""
+    sorting_key: str
+    partition_key: str
+    columns: tuple[Column, ...]
+
+
+def tables(db: Database) -> list[Table]:
+    """Views first, as the contract names them, then the tables below them. No rows are read."""
+    found = db.query(
+        "SELECT name, comment, engine = 'View' AS view, total_rows, sorting_key, partition_key FROM system.tables"
+        " WHERE database = currentDatabase()"
     )
-    columns = db.query(
+    columns: dict[str, list[Column]] = {}
+    for row in db.query(
         "SELECT table, name, type, comment FROM system.columns WHERE database = currentDatabase() ORDER BY table, position"
-    )
-    by_table: dict[str, list[dict[str, Any]]] = {}
-    for column in columns:
-        by_table.setdefault(column["table"], []).append(column)
+    ):
+        columns.setdefault(row["table"], []).append(Column(row["name"], row["type"], row["comment"]))
     order = {name: position for position, name in enumerate(VIEWS_FIRST)}
+    found.sort(key=lambda row: (not row["view"], order.get(row["name"], len(order)), row["name"]))
+    return [
+        Table(
+            row["name"],
+            row["comment"],
+            bool(row["view"]),
+            None if row["view"] else row["total_rows"],
+            row["sorting_key"],
+            row["partition_key"],
+            tuple(columns.get(row["name"], ())),
+        )
+        for row in found
+    ]
+
+
+def markdown(db: Database) -> str:
+    """A chapter a table: its comment, and each column's name, type and meaning."""
     parts = []
-    for table in sorted(tables, key=lambda t: (order.get(t["name"], len(order)), t["name"])):
-        lines = [f"### {table['name']}", "", f"{_sentence(table['comment'])}"]
-        if table["sorting_key"]:
-            partition = f", partitioned by `{table['partition_key']}`" if table["partition_key"] else ""
-            lines += ["", f"Key `{table['sorting_key']}`{partition}."]
+    for table in tables(db):
+        lines = [f"### {table.name}", "", f"{_sentence(table.comment)}"]
+        if table.sorting_key:
+            partition = f", partitioned by `{table.partition_key}`" if table.partition_key else ""
+            lines += ["", f"Key `{table.sorting_key}`{partition}."]
         lines += ["", "| column | type | meaning |", "|---|---|---|"]
-        lines += [f"| `{c['name']}` | {_plain(c['type'])} | {_cell(c['comment'])} |" for c in by_table[table["name"]]]
+        lines += [f"| `{c.name}` | {_plain(c.type)} | {_cell(c.comment)} |" for c in table.columns]
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
 

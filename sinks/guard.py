@@ -38,10 +38,16 @@ FORBIDDEN_CALLS: Final = frozenset(
     }
 )  # fmt: skip
 
+_STOP_SQL: Final = "KILL QUERY WHERE Settings['log_comment'] = {mark:String} ASYNC"
+_RESULT_SHARE: Final = 8
+"""a result may take this part of the memory: the web part holds it a second time, formatted"""
 _READING: Final = frozenset({"SELECT", "WITH", "SHOW", "DESCRIBE", "EXPLAIN", "EXISTS"})
 _STRING: Final = re.compile(r"'(?:[^'\\]|\\.)*'|`(?:[^`\\]|\\.)*`", re.S)
 _CALL: Final = re.compile(r"(\w+)\s*\(")
 _FORBIDDEN_WORDS: Final = re.compile(r"\b(INTO\s+OUTFILE|FROM\s+INFILE|PARALLEL\s+WITH)\b", re.I)
+_NAMED_BY_PARAMETER: Final = re.compile(r"\{\s*\w+\s*:\s*Identifier\s*\}", re.I)
+_MARK: Final = re.compile(r"\w*", re.ASCII)
+_OUR_SCOPE: Final = re.compile(r":? In scope SELECT formatQuerySingleLine\(.*", re.S)
 _FORMAT: Final = re.compile(r"\sFORMAT\s+(\w+)\s*$")
 
 
@@ -74,6 +80,10 @@ class GuardedReads:
         """As in Database."""
         raise NotImplementedError
 
+    def command(self, sql: str, params: Parameters | None = None) -> None:
+        """As in Database."""
+        raise NotImplementedError
+
     def _read(self, statement: ReadingStatement, params: Parameters | None) -> bytes:
         """Run a statement that was found fit under its limits."""
         raise NotImplementedError
@@ -87,19 +97,29 @@ class GuardedReads:
         max_rows: int,
         max_memory_bytes: int,
         params: Parameters | None = None,
+        mark: str = "",
     ) -> Formatted:
         """As in Database."""
         if self._engine is None:
             self._engine = engine_of(self.query)
-        canonical = self.query(_CANONICAL_SQL, {"sql": sql})[0]["sql"]
+        try:
+            canonical = self.query(_CANONICAL_SQL, {"sql": sql})[0]["sql"]
+        except DatabaseError as error:  # what stands around the user's text is none of the user's business
+            raise DatabaseError(_OUR_SCOPE.sub("", str(error)), error.code) from error
         text, asked = judged(canonical, fmt, self._engine)
-        limits = limit_settings(max_seconds, max_rows, max_memory_bytes)
+        limits = limit_settings(max_seconds, max_rows, max_memory_bytes, mark)
         try:
             return Formatted(self._read(ReadingStatement(text, asked, limits), params), asked)
         except DatabaseUnavailableError as error:
             if error.code is None:
                 raise
             raise DatabaseError(str(error), error.code) from error  # the limit on memory or time is the user's own
+
+    def stop(self, mark: str) -> None:
+        """As in Database."""
+        if not mark:
+            raise ValueError("without a mark it would be everybody's statements")
+        self.command(_STOP_SQL, {"mark": mark})
 
 
 def engine_of(query: Callable[[str], list[dict[str, Any]]]) -> Engine:
@@ -132,6 +152,8 @@ def judged(canonical: str, fmt: str, engine: Engine) -> tuple[str, str]:
     for name in sorted(engine.closed_databases):
         if re.search(rf"(?<![\w.]){re.escape(name)}\s*\.", named):
             raise DatabaseError(f"the database {name} is not allowed")
+    if placeholder := _NAMED_BY_PARAMETER.search(bare):  # its value would be a name that is not judged here
+        raise DatabaseError(f"{placeholder[0]} is not allowed: a parameter is a value and no name")
     if words := _FORBIDDEN_WORDS.search(bare):
         raise DatabaseError(f"{words[1].upper()} is not allowed")
     if clause := _FORMAT.search(bare):
@@ -147,14 +169,17 @@ def _bare_name(quoted: str, known: frozenset[str]) -> str:
     return inside if quoted[0] == "`" and (inside in known or re.fullmatch(r"\w+", inside)) else "''"
 
 
-def limit_settings(max_seconds: float, max_rows: int, max_memory_bytes: int) -> dict[str, str]:
+def limit_settings(max_seconds: float, max_rows: int, max_memory_bytes: int, mark: str = "") -> dict[str, str]:
     """ClickHouse settings for a user's statement; readonly comes last because nothing can be set after it."""
+    if not _MARK.fullmatch(mark):
+        raise ValueError(f"a mark is made of letters and digits, got {mark!r}")
     return {
         "max_execution_time": str(max(max_seconds, 0.001)),
         "timeout_overflow_mode": "throw",
         "max_result_rows": str(max_rows),
-        "max_result_bytes": str(max_memory_bytes),
+        "max_result_bytes": str(max_memory_bytes // _RESULT_SHARE),
         "result_overflow_mode": "throw",
         "max_memory_usage": str(max_memory_bytes),
+        "log_comment": mark,
         "readonly": "1",
     }

@@ -1,8 +1,13 @@
 """Queries with a name, kept as files in sinks/queries. A file begins with comment lines:
 
 -- en: Best agents of an hour
--- zh: 某小时最佳客服
--- param shop_id String: the shop
+-- zh: 整点客服榜
+-- about en: one more sentence, where the title needs it (likewise about zh)
+-- param shop_id String: the shop | 店铺
+-- param definition String = platform: all or platform | all 或 platform
+-- param since DateTime64(3, 'Asia/Shanghai') = day: from this moment on | 从此刻起
+
+What stands behind `=` is where a form begins; for an instant `hour` and `day`, the start of the present ones.
 """
 
 import re
@@ -14,7 +19,8 @@ from typing import Any, Final
 from sinks.database import Database, DatabaseError, Parameters
 
 _TITLE: Final = re.compile(r"-- (en|zh): (.+)")
-_PARAMETER: Final = re.compile(r"-- param (\w+) ([^:]+): (.+)")
+_ABOUT: Final = re.compile(r"-- about (en|zh): (.+)")
+_PARAMETER: Final = re.compile(r"-- param (\w+) ([^:=]+?)(?: = ([^:]+))?: (.+) \| (.+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +29,10 @@ class QueryParameter:
 
     name: str
     kind: str
-    text: str
+    default: str
+    """where a form begins; empty: nowhere"""
+    text_en: str
+    text_zh: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +42,8 @@ class NamedQuery:
     name: str
     title_en: str
     title_zh: str
+    about_en: str
+    about_zh: str
     parameters: tuple[QueryParameter, ...]
     sql: str
 
@@ -58,8 +69,13 @@ def named_queries() -> dict[str, NamedQuery]:
         titles: dict[str, str] = {m[1]: m[2] for line in header if (m := _TITLE.fullmatch(line))}
         if set(titles) != {"en", "zh"}:
             raise ValueError(f"{entry.name}: needs the comment lines en and zh")
-        parameters = tuple(QueryParameter(*m.groups()) for line in header if (m := _PARAMETER.fullmatch(line)))
-        found[name] = NamedQuery(name, titles["en"], titles["zh"], parameters, body)
+        about: dict[str, str] = {m[1]: m[2] for line in header if (m := _ABOUT.fullmatch(line))}
+        parameters = tuple(
+            QueryParameter(*m.groups(default="")) for line in header if (m := _PARAMETER.fullmatch(line))
+        )
+        found[name] = NamedQuery(
+            name, titles["en"], titles["zh"], about.get("en", ""), about.get("zh", ""), parameters, body
+        )
     return found
 
 

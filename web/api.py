@@ -1,4 +1,4 @@
-"""The reading API: leaderboard, flags, call tasks, conversations, read-only SQL (contract §4)."""
+"""The reading API: leaderboard, flags, call tasks, conversations (contract §4)."""
 
 import base64
 import binascii
@@ -6,9 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import orjson
-from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
-from fastapi.exceptions import RequestValidationError
-from pydantic import ValidationError
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from schemas.outputs import Rule, TaskStatus
@@ -16,10 +14,8 @@ from schemas.types import format_amount
 from sinks.database import DatabaseError, DatabaseUnavailableError
 from web import metrics
 from web.access.guard import needs, person_of
-from web.access.limits import QUERIES, Limits
 from web.access.roles import May, Person, mask
 from web.board import leaderboard
-from web.ingest import media_type, read_body
 from web.models import (
     AgentOut,
     Agents,
@@ -34,7 +30,6 @@ from web.models import (
     Leaderboard,
     Me,
     Problem,
-    Sql,
 )
 from web.parts import HOUR_MS, Parts, read_instant
 from web.shared import Shared
@@ -42,29 +37,6 @@ from web.shared import Shared
 HEARTBEAT_SECONDS: Final = 15
 _LATEST_MS: Final = 10**13
 TRANSCRIPT_ROWS: Final = 1000
-SQL_SECONDS: Final = 10.0
-SQL_ROWS: Final = 100_000
-SQL_MEMORY_BYTES: Final = 1024**3
-_SQL_BODY: Final[dict[str, Any]] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {"schema": Sql.model_json_schema()},
-            "text/plain": {"schema": {"type": "string", "description": "the query; its FORMAT as ?format="}},
-        },
-    }
-}
-_BINARY_FORMATS: Final = (
-    "Arrow", "Avro", "BSON", "CapnProto", "MsgPack", "MySQLWire", "Native", "Npy", "ODBCDriver2", "ORC", "Parquet", "PostgreSQLWire",
-    "Protobuf", "RawBLOB", "RowBinary",
-)  # fmt: skip
-_SQL_TYPES: Final = (
-    "application/json",
-    "text/csv",
-    "text/tab-separated-values",
-    "text/plain",
-    "application/octet-stream",
-)
 
 Limit = Annotated[int, Query(ge=1, le=500)]
 ShopId = Annotated[str | None, Query(max_length=256)]
@@ -119,7 +91,7 @@ def buyer_out(row: dict[str, Any], person: Person) -> dict[str, str]:
     return {"buyer_id": row["buyer_id"] if person.may(May.SEE_BUYERS) else mask(row["buyer_id"])}
 
 
-def router(parts: Parts, limits: Limits) -> APIRouter:
+def router(parts: Parts) -> APIRouter:
     """The routes under /api/v1 that read."""
     routes = APIRouter(prefix="/api/v1", tags=["read"], responses={503: {"model": Problem}})
     frames: Shared[Frame] = Shared(parts, lambda hour, shop_id: read_frame(parts, hour, shop_id))
@@ -235,67 +207,7 @@ def router(parts: Parts, limits: Limits) -> APIRouter:
             flags=[flag_out(parts, row, person) for row in flags],
         )
 
-    @routes.post(
-        "/sql",
-        summary="A read-only query, in any ClickHouse FORMAT",
-        response_class=Response,
-        responses={
-            200: {"content": {kind: {} for kind in _SQL_TYPES}},
-            **{code: {"model": Problem} for code in (400, 413, 415)},
-        },
-        openapi_extra=_SQL_BODY,
-    )
-    async def post_sql(
-        request: Request,
-        person: Annotated[Person, needs(May.QUERY)],
-        fmt: Annotated[str, Query(alias="format", description="FORMAT of a text/plain query")] = "JSON",
-    ) -> Response:
-        body = await _sql(request, fmt)
-        if not person.local and not limits.take(QUERIES, "sql", person.name):
-            raise HTTPException(429, "too many queries; wait a minute", {"Retry-After": "60"})
-        try:
-            result = await parts.call(
-                parts.db.query_format,
-                body.sql,
-                body.format,
-                max_seconds=SQL_SECONDS,
-                max_rows=SQL_ROWS,
-                max_memory_bytes=SQL_MEMORY_BYTES,
-            )
-        except DatabaseError as error:
-            raise HTTPException(400, str(error)) from None
-        return Response(result.data, media_type=format_type(result.fmt), headers={"X-Content-Type-Options": "nosniff"})
-
     return routes
-
-
-async def _sql(request: Request, fmt: str) -> Sql:
-    """The query in a request's body. Raises HTTPException 413 or 415, RequestValidationError for what is no query."""
-    kind, raw = media_type(request), await read_body(request)
-    try:
-        if kind == "text/plain":
-            return Sql(sql=raw.decode(), format=fmt)
-        if kind in ("application/json", ""):
-            return Sql.model_validate_json(raw)
-    except ValidationError as error:
-        found = error.errors(include_url=False)
-        raise RequestValidationError([{**one, "loc": ("body", *one["loc"])} for one in found]) from None
-    except UnicodeDecodeError as error:
-        raise HTTPException(422, f"the query is not UTF-8: {error.reason}") from None
-    raise HTTPException(415, "content type must be application/json or text/plain")
-
-
-def format_type(fmt: str) -> str:
-    """The Content-Type of a ClickHouse FORMAT."""
-    if fmt.startswith(_BINARY_FORMATS):
-        return "application/octet-stream"
-    if "JSON" in fmt:
-        return "application/json"
-    if fmt.startswith("CSV"):
-        return "text/csv; charset=utf-8"
-    if fmt.startswith(("TSV", "TabSeparated")):
-        return "text/tab-separated-values; charset=utf-8"
-    return "text/plain; charset=utf-8"
 
 
 class Frame(NamedTuple):

@@ -20,7 +20,7 @@ from processors.ruleset import RulesetBook, load_book
 from schemas.settings import Settings
 from sinks.database import Database, DatabaseError, DatabaseUnavailableError, open_database
 from sinks.read_model import ReadModel
-from web import api, calls, commands, floor, health, ingest, metrics, qc, samples, scorecards, wall, wallboard
+from web import api, calls, commands, floor, health, ingest, metrics, qc, samples, scorecards, sql, wall, wallboard
 from web.access import sign_in
 from web.access.guard import Guard, needs
 from web.access.limits import Limits
@@ -123,7 +123,7 @@ def create_app(
     routers = [
         health.router(parts, sink),
         ingest.router(parts),
-        api.router(parts, limits),
+        api.router(parts),
         floor.router(parts),
         wallboard.router(parts, boards),
         qc.router(parts),
@@ -131,6 +131,7 @@ def create_app(
         calls.router(parts),
         scorecards.router(parts),
         commands.router(parts),
+        sql.router(parts, limits),
     ]
     for router in [*routers, sign_in.router(users, sessions, limits)]:
         app.include_router(router)

@@ -27,10 +27,15 @@ class ScorecardsPage(Element, component="static/scorecards.js"):
     """The component of `/scorecards`."""
 
 
+class SqlPage(Element, component="static/sql.js"):
+    """The component of `/sql`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """A page of one component: its path, the key of its title, what the component is given beside texts and language, the
-    style sheet that it needs beside desk.css."""
+    style sheet that it needs beside desk.css.
+    """
 
     path: str
     component: type[Element]
@@ -43,6 +48,7 @@ PAGES: Final = (
     Page("/qc", QcDesk, "qc_title"),
     Page("/calls", CallDesk, "calls_title", {"outcomes": list(OUTCOMES)}),
     Page("/scorecards", ScorecardsPage, "scorecards_title", css="scorecards.css"),
+    Page("/sql", SqlPage, "sql_title", css="sql.css"),
 )
 
 

@@ -391,12 +391,3 @@ class Commanded(BaseModel):
 
     status: str = Field(description="what the flag, conversation or task becomes")
     event_id: str | None = Field(description="id of the command event; null where it was so already")
-
-
-class Sql(BaseModel):
-    """A read-only query."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    sql: str = Field(min_length=1, max_length=100_000)
-    format: str = Field("JSON", pattern=r"^[A-Za-z][A-Za-z0-9]*$", description="any ClickHouse FORMAT")

@@ -19,6 +19,7 @@ T = TypeVar("T")
 HOUR_MS: Final = 3_600_000
 DB_THREADS: Final = 4
 SEND_THREADS: Final = 8
+SQL_THREADS: Final = 2
 
 
 class Producer(Protocol):
@@ -46,6 +47,10 @@ class Parts:
     send_pool: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(SEND_THREADS, thread_name_prefix="web-send")
     )
+    sql_pool: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(SQL_THREADS, thread_name_prefix="web-sql")
+    )
+    """few, and apart: who writes slow SQL waits for others who do, and the wallboard for neither"""
 
     def now_ms(self) -> int:
         """The wall clock in milliseconds since the epoch."""
@@ -57,7 +62,7 @@ class Parts:
 
     def close(self) -> None:
         """Wait for the calls under way."""
-        for pool in (self.pool, self.send_pool):
+        for pool in (self.pool, self.send_pool, self.sql_pool):
             pool.shutdown(wait=True, cancel_futures=True)
 
     async def publish(self, records: list[tuple[str, bytes, bytes]], timeout_seconds: float) -> None:

@@ -1,7 +1,7 @@
--- en: Best agents of an hour
--- zh: 某小时最佳客服
--- param shop_id String: the shop
--- param hour_start DateTime64(3, 'Asia/Shanghai'): first moment of the hour
+-- en: Leaderboard of an hour
+-- zh: 整点客服榜
+-- param shop_id String: the shop | 店铺
+-- param hour_start DateTime64(3, 'Asia/Shanghai') = hour: first moment of the hour | 该小时的起点
 SELECT l.rank AS rank, l.agent_id AS agent_id, a.name AS name, l.team AS team, l.paid_amount AS paid_amount,
     l.orders_paid AS orders_paid, l.buyers_served AS buyers_served, l.conversion AS conversion, l.average_order AS average_order
 FROM leaderboard_hourly AS l

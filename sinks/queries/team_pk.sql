@@ -1,7 +1,7 @@
 -- en: Team PK of a sale event
 -- zh: 大促团队PK
--- param shop_id String: the shop
--- param sale_event_id String: the sale event
+-- param shop_id String: the shop | 店铺
+-- param sale_event_id String: the sale event | 大促编号
 SELECT l.team AS team, sum(l.paid_amount) AS paid_amount, sum(l.orders_paid) AS orders_paid, sum(l.buyers_paid) AS buyers_paid,
     if(any(e.pk_basis) = 'orders', toFloat64(sum(l.orders_paid)), toFloat64(sum(l.paid_amount))) AS score
 FROM leaderboard_teams AS l

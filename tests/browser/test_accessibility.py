@@ -15,6 +15,7 @@ PAGES = {
     "/qc": ".desk[data-state=busy], .desk[data-state=empty]",
     "/calls": ".desk[data-state=busy], .desk[data-state=empty]",
     "/scorecards": ".desk[data-state=busy] .sheetbox, .desk[data-state=empty]",
+    "/sql": ".sql[data-state=ready] .cm-content",
     "/sign-in": "form",
 }
 BAD = ("serious", "critical")

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -37,6 +38,8 @@ class Wall:
             try:
                 with urllib.request.urlopen(self.address + "/openapi.json", timeout=2):
                     return
+            except urllib.error.HTTPError:
+                return  # where people sign in it asks who it is
             except OSError:
                 if self.process.poll() is not None or time.monotonic() > deadline:
                     self.stop()

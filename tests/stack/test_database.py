@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -259,12 +260,14 @@ def test_formats(db: Database, table: str) -> None:
         "SELECT * FROM executable('id', 'LineAsString', 'a String')", "GRANT ALL ON *.* TO default", "SELECT ')' ) INTO OUTFILE '{out}' --",
         "SELECT * FROM default.`/etc/hostname`", "DESCRIBE TABLE `default`.`/etc/hostname`", "SELECT '1' IN default . \"/etc/hostname\"",
         "SELECT * FROM merge('default', '.*')",
+        "SELECT * FROM {t:Identifier}", "SELECT * FROM { d : identifier }.`x`", "DESCRIBE TABLE {d:Identifier}.{t:Identifier}",
     ],
 )  # fmt: skip
 def test_users_statements_cannot_write_or_reach_out(db: Database, table: str, tmp_path: Path, sql: str) -> None:
     out = tmp_path / "out"
     with pytest.raises(DatabaseError):
-        db.query_format(sql.replace("{out}", str(out)), "TSV", **LIMITS)
+        # a parameter that names a table would get round what is judged
+        db.query_format(sql.replace("{out}", str(out)), "TSV", **LIMITS, params={"d": "default", "t": "/etc/hostname"})
     assert not out.exists()
     assert db.query("SELECT count() AS n FROM t") == [{"n": 0}]
     db.insert(table, {"id": [1]})  # the limits do not stick
@@ -337,6 +340,91 @@ def test_limits(db: Database) -> None:
     assert code("SELECT groupArray(number) FROM numbers(100000000)", max_memory_bytes=50_000_000) in (241, 396)
     assert db.query_format("SELECT count() FROM (SELECT number FROM numbers(5000))", "TSV", **LIMITS).data == b"5000\n"
     assert db.query("SELECT count() AS n FROM (SELECT number FROM numbers(5000))") == [{"n": 5000}]
+
+
+def test_clickhouse_itself_holds_a_users_statement_to_its_limits(db: Database) -> None:
+    """The settings as the engine has them while the statement runs, and only then."""
+    names = "'readonly','max_execution_time','timeout_overflow_mode','max_result_rows','max_result_bytes','result_overflow_mode','max_memory_usage'"
+    asked = f"SELECT name, value FROM system.settings WHERE name IN ({names}) ORDER BY name"
+    held = db.query_format(asked, "TSV", max_seconds=7, max_rows=55, max_memory_bytes=80_000_000)
+    assert dict(line.split("\t") for line in held.data.decode().splitlines()) == {
+        "readonly": "1",
+        "max_execution_time": "7",
+        "timeout_overflow_mode": "throw",
+        "max_result_rows": "55",
+        "max_result_bytes": "10000000",
+        "result_overflow_mode": "throw",
+        "max_memory_usage": "80000000",
+    }
+    assert {row["name"]: row["value"] for row in db.query(asked)}["readonly"] == "0"
+
+
+def test_a_result_may_take_an_eighth_of_the_memory(db: Database) -> None:
+    sql = "SELECT repeat(char(97 + number), {n:UInt32}) FROM numbers(20)"
+    limits = {**LIMITS, "max_memory_bytes": 80_000_000}
+    with pytest.raises(DatabaseError) as caught:
+        db.query_format(sql, "TSV", **limits, params={"n": 600_000})
+    assert caught.value.code == 396
+    assert len(db.query_format(sql, "TSV", **limits, params={"n": 100_000}).data) == 20 * 100_001
+
+
+FOREVER = "SELECT count() FROM numbers(1000000000000) WHERE NOT ignore(sipHash64(number))"
+
+
+def test_a_statement_is_stopped_by_its_mark_and_no_other(db: Database) -> None:
+    ended: dict[str, float] = {}
+
+    def run(mark: str) -> None:
+        with pytest.raises(DatabaseError) as caught:
+            db.query_format(FOREVER, "TSV", **{**LIMITS, "max_seconds": 30}, mark=mark)
+        ended[mark] = time.monotonic()
+        assert caught.value.code == 394
+
+    threads = {mark: threading.Thread(target=run, args=(mark,)) for mark in ("one", "two")}
+    for thread in threads.values():
+        thread.start()
+    running = "SELECT count() AS n FROM system.processes WHERE Settings['log_comment'] IN ('one', 'two')"
+    while db.query(running) != [{"n": 2}]:
+        time.sleep(0.05)
+    begun = time.monotonic()
+    db.stop("one")
+    threads["one"].join(10)
+    assert ended["one"] - begun < 5
+    assert threads["two"].is_alive()
+    db.stop("none")  # nothing has that mark
+    db.stop("two")
+    threads["two"].join(10)
+    assert set(ended) == {"one", "two"}
+    assert db.query(running) == [{"n": 0}]
+
+
+@pytest.mark.parametrize("mark", ["a'b", "a b", "\u4e00"])
+def test_a_mark_is_letters_and_digits(db: Database, mark: str) -> None:
+    with pytest.raises(ValueError, match="letters and digits"):
+        db.query_format("SELECT 1", "TSV", **LIMITS, mark=mark)
+    with pytest.raises(ValueError, match="everybody"):
+        db.stop("")
+
+
+def test_a_users_values_are_bound(db: Database) -> None:
+    def run(sql: str, **params: object) -> bytes:
+        return db.query_format(sql, "TSV", **LIMITS, params=params).data
+
+    assert run("SELECT {x:String}, {n:UInt32} + 1, {d:DateTime64(3, 'Asia/Shanghai')}", x="'; --", n="41", d="2026-11-11 20:00:00") == (
+        b"\\'; --\t42\t2026-11-11 20:00:00.000\n"
+    )  # fmt: skip
+    assert run("SELECT arrayJoin({a:Array(String)})", a=["x'", "y"]) == b"x\\'\ny\n"
+    assert run("SELECT arraySum({a:Array(UInt8)})", a=[1, 2]) == b"3\n"
+    for sql, code in (("SELECT {x:UInt32}", 457), ("SELECT {y:UInt32}", 456)):
+        with pytest.raises(DatabaseError) as caught:
+            run(sql, x="many")
+        assert caught.value.code == code
+
+
+def test_a_syntax_error_speaks_of_the_users_text_alone(db: Database) -> None:
+    with pytest.raises(DatabaseError, match=r"failed at position 14 ") as caught:
+        db.query_format("SELECT FRM x y z", "TSV", **LIMITS)
+    assert "formatQuery" not in str(caught.value)
 
 
 def test_one_process_owns_the_directory(tmp_path: Path) -> None:

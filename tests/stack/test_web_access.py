@@ -38,6 +38,8 @@ READS = {
     "task": "/api/v1/call-tasks/t-access",
     "conversation": f"/api/v1/conversations/{SHOP}/{BUYER}",
     "metrics": "/metrics",
+    "sql tables": "/api/v1/sql/tables",
+    "sql queries": "/api/v1/sql/queries",
     "openapi": "/openapi.json",
 }
 FLOOR = {"leaderboard", "flags", "counts", "tasks", "flag", "task", "openapi"}
@@ -45,7 +47,7 @@ ALLOWED = {
     "ops": FLOOR,
     "qc": FLOOR | {"conversation", "verdict"},
     "caller": FLOOR | {"conversation", "call"},
-    "engineer": FLOOR | {"conversation", "metrics", "sql", "events"},
+    "engineer": FLOOR | {"conversation", "metrics", "sql tables", "sql queries", "sql", "events"},
     "admin": {*READS, "verdict", "call", "sql", "events"},
 }
 
