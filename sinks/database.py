@@ -141,11 +141,13 @@ class Database(Protocol):
         max_rows: int,
         max_memory_bytes: int,
         params: Parameters | None = None,
+        closed: frozenset[str] = frozenset(),
     ) -> Formatted:
         """Run one reading statement of a user and return its result in that ClickHouse FORMAT.
 
         ClickHouse itself enforces readonly=1 and the limits: seconds of run time, rows of result, bytes of memory (and of
-        result). A FORMAT clause in the statement wins over `fmt`. Raises DatabaseError when a limit is hit.
+        result). A FORMAT clause in the statement wins over `fmt`. Raises DatabaseError when a limit is hit,
+        and for a statement that names a table of `closed`.
         """
 
     def ping(self) -> None:

@@ -87,12 +87,13 @@ class GuardedReads:
         max_rows: int,
         max_memory_bytes: int,
         params: Parameters | None = None,
+        closed: frozenset[str] = frozenset(),
     ) -> Formatted:
         """As in Database."""
         if self._engine is None:
             self._engine = engine_of(self.query)
         canonical = self.query(_CANONICAL_SQL, {"sql": sql})[0]["sql"]
-        text, asked = judged(canonical, fmt, self._engine)
+        text, asked = judged(canonical, fmt, self._engine, closed)
         limits = limit_settings(max_seconds, max_rows, max_memory_bytes)
         try:
             return Formatted(self._read(ReadingStatement(text, asked, limits), params), asked)
@@ -115,8 +116,10 @@ def engine_of(query: Callable[[str], list[dict[str, Any]]]) -> Engine:
     )
 
 
-def judged(canonical: str, fmt: str, engine: Engine) -> tuple[str, str]:
-    """A statement in canonical form as it may run, and its format. Raises DatabaseError naming what is not allowed."""
+def judged(canonical: str, fmt: str, engine: Engine, closed: frozenset[str] = frozenset()) -> tuple[str, str]:
+    """A statement in canonical form as it may run, and its format. Raises DatabaseError naming what is not allowed; `closed`:
+    tables that it must not name.
+    """
     sql = canonical.strip()
     bare = _STRING.sub("''", sql)
     # names that are keywords too stand in backquotes: put bare, unless signs in them could be taken for SQL
@@ -132,6 +135,9 @@ def judged(canonical: str, fmt: str, engine: Engine) -> tuple[str, str]:
     for name in sorted(engine.closed_databases):
         if re.search(rf"(?<![\w.]){re.escape(name)}\s*\.", named):
             raise DatabaseError(f"the database {name} is not allowed")
+    for name in sorted(closed):
+        if re.search(rf"\b{re.escape(name)}\b", named):
+            raise DatabaseError(f"the table {name} is for admins")
     if words := _FORBIDDEN_WORDS.search(bare):
         raise DatabaseError(f"{words[1].upper()} is not allowed")
     if clause := _FORMAT.search(bare):

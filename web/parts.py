@@ -11,6 +11,7 @@ from schemas.settings import Settings
 from schemas.types import format_time, parse_time
 from sinks.database import Database
 from sinks.read_model import ReadModel
+from web.access.trail import Trail
 from web.live import Live
 
 P = ParamSpec("P")
@@ -40,12 +41,19 @@ class Parts:
     book: RulesetBook
     clock_ns: Callable[[], int]
     live: Live
+    can_sign_in: bool = False
+    """people do, or may"""
     pool: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(DB_THREADS, thread_name_prefix="web-db")
     )
     send_pool: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(SEND_THREADS, thread_name_prefix="web-send")
     )
+
+    trail: Trail = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.trail = Trail(self.publish, self.now_ms, self.book.timezone)
 
     def now_ms(self) -> int:
         """The wall clock in milliseconds since the epoch."""

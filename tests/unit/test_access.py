@@ -16,7 +16,8 @@ from deploy import cli
 from web.access import users as users_module
 from web.access.guard import Guard, is_foreign, local_path
 from web.access.limits import Limits
-from web.access.roles import GRANTS, LOCAL, May, Person, Role, mask
+from web.access.masks import mask
+from web.access.roles import GRANTS, LOCAL, May, Person, Role
 from web.access.sessions import Sessions
 from web.access.users import User, Users, UsersError, UsersFile, hash_password, new_token, read_users, write_users
 
@@ -142,7 +143,6 @@ def test_a_session_ends_and_can_not_be_forged(file: Path, monkeypatch: pytest.Mo
     cookie = sessions.begin(person)
     assert Sessions(users, "secret", 1).person(cookie) == person
     assert Sessions(users, "another", 1).person(cookie) is None
-    assert Sessions(users, "", 1).person(Sessions(users, "", 1).begin(person)) is None  # a secret of its own each
     for place in (2, len(cookie) // 2, len(cookie) - 5):  # the last character has bits that mean nothing
         forged = cookie[:place] + ("A" if cookie[place] != "A" else "B") + cookie[place + 1 :]
         assert sessions.person(forged) is None
