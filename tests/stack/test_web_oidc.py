@@ -8,13 +8,14 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
-import orjson
 import pytest
 from fastapi.testclient import TestClient
 from fixtures.oidc_provider import CLIENT, SECRET, Claims, Provider
+from web_people import HERE, SITE, Kept
 
 from processors.ruleset import default_book
 from schemas.settings import Settings
+from schemas.topics import ACCESS
 from sinks.database import Database, open_database
 from sinks.migrate import up
 from web.access import oidc
@@ -24,22 +25,9 @@ from web.app import create_app
 
 pytestmark = pytest.mark.stack
 
-SITE = "http://127.0.0.1:8080"
-HERE = {"origin": SITE, "sec-fetch-site": "same-origin"}
 
-
-class Kept:
-    """Takes everything and keeps it."""
-
-    def __init__(self) -> None:
-        self.records: list[tuple[str, bytes, bytes]] = []
-
-    def publish(self, records: list[tuple[str, bytes, bytes]], timeout_seconds: float) -> None:
-        self.records += records
-
-    def told(self) -> list[tuple[str, str]]:
-        events = [orjson.loads(value) for _, _, value in self.records]
-        return [(event["type"], event["data"]["actor"]) for event in events]
+def told(kept: Kept) -> list[tuple[str, str]]:
+    return [(event["type"], event["data"]["actor"]) for event in kept.events(ACCESS)]
 
 
 @pytest.fixture(scope="module")
@@ -113,8 +101,8 @@ def test_a_person_signs_in_and_is_who_the_provider_says(web: Callable[..., TestC
     assert (me["name"], me["display_name"], me["roles"]) == ("oidc:lan", "小兰", ["qc"])
     assert "review" in me["may"]
     assert "query" not in me["may"]
-    assert kept.told() == [("access.signed_in", "oidc:lan")]
-    assert orjson.loads(kept.records[0][2])["data"]["recognised_by"] == "oidc"
+    assert told(kept) == [("access.signed_in", "oidc:lan")]
+    assert kept.events(ACCESS)[0]["data"]["recognised_by"] == "oidc"
 
 
 def test_the_request_has_what_guards_the_answer(web: Callable[..., TestClient], provider: Provider) -> None:
@@ -162,7 +150,7 @@ def test_roles_are_those_that_the_claim_is_mapped_to(
     if status == 403:
         assert (answer.status_code, error_of(answer)) == (403, "您的账号在这里还没有角色，请联系管理员")
         assert browser.get("/api/v1/me").status_code == 401
-        assert kept.told() == [("access.sign_in_refused", "")]
+        assert told(kept) == [("access.sign_in_refused", "")]
     else:
         assert browser.get("/api/v1/me").json()["roles"] == status
 
@@ -220,7 +208,7 @@ def test_a_token_that_says_something_else_lets_nobody_in(
     answer = enter(browser)
     assert (answer.status_code, error_of(answer)) == (401, REFUSED)
     assert browser.get("/api/v1/me").status_code == 401
-    assert kept.told() == [("access.sign_in_refused", "")]
+    assert told(kept) == [("access.sign_in_refused", "")]
     provider.lie = lambda claims: claims
     assert enter(browser).status_code == 303  # it was this and nothing else
 
@@ -360,9 +348,9 @@ def test_signing_out_ends_it_here_and_at_the_provider(
     assert f"{address.scheme}://{address.netloc}{address.path}" == f"{provider.issuer}/end"
     assert parse_qs(address.query) == {"client_id": [CLIENT], "post_logout_redirect_uri": [f"{SITE}/sign-in"]}
     assert browser.get("/api/v1/me").status_code == 401
-    assert kept.told()[-1] == ("access.signed_out", "oidc:lan")
-    for told in ({"end_session_endpoint": None}, {"end_session_endpoint": "javascript:alert(1)"}):
-        provider.metadata = told
+    assert told(kept)[-1] == ("access.signed_out", "oidc:lan")
+    for metadata in ({"end_session_endpoint": None}, {"end_session_endpoint": "javascript:alert(1)"}):
+        provider.metadata = metadata
         browser = web()
         enter(browser)
         assert browser.post("/sign-out", headers=HERE).headers["location"] == "/sign-in"
