@@ -23,6 +23,10 @@ class CallDesk(Element, component="static/calls.js"):
     """The component of `/calls`."""
 
 
+class AuditPage(Element, component="static/audit.js"):
+    """The component of `/audit`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """A page of one component: its path, the key of its title, what the component is given beside texts and language."""
@@ -31,11 +35,14 @@ class Page:
     component: type[Element]
     title: str
     props: Mapping[str, Any] = field(default_factory=dict)
+    css: str = ""
+    """a file of its own, after that of all desks"""
 
 
 PAGES: Final = (
     Page("/qc", QcDesk, "qc_title"),
     Page("/calls", CallDesk, "calls_title", {"outcomes": list(OUTCOMES)}),
+    Page("/audit", AuditPage, "audit_title", css="audit.css"),
 )
 
 
@@ -45,7 +52,8 @@ def mount(icon: str) -> None:
     gui.add_static_files("/static", _STATIC, max_cache_age=0)
     css = (_STATIC / "desk.css").read_text(encoding="utf-8")
     for page in PAGES:
-        _mount(page, css, icon)
+        own = (_STATIC / page.css).read_text(encoding="utf-8") if page.css else ""
+        _mount(page, css + own, icon)
 
 
 def _mount(page: Page, css: str, icon: str) -> None:
