@@ -77,8 +77,9 @@ def test_each_role_sees_of_a_row_what_it_needs() -> None:
         **ROW,
         "buyer_id": "•••77",
         "order_ids": ["•••88"],
+        "message_id": "•••78",
         "qc_reason": "已致电138****5678",
-        "evidence": {**ROW["evidence"], **for_qc, "order_id": "•••88"},  # type: ignore[dict-item]
+        "evidence": {**ROW["evidence"], **for_qc, "order_id": "•••88", "earlier_message_id": "•••"},  # type: ignore[dict-item]
     }
 
 

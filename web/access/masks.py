@@ -8,8 +8,7 @@ from web.access.roles import May, Person
 
 # as people write them: 138 1234 5678, 138-1234-5678, +8613812345678, in wide digits; no part of a longer number
 _PHONE: Final = re.compile(r"(?<!\d)(?:\+?[8８][6６][ -]?)?[1１][3-9３-９]\d(?:[ -]?\d{4}){2}(?!\d)")
-_LEADS_TO_BUYER: Final = frozenset({"buyer_id", "order_id", "review_id", "payment_id"})
-_LEAD_TO_BUYERS: Final = frozenset({"order_ids", "review_ids", "payment_ids"})
+_LEADS_TO_BUYER: Final = ("buyer_id", "order_id", "review_id", "payment_id", "message_id")
 
 
 def mask(identity: str) -> str:
@@ -38,8 +37,8 @@ def _hidden(found: re.Match[str]) -> str:
 def masked(row: Mapping[str, Any], person: Person) -> dict[str, Any]:
     """A row, or what lies within one, as that person may see it.
 
-    Somebody who need not know buyers gets neither their ids nor those of orders, payments and reviews, which lead to them;
-    somebody who calls nobody gets no phone numbers out of texts.
+    Somebody who need not know buyers gets neither their ids nor those of orders, payments, reviews and messages, which lead to
+    them; somebody who calls nobody gets no phone numbers out of texts.
     """
     if person.may(May.SEE_BUYERS) and person.may(May.SEE_PHONES):
         return dict(row)
@@ -50,10 +49,9 @@ def _masked(key: str, value: Any, person: Person) -> Any:
     if isinstance(value, Mapping):
         return masked(value, person)
     if isinstance(value, list):
-        within = key[:-1] if key in _LEAD_TO_BUYERS else ""
-        return [_masked(within, one, person) for one in value]
+        return [_masked(key.removesuffix("s"), one, person) for one in value]
     if isinstance(value, str):
-        if key in _LEADS_TO_BUYER and not person.may(May.SEE_BUYERS):
+        if key.endswith(_LEADS_TO_BUYER) and not person.may(May.SEE_BUYERS):
             return mask(value)
         if key != "id" and not key.endswith("_id") and not person.may(May.SEE_PHONES):
             return mask_phones(value)

@@ -77,7 +77,7 @@ class SignIn:
         # slow by design, and no slower for a password that nobody can have
         person = await run_in_threadpool(self._users.check, name, password[: MAX_PASSWORD + 1])
         if person is None:
-            await self._refused(name if self._users.knows(name) else "", address, "password")
+            await self._refused(name if self._users.knows(name) else "", address, "name or password is not right")
             return self.page(target, lang, name, "sign_in_refused", 401)
         return await self._enter(request, person, target, lang)
 
