@@ -19,16 +19,26 @@ from web_rows import HOUR, fill, flag, insert, partial, raw_event, round_row
 
 from processors.ruleset import default_book
 from schemas.settings import Settings
+from schemas.topics import ACCESS
+from sinks.batch import Batch, insert_batch
 from sinks.database import Database, DatabaseUnavailableError, open_database
 from sinks.migrate import up
+from sinks.rows import Record
 from web.app import create_app
 
 
 class Swallow:
-    """A broker that takes everything, and no worker reads it."""
+    """A broker that takes everything; no worker reads it, and the sink the trail alone."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
 
     def publish(self, records: list[tuple[str, bytes, bytes]], timeout_seconds: float) -> None:
-        pass
+        batch = Batch()
+        for topic, key, value in records:
+            if topic == ACCESS:
+                batch.add(Record(topic, 0, 0, key, value, None))
+        insert_batch(self._db, batch)
 
 
 def accuse(db: Database, now_ms: int) -> None:
@@ -57,7 +67,7 @@ def main(data_dir: str, port: str, empty: bool) -> None:
     if not empty:
         fill(db, time.time_ns() // 1_000_000)
         accuse(db, time.time_ns() // 1_000_000)
-    app = create_app(settings, db, Swallow(), default_book())
+    app = create_app(settings, db, Swallow(db), default_book())
     query = db.query
 
     def refuse(*_: Any) -> Any:
