@@ -88,8 +88,6 @@ def test_a_provider_leads_to_the_desk_and_out_again(
     page = fresh(browser)
     page.goto(f"{site.address}{desk}?lang={lang}")
     said = "用统一账号登录" if lang == "zh" else "Sign in with"
-    # the page's language is chosen anew there: a redirect says nothing of it
-    page.goto(page.url + f"&lang={lang}")
     assert said in page.locator(".provider").inner_text()
     page.click(".provider")
     page.wait_for_selector(".desk[data-state=busy]", timeout=30_000)
@@ -169,7 +167,7 @@ def test_what_is_open_ends_when_somebody_is_taken_out(browser: Any, site: Wall, 
             lines.extend(stream.iter_lines())
         ended.append(time.monotonic())
 
-    thread = threading.Thread(target=listen)
+    thread = threading.Thread(target=listen, daemon=True)
     thread.start()
     page.wait_for_timeout(6_000)  # it is asked about some times, and goes on
     assert (closed, ended) == ([], [])
@@ -190,7 +188,6 @@ def test_what_is_open_ends_when_somebody_is_taken_out(browser: Any, site: Wall, 
         assert page.evaluate("fetch('/api/v1/leaderboard').then(a => a.status)") == 401
     finally:
         write_users(users, before)
-        thread.join()
     page.context.close()
 
 

@@ -325,3 +325,28 @@ def test_a_web_bound_to_the_network_without_users_does_not_start(db: Database) -
         with pytest.raises(UsersError, match="nobody could sign in"):
             create_app(settings, db, Kept(), default_book(), pages=False)
     create_app(Settings(web_host="0.0.0.0", web_access="open"), db, Kept(), default_book(), pages=False)
+
+
+def test_without_a_secret_a_session_is_of_one_process(db: Database, settings: Settings) -> None:
+    first, second = (create_app(settings, db, Kept(), default_book(), pages=False) for _ in range(2))
+    with TestClient(first, base_url=SITE) as web, TestClient(second, base_url=SITE) as other:
+        sign_in(web, "qc")
+        cookie = {"cookie": f"zhengdian_session={web.cookies['zhengdian_session']}"}
+        assert web.get("/api/v1/me").status_code == 200
+        assert other.get("/api/v1/me", headers=cookie).status_code == 401
+
+
+def test_a_local_web_is_open_and_who_signs_in_has_their_role(db: Database, settings: Settings) -> None:
+    local = settings.model_copy(update={"web_access": "local"})
+    with TestClient(create_app(local, db, Kept(), default_book(), pages=False), base_url=SITE) as web:
+        me = web.get("/api/v1/me").json()
+        assert (me["name"], me["can_sign_in"], "query" in me["may"]) == ("", True, True)
+        proxied = {"x-forwarded-for": "203.0.113.7"}
+        assert web.get("/api/v1/me", headers=proxied).status_code == 403  # open to this machine, and no other
+        sign_in(web, "ops")
+        me = web.get("/api/v1/me").json()
+        assert (me["name"], "query" in me["may"]) == ("ops", False)
+        assert web.get("/api/v1/conversations/x/y").status_code == 403
+    elsewhere = settings.model_copy(update={"web_access": "local", "web_host": "0.0.0.0"})
+    with TestClient(create_app(elsewhere, db, Kept(), default_book(), pages=False), base_url=SITE) as web:
+        assert web.get("/api/v1/me").status_code == 401

@@ -269,6 +269,10 @@ def test_who_says_no_at_the_provider_is_told_so(web: Callable[..., TestClient]) 
     state = parse_qs(urlsplit(begin(browser)).query)["state"][0]
     answer = browser.get("/sign-in/oidc/callback", params={"state": state, "error": "access_denied"})
     assert (answer.status_code, error_of(answer)) == (401, REFUSED)
+    sent = browser.get("/sign-in/oidc?lang=en").headers["location"]
+    state = parse_qs(urlsplit(sent).query)["state"][0]
+    english = browser.get("/sign-in/oidc/callback", params={"state": state, "error": "access_denied"})
+    assert error_of(english) == "The sign-in service did not let you in; try again"
 
 
 @pytest.mark.parametrize("target", ["https://evil.test/", "//evil.test", "/\\evil.test", "javascript:alert(1)"])

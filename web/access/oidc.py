@@ -8,7 +8,7 @@ import hashlib
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 import structlog
@@ -56,6 +56,17 @@ class Begun:
     cookie: str
 
 
+class Flow(NamedTuple):
+    """A sign-in that was begun, as the cookie has it."""
+
+    state: str
+    nonce: str
+    verifier: str
+    redirect_uri: str
+    target: str
+    lang: str
+
+
 class Oidc:
     """One provider. Raises OidcError where somebody does not get in, and where the provider does not answer."""
 
@@ -86,35 +97,38 @@ class Oidc:
         )
         self._client.issuer = issuer
 
-    async def begin(self, redirect_uri: str, target: str) -> Begun:
+    async def begin(self, redirect_uri: str, target: str, lang: str) -> Begun:
         """`target`: the path to go to afterwards."""
         try:
             begun = await self._client.create_authorization_url(redirect_uri)
         except (*_REFUSED, *_DOWN) as error:
             raise _failed(error) from None
-        kept = [begun["state"], begun["nonce"], begun["code_verifier"], redirect_uri, target]
-        return Begun(begun["url"], str(self._signer.dumps(kept)))
+        flow = Flow(begun["state"], begun["nonce"], begun["code_verifier"], redirect_uri, target, lang)
+        return Begun(begun["url"], str(self._signer.dumps(flow)))
 
-    async def finish(self, query: Mapping[str, str], cookie: str) -> tuple[Person, str]:
-        """The person, and the path to go to, of what the provider has sent the browser back with."""
+    def flow(self, cookie: str) -> Flow:
+        """What this browser has begun."""
         try:
-            state, nonce, verifier, redirect_uri, target = self._signer.loads(cookie, max_age=FLOW_SECONDS)
+            return Flow(*self._signer.loads(cookie, max_age=FLOW_SECONDS))
         except (BadSignature, ValueError, TypeError):
             raise OidcError("sign_in_oidc_again", "no sign-in was begun by this browser, or long ago") from None
-        if not query.get("state") or query["state"] != state:
+
+    async def finish(self, flow: Flow, query: Mapping[str, str]) -> Person:
+        """The person of what the provider has sent the browser back with."""
+        if not query.get("state") or query["state"] != flow.state:
             raise OidcError("sign_in_oidc_again", "state is not that of the sign-in that was begun")
         if query.get("error") or not query.get("code"):
             raise OidcError("sign_in_oidc_refused", f"the provider says {query.get('error', 'nothing')}")
         try:
             token = await self._client.fetch_access_token(
-                redirect_uri=redirect_uri, code=query["code"], code_verifier=verifier
+                redirect_uri=flow.redirect_uri, code=query["code"], code_verifier=flow.verifier
             )
-            claims: Mapping[str, Any] = await self._client.claims(token, nonce)
+            claims: Mapping[str, Any] = await self._client.claims(token, flow.nonce)
             if claim(claims, self._settings.web_oidc_roles_claim) is None:
                 claims = await self._more(claims, token)
         except (*_REFUSED, *_DOWN) as error:
             raise _failed(error) from None
-        return self._person(claims), str(target)
+        return self._person(claims)
 
     async def end_url(self, back: str) -> str | None:
         """Where the person signs out of the provider too; None where it has no such place, or does not answer."""

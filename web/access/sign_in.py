@@ -88,7 +88,7 @@ class SignIn:
         if not self._limits.take(SIGN_IN_BY_ADDRESS, _address(request)):
             return self.page(target, lang, error="sign_in_limited", status=429)
         try:
-            begun = await self._provider.begin(self._place(request, OIDC_CALLBACK), local_path(target))
+            begun = await self._provider.begin(self._place(request, OIDC_CALLBACK), local_path(target), lang)
         except OidcError as error:
             log.warning("oidc_failed", error=str(error))
             return self.page(target, lang, error=error.key, status=error.status)
@@ -100,13 +100,16 @@ class SignIn:
         """Back from the provider."""
         if self._provider is None:
             raise HTTPException(404)
+        target, lang = "/", ""
         try:
-            person, target = await self._provider.finish(request.query_params, request.cookies.get(oidc.COOKIE, ""))
+            flow = self._provider.flow(request.cookies.get(oidc.COOKIE, ""))
+            target, lang = flow.target, flow.lang
+            person = await self._provider.finish(flow, request.query_params)
         except OidcError as error:
             await self._refused("", _address(request), str(error))
-            answer = self.page("/", "", error=error.key, status=error.status)
+            answer = self.page(target, lang, error=error.key, status=error.status)
         else:
-            answer = await self._enter(request, person, target, "")
+            answer = await self._enter(request, person, target, lang)
         answer.delete_cookie(oidc.COOKIE)
         return answer
 
