@@ -14,6 +14,7 @@ PAGES = {
     "/?rotate=1": ".wall.rotating, .wall[data-status=empty]",
     "/qc": ".desk[data-state=busy], .desk[data-state=empty]",
     "/calls": ".desk[data-state=busy], .desk[data-state=empty]",
+    "/audit": ".desk[data-state=busy], .desk[data-state=empty]",
     "/sign-in": "form",
 }
 BAD = ("serious", "critical")

@@ -125,6 +125,8 @@ def test_the_access_log_is_on_the_screen(browser: Any, site: Wall, lang: str, si
     page.wait_for_selector(".audit[data-state=busy] tbody tr", timeout=30_000)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     assert "undefined" not in page.content()
+    found = pytest.importorskip("axe_playwright_python.sync_playwright").Axe().run(page).response["violations"]
+    assert [one["help"] for one in found if one["impact"] in ("serious", "critical")] == []
     page.select_option("[data-filter=type]", "access.seen")
     page.fill("[data-filter=actor]", "qc")
     page.fill("[data-filter=buyer_id]", buyer)
@@ -185,6 +187,7 @@ def test_what_is_open_ends_when_somebody_is_taken_out(browser: Any, site: Wall, 
         page.wait_for_timeout(3_000)
         live = [socket for socket in opened if not socket.is_closed()]
         assert live == []  # nor does it come back
+        page.wait_for_selector("input[name=password]")
         assert page.evaluate("fetch('/api/v1/leaderboard').then(a => a.status)") == 401
     finally:
         write_users(users, before)
