@@ -1,5 +1,6 @@
 """The settings as a list to print and as a table for the documentation."""
 
+import json
 from dataclasses import dataclass
 from typing import Any, Final, get_args
 
@@ -57,7 +58,7 @@ def _shown(value: Any, *, secret: bool) -> str:
         if not secret or not plain:
             return plain
         return _masked_url(plain) if "://" in plain else _HIDDEN
-    return str(value)
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value)
 
 
 def _masked_url(url: str) -> str:

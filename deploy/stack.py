@@ -17,6 +17,7 @@ from typing import Final, NoReturn
 
 from deploy.broker import BrokerError, EmbeddedBroker
 from deploy.context import say
+from deploy.demo_users import HINT, PASSWORD, PEOPLE, write_demo_users
 from deploy.errors import CommandError, wrong_use
 from deploy.ports import LOOPBACK, PortTakenError, claim_port
 from deploy.process import Child, zhengdian
@@ -157,6 +158,7 @@ class _Demo:
         self._logs = directory / "logs"
         self._sale = directory / "sale"
         self._data = directory / "data"
+        self._users = self._data / "users.yaml"
         self._signals = signals
         self._broker = EmbeddedBroker(self._logs / "broker.log")
         self._setup: list[Child] = []
@@ -165,6 +167,7 @@ class _Demo:
     def run(self, sale: SaleConfig, now_ms: int) -> NoReturn:
         started = time.monotonic()
         self._start_broker()
+        write_demo_users(self._users)
         self._prepare(["topics", "create"], meanwhile=lambda: self._write_sale(sale, now_ms))
         self._parts = Supervisor(
             [
@@ -180,6 +183,7 @@ class _Demo:
         address = f"http://{LOOPBACK}:{self._port}"
         print(f"Zhengdian runs at {address}", flush=True)
         say(f"started in {time.monotonic() - started:.1f} s; logs in {self._logs}; Ctrl-C stops it")
+        say(f"open without signing in; or sign in as {', '.join(PEOPLE)} with the password {PASSWORD}")
         if self._options.exit_after is not None:
             self._signals.end_in(self._options.exit_after)
         if self._options.browser:
@@ -281,6 +285,9 @@ class _Demo:
             "DATA_DIR": str(self._data),
             "WEB_HOST": LOOPBACK,
             "WEB_PORT": str(self._port),
+            "WEB_ACCESS": "local",
+            "WEB_USERS": str(self._users),
+            "WEB_SIGN_IN_HINT": HINT,
             "LOG_FORMAT": "json",
             "LOG_LEVEL": options.log_level,
         }

@@ -94,9 +94,9 @@ def _model(name: str) -> tuple[type[BaseModel], JsonSchemaMode]:
 def _message(name: str, payload: Json) -> Json:
     model, _ = _model(name)
     message: Json = {"name": name, "title": name, "payload": payload, "examples": [{"payload": example(name)}]}
-    if name in EVENT_MODEL_OF_TYPE:
+    if "specversion" in model.model_fields:
         message["contentType"] = "application/cloudevents+json"
-    elif model.__doc__:
+    if name not in EVENT_MODEL_OF_TYPE and model.__doc__:
         message["summary"] = model.__doc__.strip()
     return message
 

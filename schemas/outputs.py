@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from schemas.access import AccessEvent
 from schemas.types import Fen, TimeMs
 
 Definition = Literal["all", "platform"]
@@ -263,4 +264,5 @@ OUTPUT_MODELS: Final[dict[str, type[BaseModel]]] = {
     "leaderboard_row": LeaderboardRow,
     "rejected": Rejected,
     "resend": Resend,
+    "access": AccessEvent,
 }

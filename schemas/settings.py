@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, Json, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.topics import DEFAULT_PARTITIONS
@@ -65,10 +65,11 @@ class Settings(BaseSettings):
 
     web_host: str = Field("127.0.0.1", description="web: address to bind; loopback unless told otherwise")
     web_port: int = Field(8080, ge=0, le=65535, description="web: port; 0 takes a free one")
-    web_access: Literal["auto", "open", "sign-in"] = Field(
+    web_access: Literal["auto", "local", "open", "sign-in"] = Field(
         "auto",
-        description="web: whether people must sign in; auto: unless it is bound to loopback and there is no users file. "
-        "open: whoever reaches it may do everything (behind a gateway)",
+        description="web: whether people must sign in; auto: unless it is bound to loopback and there are neither users nor a "
+        "provider. local: unless it is bound to loopback; who signs in has their role. open: whoever reaches it may do "
+        "everything (behind a gateway)",
     )
     web_hosts: str = Field(
         "",
@@ -81,6 +82,33 @@ class Settings(BaseSettings):
         description="web: what sessions are signed with, the same on every instance; default: new each start",
     )
     web_session_hours: float = Field(12, gt=0, le=720, description="web: how long somebody stays signed in")
+    web_public_url: str = Field(
+        "",
+        pattern=r"^(https?://[^/?#@\s]+/?)?$",
+        description="web: its address as browsers know it, such as https://audit.shop; default: what each request says",
+    )
+    web_sign_in_hint: str = Field("", description="web: a line on the sign-in page, such as whom to ask for an account")
+    web_oidc_issuer: str = Field(
+        "", description="web: OpenID Connect provider that people may sign in at, such as https://sso.shop/realms/floor"
+    )
+    web_oidc_client_id: str = Field("", description="web: what the provider knows the web part by")
+    web_oidc_client_secret: SecretStr = Field(
+        SecretStr(""), description="web: its secret there; empty: a public client"
+    )
+    web_oidc_scopes: str = Field("openid profile", description="web: scopes to ask the provider for")
+    web_oidc_name_claim: str = Field(
+        "preferred_username", description="web: claim with the person's name, which must be theirs alone and stay so"
+    )
+    web_oidc_roles_claim: str = Field(
+        "roles", description="web: claim with roles or groups; may be a path such as realm_access.roles"
+    )
+    web_oidc_roles: Json[dict[str, Literal["ops", "qc", "caller", "engineer", "admin"]]] = Field(
+        "{}",  # type: ignore[arg-type]  # read as what the environment says is
+        description='web: value of that claim -> role, JSON such as {"floor-qc": "qc"}; default: the values are the roles\' names',
+    )
+    web_oidc_agents_claim: str = Field(
+        "", description="web: claim with the service accounts that the person chats with; empty: none"
+    )
     future_tolerance_seconds: int = Field(
         3600,
         ge=0,

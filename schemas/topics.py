@@ -11,7 +11,7 @@ class Topic:
     """A Kafka topic. `partitions` None means: as many as the source topics have (they are co-partitioned)."""
 
     name: str
-    kind: Literal["source", "reference", "command", "output", "state", "rejected"]
+    kind: Literal["source", "reference", "command", "output", "state", "rejected", "access"]
     key: str
     types: tuple[str, ...]
     text: str
@@ -37,6 +37,7 @@ WINDOWS: Final = "audit.windows"
 LEADERBOARD: Final = "audit.leaderboard"
 REJECTED: Final = "audit.rejected"
 STATE: Final = "audit.state"
+ACCESS: Final = "audit.access"
 
 WORKER_GROUP: Final = "zhengdian-worker"
 SINK_GROUP: Final = "zhengdian-sink"
@@ -151,6 +152,15 @@ TOPICS: Final[tuple[Topic, ...]] = (
         "the workers' facts by buyer and day; internal",
         compacted=True,
         max_message_bytes=LARGEST_RECORD_BYTES,
+    ),
+    Topic(
+        ACCESS,
+        "access",
+        "{actor}",
+        ("access",),
+        "who saw and did what, made by the web part",
+        partitions=1,
+        retention_days=400,
     ),
 )
 

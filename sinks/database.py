@@ -142,12 +142,14 @@ class Database(Protocol):
         max_memory_bytes: int,
         params: Parameters | None = None,
         mark: str = "",
+        closed: frozenset[str] = frozenset(),
     ) -> Formatted:
         """Run one reading statement of a user and return its result in that ClickHouse FORMAT.
 
         ClickHouse itself enforces readonly=1 and the limits: seconds of run time, rows of result, bytes of memory, an
         eighth of which the result may take. A FORMAT clause in the statement wins over `fmt`. `mark`, letters and digits, is
-        what `stop` knows it by. Raises DatabaseError when a limit is hit or it was stopped.
+        what `stop` knows it by. Raises DatabaseError when a limit is hit or it was stopped, and for a statement that names a
+        table of `closed`.
         """
 
     def stop(self, mark: str) -> None:

@@ -14,6 +14,7 @@ END: Final = "<!-- end -->"
 VIEWS_FIRST: Final = (
     "flags", "qc_samples", "call_tasks", "response_rounds", "response_windows", "leaderboard_hourly", "leaderboard_teams", "agents", "sale_events",
     "messages", "orders", "order_closings", "payments", "refunds", "reviews", "commands", "rejected", "dlq_resends",
+    "access_log",
 )  # fmt: skip
 
 

@@ -98,6 +98,7 @@ class GuardedReads:
         max_memory_bytes: int,
         params: Parameters | None = None,
         mark: str = "",
+        closed: frozenset[str] = frozenset(),
     ) -> Formatted:
         """As in Database."""
         if self._engine is None:
@@ -106,7 +107,7 @@ class GuardedReads:
             canonical = self.query(_CANONICAL_SQL, {"sql": sql})[0]["sql"]
         except DatabaseError as error:  # what stands around the user's text is none of the user's business
             raise DatabaseError(_OUR_SCOPE.sub("", str(error)), error.code) from error
-        text, asked = judged(canonical, fmt, self._engine)
+        text, asked = judged(canonical, fmt, self._engine, closed)
         limits = limit_settings(max_seconds, max_rows, max_memory_bytes, mark)
         try:
             return Formatted(self._read(ReadingStatement(text, asked, limits), params), asked)
@@ -135,8 +136,10 @@ def engine_of(query: Callable[[str], list[dict[str, Any]]]) -> Engine:
     )
 
 
-def judged(canonical: str, fmt: str, engine: Engine) -> tuple[str, str]:
-    """A statement in canonical form as it may run, and its format. Raises DatabaseError naming what is not allowed."""
+def judged(canonical: str, fmt: str, engine: Engine, closed: frozenset[str] = frozenset()) -> tuple[str, str]:
+    """A statement in canonical form as it may run, and its format. Raises DatabaseError naming what is not allowed; `closed`:
+    tables that it must not name.
+    """
     sql = canonical.strip()
     bare = _STRING.sub("''", sql)
     # names that are keywords too stand in backquotes: put bare, unless signs in them could be taken for SQL
@@ -154,6 +157,9 @@ def judged(canonical: str, fmt: str, engine: Engine) -> tuple[str, str]:
             raise DatabaseError(f"the database {name} is not allowed")
     if placeholder := _NAMED_BY_PARAMETER.search(bare):  # its value would be a name that is not judged here
         raise DatabaseError(f"{placeholder[0]} is not allowed: a parameter is a value and no name")
+    for name in sorted(closed):
+        if re.search(rf"\b{re.escape(name)}\b", named):
+            raise DatabaseError(f"the table {name} is for admins")
     if words := _FORBIDDEN_WORDS.search(bare):
         raise DatabaseError(f"{words[1].upper()} is not allowed")
     if clause := _FORMAT.search(bare):

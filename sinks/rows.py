@@ -13,6 +13,7 @@ from processors.admission import admit
 from schemas.events import AgentUpsertedEvent, FlagCommand, InvalidEventError, QcVerdict, SaleEventScheduledEvent
 from schemas.rejections import rejection
 from schemas.topics import (
+    ACCESS,
     CALL_TASKS,
     FLAGS,
     LEADERBOARD,
@@ -76,6 +77,10 @@ COLUMNS: Final[dict[str, tuple[str, ...]]] = {
         "partition", "shop_id", "hour_start", "agent_id", "orders_placed", "orders_paid", "paid_amount", "items_paid",
         "refunded_amount", "buyers_served", "buyers_paid", "revision", "ruleset",
     ),
+    "access_log_raw": (
+        "event_id", "time", "type", "actor", "roles", "recognised_by", "address", "what", "shop_id", "buyer_ids", "target_id", "detail",
+        "status", "size",
+    ),
 }  # fmt: skip
 """the columns that the sink writes"""
 
@@ -86,6 +91,7 @@ _TABLES: Final = {
     WINDOWS: "window_partials",
     LEADERBOARD: "leaderboard_partials",
     REJECTED: "rejected_raw",
+    ACCESS: "access_log_raw",
 }
 _DEFAULTS: Final[dict[str, dict[str, Any]]] = {
     "flags_raw": {
@@ -115,6 +121,7 @@ def _histogram(value: dict[str, int]) -> dict[int, int]:
 
 
 _CONVERT: Final[dict[str, Callable[[Any], Any]]] = {
+    "time": parse_time,
     "occurred_at": parse_time,
     "raised_at": parse_time,
     "not_before": parse_time,
@@ -148,6 +155,8 @@ def rows_of(record: Record) -> list[Row]:
         found = orjson.loads(record.value)
         if record.topic == REJECTED and found.get("kind") == "resend":
             table, found = "dlq_resends_raw", _resend(record, found)
+        elif record.topic == ACCESS:
+            found = found["data"] | {"event_id": found["id"], "type": found["type"], "time": found["time"]}
         values = _DEFAULTS.get(table, {}) | found
         return [(table, tuple(_CONVERT[c](values[c]) if c in _CONVERT else values[c] for c in COLUMNS[table]))]
     except KeyError as error:

@@ -14,7 +14,8 @@ from schemas.types import format_amount
 from sinks.database import DatabaseError, DatabaseUnavailableError
 from web import metrics
 from web.access.guard import needs, person_of
-from web.access.roles import May, Person, mask
+from web.access.masks import masked
+from web.access.roles import May, Person
 from web.board import leaderboard
 from web.models import (
     AgentOut,
@@ -76,19 +77,14 @@ def decode_cursor(cursor: str | None, *types: type) -> Any:
 def flag_out(parts: Parts, row: dict[str, Any], person: Person) -> FlagOut:
     """A flag of the read model as the API answers it to that person."""
     times = {"occurred_at": parts.time(row["occurred_at"], row["shop_id"])}
-    return FlagOut.model_validate({**row, **times, **buyer_out(row, person)})
+    return FlagOut.model_validate({**masked(row, person), **times})
 
 
 def task_out(parts: Parts, row: dict[str, Any], person: Person) -> CallTaskOut:
     """A call task of the read model as the API answers it to that person."""
     times = ("raised_at", "not_before", "due_at", "call_again_at", "revisit_due_at")
     shown = {key: parts.time(row[key], row["shop_id"]) for key in times}
-    return CallTaskOut.model_validate({**row, **shown, **buyer_out(row, person)})
-
-
-def buyer_out(row: dict[str, Any], person: Person) -> dict[str, str]:
-    """A row's buyer as that person may see it."""
-    return {"buyer_id": row["buyer_id"] if person.may(May.SEE_BUYERS) else mask(row["buyer_id"])}
+    return CallTaskOut.model_validate({**masked(row, person), **shown})
 
 
 def router(parts: Parts) -> APIRouter:
@@ -118,6 +114,7 @@ def router(parts: Parts) -> APIRouter:
         allowed = sorted(may.name.lower() for may in May if person.may(may))
         return Me(
             name="" if person.local else person.name,
+            can_sign_in=parts.can_sign_in,
             display_name=person.display_name,
             roles=sorted(person.roles),
             may=allowed,
@@ -142,6 +139,7 @@ def router(parts: Parts) -> APIRouter:
         rows = await parts.call(parts.read.flags, filters, limit + 1, decode_cursor(cursor, int, str))
         page = rows[:limit]
         more = encode_cursor(page[-1]["occurred_at"], page[-1]["flag_id"]) if len(rows) > limit else None
+        await parts.trail.saw(person, "flags", page)
         return FlagPage(flags=[flag_out(parts, row, person) for row in page], next_cursor=more)
 
     @routes.get("/flags/counts", summary="How many flags, by rule", dependencies=[needs(May.SEE_FLAGS)])
@@ -160,6 +158,7 @@ def router(parts: Parts) -> APIRouter:
         row = await parts.call(parts.read.flag, flag_id)
         if row is None:
             raise HTTPException(404, "no such flag")
+        await parts.trail.saw(person, "flag", [row], flag_id)
         return flag_out(parts, row, person)
 
     @routes.get("/call-tasks", summary="Follow-up call tasks, due first")
@@ -175,6 +174,7 @@ def router(parts: Parts) -> APIRouter:
         rows = await parts.call(parts.read.tasks, filters, limit + 1, decode_cursor(cursor, int, str))
         page = rows[:limit]
         more = encode_cursor(page[-1]["due_at"], page[-1]["task_id"]) if len(rows) > limit else None
+        await parts.trail.saw(person, "call_tasks", page)
         return CallTaskPage(call_tasks=[task_out(parts, row, person) for row in page], next_cursor=more)
 
     @routes.get("/call-tasks/{task_id}", summary="One call task", responses={404: {"model": Problem}})
@@ -182,6 +182,7 @@ def router(parts: Parts) -> APIRouter:
         row = await parts.call(parts.read.task, task_id)
         if row is None:
             raise HTTPException(404, "no such call task")
+        await parts.trail.saw(person, "call_task", [row], task_id)
         return task_out(parts, row, person)
 
     @routes.get(
@@ -199,10 +200,11 @@ def router(parts: Parts) -> APIRouter:
         entries.sort(key=lambda row: (row["time"], row["id"]))
         if not entries and not flags:
             raise HTTPException(404, "no such conversation")
+        await parts.trail.saw(person, "conversation", [{"shop_id": shop_id, "buyer_id": buyer_id}])
         return Conversation(
             shop_id=shop_id,
             buyer_id=buyer_id,
-            entries=[_entry(parts, row) for row in entries],
+            entries=[_entry(parts, masked(row, person)) for row in entries],
             truncated=truncated,
             flags=[flag_out(parts, row, person) for row in flags],
         )

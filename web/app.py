@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import secrets
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
@@ -10,6 +11,7 @@ from typing import Any, Final
 import structlog
 import uvicorn
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi.exception_handlers import http_exception_handler
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -20,12 +22,29 @@ from processors.ruleset import RulesetBook, load_book
 from schemas.settings import Settings
 from sinks.database import Database, DatabaseError, DatabaseUnavailableError, open_database
 from sinks.read_model import ReadModel
-from web import api, calls, commands, floor, health, ingest, metrics, qc, samples, scorecards, sql, wall, wallboard
-from web.access import sign_in
+from web import (
+    api,
+    audit,
+    calls,
+    commands,
+    floor,
+    health,
+    ingest,
+    metrics,
+    qc,
+    samples,
+    scorecards,
+    sql,
+    wall,
+    wallboard,
+)
 from web.access.guard import Guard, needs
 from web.access.limits import Limits
-from web.access.roles import May
+from web.access.oidc import Oidc
+from web.access.roles import May, Person
 from web.access.sessions import Sessions
+from web.access.sign_in import SignIn
+from web.access.sign_in import router as sign_in_router
 from web.access.users import Users, UsersError
 from web.live import Live
 from web.models import Problem
@@ -69,18 +88,27 @@ def create_app(
     read = ReadModel(db)
     users = Users(settings.web_users)
     open_to_all = is_open(settings)
-    if not open_to_all and not users:
+    secret = settings.web_secret.get_secret_value() or secrets.token_hex(
+        32
+    )  # one of this process: sessions end with it
+    try:
+        provider = Oidc(settings, secret) if settings.web_oidc_issuer else None
+    except ValueError as error:
+        raise UsersError(str(error)) from None
+    if not open_to_all and not users and provider is None:
         raise UsersError(
-            "nobody could sign in: name a users file in ZHENGDIAN_WEB_USERS (see `zhengdian users add`), or set"
-            " ZHENGDIAN_WEB_ACCESS=open behind a gateway"
+            "nobody could sign in: name a users file in ZHENGDIAN_WEB_USERS (see `zhengdian users add`) or a provider in"
+            " ZHENGDIAN_WEB_OIDC_ISSUER, or set ZHENGDIAN_WEB_ACCESS=open behind a gateway"
         )
     limits = Limits()
-    sessions = Sessions(users, settings.web_secret.get_secret_value(), settings.web_session_hours)
+    sessions = Sessions(users, secret, settings.web_session_hours, provider.stamp if provider else "")
 
     async def fingerprint() -> str:
         return await parts.call(read.fingerprint)
 
     parts = Parts(settings, db, read, producer, book, clock_ns, Live(fingerprint))
+    parts.can_sign_in = provider is not None or users.have_passwords
+    signing_in = SignIn(settings, users, sessions, limits, parts.trail, provider, open=open_to_all)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -112,7 +140,7 @@ def create_app(
         sessions=sessions,
         limits=limits,
         open=open_to_all,
-        unproxied=settings.web_access == "auto",
+        unproxied=settings.web_access in ("auto", "local"),
     )
     app.add_middleware(_Outer)
     hosts = [host.strip() for host in settings.web_hosts.split(",") if host.strip()]
@@ -132,8 +160,9 @@ def create_app(
         scorecards.router(parts),
         commands.router(parts),
         sql.router(parts, limits),
+        audit.router(parts),
     ]
-    for router in [*routers, sign_in.router(users, sessions, limits)]:
+    for router in [*routers, sign_in_router(signing_in)]:
         app.include_router(router)
 
     @app.get(
@@ -156,6 +185,14 @@ def create_app(
         log.error("database_error", error=str(error))
         return JSONResponse({"detail": "the database refused the query; see the log"}, 500)
 
+    @app.exception_handler(403)
+    async def forbidden(request: Request, error: HTTPException) -> Response:
+        person: Person | None = request.state.person
+        if person is not None:
+            path = f"{request.method} {request.url.path}"
+            await parts.trail.tried(person, "access.refused", path, detail=str(error.detail), status=403)
+        return await http_exception_handler(request, error)
+
     nowhere = _Nowhere([route for router in routers for route in router.routes])
     for root in ("/api", "/v1"):
         app.router.routes += [Route(root, nowhere), Route(root + "/{rest:path}", nowhere)]
@@ -167,8 +204,8 @@ def create_app(
 def is_open(settings: Settings) -> bool:
     """Whether whoever reaches the web may do everything."""
     if settings.web_access == "auto":
-        return settings.web_host in LOOPBACK and settings.web_users is None
-    return settings.web_access == "open"
+        return settings.web_host in LOOPBACK and settings.web_users is None and not settings.web_oidc_issuer
+    return settings.web_access == "open" or (settings.web_access == "local" and settings.web_host in LOOPBACK)
 
 
 Message = MutableMapping[str, Any]

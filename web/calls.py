@@ -61,6 +61,7 @@ def router(parts: Parts) -> APIRouter:
         filters = {"priority": priority or "", "claimed_by": claimed_by or "", "shop_id": shop_id or ""}
         rows = await parts.call(parts.read.call_queue, view, now, filters, limit)
         counts = await parts.call(parts.read.call_counts, now, shop_id)
+        await parts.trail.saw(person, "call_queue", rows)
         return CallQueue(
             counts=CallCounts(**counts),
             call_tasks=[

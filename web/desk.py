@@ -31,6 +31,10 @@ class SqlPage(Element, component="static/sql.js"):
     """The component of `/sql`."""
 
 
+class AuditPage(Element, component="static/audit.js"):
+    """The component of `/audit`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """A page of one component: its path, the key of its title, what the component is given beside texts and language, the
@@ -49,6 +53,7 @@ PAGES: Final = (
     Page("/calls", CallDesk, "calls_title", {"outcomes": list(OUTCOMES)}),
     Page("/scorecards", ScorecardsPage, "scorecards_title", css="scorecards.css"),
     Page("/sql", SqlPage, "sql_title", css="sql.css"),
+    Page("/audit", AuditPage, "audit_title", css="audit.css"),
 )
 
 

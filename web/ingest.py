@@ -132,6 +132,9 @@ def router(parts: Parts) -> APIRouter:
                 ) from None
             for event in events:
                 metrics.EVENTS_ACCEPTED.labels(event.type).inc()
+            if person.by != "token":  # a program's own events say where they come from
+                kinds = " ".join(sorted({event.type for event in events}))
+                await parts.trail.tried(person, "access.sent", "events", detail=kinds, size=len(events), status=202)
         return Accepted(accepted=len(events))
 
     return routes

@@ -90,6 +90,7 @@ class Me(BaseModel):
     """Who has sent a request."""
 
     name: str = Field(description="empty on a web that is open to its machine, where nobody has signed in")
+    can_sign_in: bool = Field(description="there are people who can sign in")
     display_name: str
     roles: list[str]
     may: list[str]

@@ -11,6 +11,7 @@ from schemas.settings import Settings
 from schemas.types import format_time, parse_time
 from sinks.database import Database
 from sinks.read_model import ReadModel
+from web.access.trail import Trail
 from web.live import Live
 
 P = ParamSpec("P")
@@ -41,6 +42,8 @@ class Parts:
     book: RulesetBook
     clock_ns: Callable[[], int]
     live: Live
+    can_sign_in: bool = False
+    """people do, or may"""
     pool: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(DB_THREADS, thread_name_prefix="web-db")
     )
@@ -51,6 +54,11 @@ class Parts:
         default_factory=lambda: ThreadPoolExecutor(SQL_THREADS, thread_name_prefix="web-sql")
     )
     """few, and apart: who writes slow SQL waits for others who do, and the wallboard for neither"""
+
+    trail: Trail = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.trail = Trail(self.publish, self.now_ms, self.book.timezone)
 
     def now_ms(self) -> int:
         """The wall clock in milliseconds since the epoch."""

@@ -126,6 +126,7 @@ def router(parts: Parts) -> APIRouter:
         if len(rows) > limit:
             last = page[-1]
             more = encode_cursor(int(last["severity"] != "violation"), last["occurred_at"], last["flag_id"])
+        await parts.trail.saw(person, "qc_queue", page)
         return FlagPage(flags=[flag_out(parts, row, person) for row in page], next_cursor=more)
 
     @routes.get("/counts", summary="How many of what are in the queue", dependencies=[needs(May.SEE_FLAGS)])

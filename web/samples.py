@@ -9,8 +9,9 @@ from pydantic import BaseModel, Field
 from processors.sampling import SampleDay
 from sinks.sample_model import SampleModel
 from web.access.guard import needs
+from web.access.masks import masked
 from web.access.roles import May, Person
-from web.api import Limit, ShopId, buyer_out, decode_cursor, encode_cursor, given
+from web.api import Limit, ShopId, decode_cursor, encode_cursor, given
 from web.models import Problem
 from web.parts import Parts
 from web.qc import QcStatus, count_facets
@@ -74,7 +75,7 @@ class Filters:
 def sample_out(parts: Parts, row: dict[str, Any], person: Person) -> SampleOut:
     """A row of the sample as the API answers it to that person."""
     times = {key: parts.time(row[key], row["shop_id"]) for key in ("first_at", "last_at")}
-    return SampleOut.model_validate({**row, **times, **buyer_out(row, person)})
+    return SampleOut.model_validate({**masked(row, person), **times})
 
 
 def router(parts: Parts) -> APIRouter:
@@ -106,6 +107,7 @@ def router(parts: Parts) -> APIRouter:
         rows = await parts.call(model.samples, days, chosen, limit + 1, place)
         page = rows[:limit]
         more = encode_cursor(page[-1]["first_at"], page[-1]["sample_id"]) if len(rows) > limit else None
+        await parts.trail.saw(person, "qc_samples", page)
         return SamplePage(samples=[sample_out(parts, row, person) for row in page], next_cursor=more)
 
     @routes.get("/counts", summary="How many of what are in the sample", dependencies=[needs(May.SEE_FLAGS)])
@@ -119,6 +121,7 @@ def router(parts: Parts) -> APIRouter:
         row = await parts.call(model.sample, sample_id)
         if row is None:
             raise HTTPException(404, "no such conversation in the sample")
+        await parts.trail.saw(person, "qc_sample", [row], sample_id)
         return sample_out(parts, row, person)
 
     return routes

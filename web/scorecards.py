@@ -14,7 +14,8 @@ from processors.periods import Kind, Period, local_day, period_of
 from processors.scorecard import BY_KEY, Unit, numerator_unit, part
 from sinks.scorecard_model import Behind, Hour, ScorecardModel
 from web.access.guard import needs
-from web.access.roles import May, Person, mask
+from web.access.masks import mask, masked
+from web.access.roles import May, Person
 from web.api import Limit, decode_cursor, encode_cursor
 from web.models import FigureRow, FigureRows, Problem, Scorecards
 from web.parts import HOUR_MS, Parts
@@ -68,11 +69,11 @@ def router(parts: Parts) -> APIRouter:
     @routes.get(
         "",
         summary="KPIs against targets and scores, by agent or team, of a day, week or month",
-        dependencies=[needs(May.WATCH)],
         response_model=Scorecards,
         responses={200: {"content": {"text/csv": {}}}},
     )
     async def get_scorecards(
+        person: Annotated[Person, needs(May.WATCH)],
         shop_id: Shop = "",
         period_kind: Annotated[Kind, Query(alias="period")] = "month",
         on: On = None,
@@ -88,7 +89,9 @@ def router(parts: Parts) -> APIRouter:
             return cards
         name = f"scorecards-{cards.period}-{cards.first}-{cards.by}.csv"
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-        return Response(as_csv(cards, lang), media_type="text/csv; charset=utf-8", headers=headers)
+        text = as_csv(cards, lang)
+        await parts.trail.did(person, "access.exported", "scorecards", shop_id=shop, size=len(text))
+        return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
 
     @routes.get("/rows", summary="The rows behind a figure, oldest first; their sums are the figure")
     async def get_rows(
@@ -124,7 +127,8 @@ def router(parts: Parts) -> APIRouter:
                 sheets.model.behind, parts.book, shop_id, wanted, sheet.sales, figure, line.members, limit, offset
             )
         after = offset + len(found.rows)
-        see = person.may(May.SEE_BUYERS)
+        seen = [{"shop_id": shop_id, "buyer_id": row["buyer"]} for row in found.rows if row["buyer"]]
+        await parts.trail.saw(person, f"scorecard_{figure}", seen)
         return FigureRows(
             figure=figure,
             unit=unit,
@@ -138,13 +142,12 @@ def router(parts: Parts) -> APIRouter:
                     agent_id=row["agent"],
                     at=parts.time(row["at"], shop_id) or "",
                     until=parts.time(row["until"], shop_id),
-                    buyer_id=row["buyer"] if see else mask(row["buyer"]),
-                    ref=row["ref"],
-                    order_id=row["order_id"],
-                    what=row["what"],
+                    # what it refers to leads to the buyer, too
+                    ref=row["ref"] if person.may(May.SEE_BUYERS) else mask(row["ref"]),
                     numerator=row["n"],
                     denominator=row["d"],
                     value=part(row["n"], unit),
+                    **masked({"buyer_id": row["buyer"], "order_id": row["order_id"], "what": row["what"]}, person),
                 )
                 for row in found.rows
             ],

@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sinks import describe
+from sinks.access_log import TRAIL_TABLES
 from sinks.database import DatabaseError, DatabaseUnavailableError, Formatted
 from sinks.named_queries import named_queries
 from web.access.guard import needs
@@ -192,10 +193,12 @@ def router(parts: Parts, limits: Limits) -> APIRouter:
             raise HTTPException(429, "too many queries; wait a minute", {"Retry-After": "60"})
         begun = time.monotonic()
         try:
-            result = await _run(parts, request, body)
+            result = await _run(parts, request, body, frozenset() if person.may(May.SEE_TRAIL) else TRAIL_TABLES)
         except DatabaseError as error:
+            await parts.trail.did(person, "access.queried", body.format, detail=body.sql, status=400)
             problem = SqlProblem(detail=str(error), code=error.code, position=position_of(body.sql, str(error)))
             return JSONResponse(problem.model_dump(), 400)
+        await parts.trail.did(person, "access.queried", result.fmt, detail=body.sql, size=len(result.data))
         headers = {
             "X-Content-Type-Options": "nosniff",
             FORMAT_HEADER: result.fmt,
@@ -225,7 +228,7 @@ async def _read(request: Request, fmt: str) -> Sql:
     raise HTTPException(415, "content type must be application/json or text/plain")
 
 
-async def _run(parts: Parts, request: Request, body: Sql) -> Formatted:
+async def _run(parts: Parts, request: Request, body: Sql, closed: frozenset[str]) -> Formatted:
     """The result; stopped when nobody waits for it any more. Raises DatabaseError, HTTPException 499."""
     mark = secrets.token_hex(16)
     statement = partial(
@@ -237,6 +240,7 @@ async def _run(parts: Parts, request: Request, body: Sql) -> Formatted:
         max_memory_bytes=MEMORY_BYTES,
         params=body.parameters,
         mark=mark,
+        closed=closed,
     )
     future = parts.sql_pool.submit(statement)
     running = asyncio.wrap_future(future)

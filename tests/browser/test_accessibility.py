@@ -16,6 +16,7 @@ PAGES = {
     "/calls": ".desk[data-state=busy], .desk[data-state=empty]",
     "/scorecards": ".desk[data-state=busy] .sheetbox, .desk[data-state=empty]",
     "/sql": ".sql[data-state=ready] .cm-content",
+    "/audit": ".desk[data-state=busy], .desk[data-state=empty]",
     "/sign-in": "form",
 }
 BAD = ("serious", "critical")

@@ -15,7 +15,8 @@ START_SECONDS = 60
 class Wall:
     """A running wallboard."""
 
-    def __init__(self, data_dir: Path, *options: str, port: int = 0) -> None:
+    def __init__(self, data_dir: Path, *options: str, port: int = 0, **settings: str) -> None:
+        """`settings`: of ZHENGDIAN_, in lower case."""
         with socket.socket() as free:
             free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             free.bind(("127.0.0.1", port))
@@ -31,12 +32,13 @@ class Wall:
                 stdout=log,
                 text=True,
                 # NiceGUI behaves otherwise when it thinks that it is under test itself
-                env={name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "NICEGUI_"))},
+                env={name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "NICEGUI_"))}
+                | {f"ZHENGDIAN_{name.upper()}": value for name, value in settings.items()},
             )
         deadline = time.monotonic() + START_SECONDS
         while True:
             try:
-                with urllib.request.urlopen(self.address + "/openapi.json", timeout=2):
+                with urllib.request.urlopen(self.address + "/sign-in", timeout=2):
                     return
             except urllib.error.HTTPError:
                 return  # where people sign in it asks who it is

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from fixtures.demo_process import AGENT, SHOP, Demo, gone, until
 
+from deploy.demo_users import PASSWORD, PEOPLE
 from schemas.types import format_time
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(180)]
@@ -65,6 +66,26 @@ def test_what_is_posted_shows_within_two_seconds(demo: Demo) -> None:
     took = time.monotonic() - posted
     assert row["rank"] == 1
     assert took < 2, f"took {took:.2f} s"
+
+
+@pytest.mark.parametrize("name", list(PEOPLE))
+def test_a_ready_user_of_each_role_signs_in_and_is_on_record(demo: Demo, name: str) -> None:
+    until(demo.leaderboard, 60)
+    page = demo.web.get("/sign-in").text
+    assert name in page
+    assert PASSWORD in page
+    with httpx.Client(base_url=demo.address, timeout=10) as visitor:
+        assert visitor.get("/api/v1/me").json()["roles"] == ["admin"]  # who does not sign in may do everything
+        answer = visitor.post("/sign-in", data={"name": name, "password": PASSWORD})
+        assert answer.status_code == 303
+        me = visitor.get("/api/v1/me").json()
+        assert (me["name"], me["display_name"], me["roles"]) == (name, PEOPLE[name], [name])
+
+    def recorded() -> Any:
+        return demo.web.get("/api/v1/access-log", params={"actor": name, "type": "access.signed_in"}).json()["entries"]
+
+    (entry,) = until(recorded, 20)  # over the broker and the sink
+    assert entry["address"] == "127.0.0.1"
 
 
 @pytest.mark.parametrize("part", ["worker", "web", "ingest", "broker"])

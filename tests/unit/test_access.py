@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
-from hypothesis import given
-from hypothesis import strategies as st
 from limits import parse
 from starlette.datastructures import Headers
 
@@ -16,7 +14,7 @@ from deploy import cli
 from web.access import users as users_module
 from web.access.guard import Guard, is_foreign, local_path
 from web.access.limits import Limits
-from web.access.roles import GRANTS, LOCAL, May, Person, Role, mask
+from web.access.roles import GRANTS, LOCAL, May, Person, Role
 from web.access.sessions import Sessions
 from web.access.users import User, Users, UsersError, UsersFile, hash_password, new_token, read_users, write_users
 
@@ -54,11 +52,6 @@ def test_nobody_may_judge_call_or_query_but_whose_work_it_is() -> None:
     assert GRANTS[Role.ADMIN] == set(May)
     assert all(LOCAL.may(what) for what in May)
     assert not any(Person("x", frozenset()).may(what) for what in May)
-
-
-@given(st.text(min_size=1, max_size=40))
-def test_a_masked_id_shows_two_characters_at_most(identity: str) -> None:
-    assert mask(identity) == "•••" + (identity[-2:] if len(identity) > 4 else "")
 
 
 def test_a_person_signs_in_by_name_and_password(file: Path) -> None:
@@ -142,7 +135,6 @@ def test_a_session_ends_and_can_not_be_forged(file: Path, monkeypatch: pytest.Mo
     cookie = sessions.begin(person)
     assert Sessions(users, "secret", 1).person(cookie) == person
     assert Sessions(users, "another", 1).person(cookie) is None
-    assert Sessions(users, "", 1).person(Sessions(users, "", 1).begin(person)) is None  # a secret of its own each
     for place in (2, len(cookie) // 2, len(cookie) - 5):  # the last character has bits that mean nothing
         forged = cookie[:place] + ("A" if cookie[place] != "A" else "B") + cookie[place + 1 :]
         assert sessions.person(forged) is None

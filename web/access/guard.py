@@ -4,14 +4,16 @@ What a person may do is asked where it is done: routes name their permission by 
 """
 
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import replace
 from typing import Annotated, Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from fastapi import Depends, HTTPException, Request
 from starlette.datastructures import Headers
 from starlette.requests import cookie_parser
 from starlette.responses import JSONResponse, RedirectResponse
 
+from web.access.lasting import Lasting
 from web.access.limits import REQUESTS, Limits
 from web.access.roles import LOCAL, May, Person
 from web.access.sessions import COOKIE, Sessions
@@ -19,7 +21,9 @@ from web.access.users import Users
 
 SIGN_IN: Final = "/sign-in"
 SIGN_OUT: Final = "/sign-out"
-_OPEN: Final = frozenset({SIGN_IN, SIGN_OUT, "/healthz", "/favicon.ico"})
+SIGN_IN_OIDC: Final = "/sign-in/oidc"
+OIDC_CALLBACK: Final = "/sign-in/oidc/callback"
+_OPEN: Final = frozenset({SIGN_IN, SIGN_OUT, SIGN_IN_OIDC, OIDC_CALLBACK, "/healthz", "/favicon.ico"})
 _OPEN_BELOW: Final = "/_nicegui/"
 """scripts and styles, the same for everybody"""
 _EVENTS: Final = "/v1/events"
@@ -61,14 +65,18 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        program = self._by_token(headers)
-        person = program or self._by_cookie(headers)
-        if person is None and self._open:
-            person = LOCAL  # also with an Authorization that a gateway has seen to
+        known = self._recognise(headers)
+        if known is not None:
+            person: Person | None = replace(known, address=(scope.get("client") or ("",))[0])
+        else:
+            person = LOCAL if self._open else None  # also with an Authorization that a gateway has seen to
         scope.setdefault("state", {})["person"] = person
-        answer = self._answer(scope, headers, person, program is not None)
+        answer = self._answer(scope, headers, person, known is not None and known.by == "token")
         if answer is None:
-            await self._app(scope, receive, send)
+            if known is None:
+                await self._app(scope, receive, send)
+            else:
+                await self._lasting(scope, receive, send, lambda: self._recognise(headers) == known)
         elif scope["type"] == "http":
             await answer(scope, receive, send)
         else:
@@ -89,13 +97,39 @@ class Guard:
                 return None
             if method == "GET" and "authorization" not in headers and "text/html" in headers.get("accept", ""):
                 query = scope.get("query_string", b"").decode("latin-1")
-                return RedirectResponse(f"{SIGN_IN}?next={quote(path + ('?' + query if query else ''), safe='')}", 303)
+                lang = dict(parse_qsl(query)).get("lang", "")
+                place = f"{SIGN_IN}?next={quote(path + ('?' + query if query else ''), safe='')}"
+                return RedirectResponse(place + (f"&lang={quote(lang)}" if lang else ""), 303)
             unknown = "authorization" in headers
             return _problem(401, "unknown token" if unknown else "sign in first", {"WWW-Authenticate": "Bearer"})
         counted = not person.local and not path.startswith(_OPEN_BELOW) and path != _EVENTS
         if counted and not self._limits.take(REQUESTS, person.name):
             return _problem(429, "too many requests; wait a minute", {"Retry-After": "60"})
         return None
+
+    async def _lasting(
+        self, scope: MutableMapping[str, Any], receive: Receive, send: Send, stays: Callable[[], bool]
+    ) -> None:
+        """Run the application; a stream or socket is closed once its person is out, or is not what they were."""
+        lasting, open_ended = Lasting(scope["type"], receive, stays), False
+
+        async def sending(message: Message) -> None:
+            nonlocal open_ended
+            kind = message["type"]
+            open_ended = kind not in ("websocket.close", "http.response.body") or bool(message.get("more_body"))
+            await send(message)
+
+        try:
+            await self._app(scope, lasting, sending)
+        finally:
+            lasting.close()
+        if lasting.ended and open_ended:
+            closing: Message = {"type": "websocket.close", "code": 1008}
+            await send(closing if scope["type"] == "websocket" else {"type": "http.response.body", "body": b""})
+
+    def _recognise(self, headers: Headers) -> Person | None:
+        """Who that is by token or session, now."""
+        return self._by_token(headers) or self._by_cookie(headers)
 
     def _by_token(self, headers: Headers) -> Person | None:
         scheme, _, token = headers.get("authorization", "").partition(" ")

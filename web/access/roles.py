@@ -1,9 +1,11 @@
 """Who may do what: the five roles, and a person who has some of them. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
+
+from schemas.access import RecognisedBy
 
 
 class Role(StrEnum):
@@ -25,19 +27,21 @@ class May(StrEnum):
     SEE_TASKS = "see call tasks"
     CALL = "make follow-up calls"
     SEE_BUYERS = "see who the buyers are"
+    SEE_PHONES = "see phone numbers"
     QUERY = "query the tables"
     SEND = "send events"
     SEND_COMMANDS = "send what others have done at the desks"
     MEASURE = "read the metrics"
+    SEE_TRAIL = "see who saw what"
 
 
 _FLOOR: Final = frozenset({May.WATCH, May.SEE_FLAGS, May.SEE_TASKS})
 GRANTS: Final[Mapping[Role, frozenset[May]]] = {
     Role.OPS: _FLOOR,
     Role.QC: _FLOOR | {May.REVIEW, May.SEE_BUYERS},
-    Role.CALLER: _FLOOR | {May.CALL, May.SEE_BUYERS},
+    Role.CALLER: _FLOOR | {May.CALL, May.SEE_BUYERS, May.SEE_PHONES},
     # whoever may query the tables sees in them what there is
-    Role.ENGINEER: _FLOOR | {May.SEE_BUYERS, May.QUERY, May.SEND, May.MEASURE},
+    Role.ENGINEER: _FLOOR | {May.SEE_BUYERS, May.SEE_PHONES, May.QUERY, May.SEND, May.MEASURE},
     Role.ADMIN: frozenset(May),
 }
 
@@ -53,6 +57,10 @@ class Person:
     """the service accounts that this person chats with: a complaint about them is for somebody else"""
     local: bool = False
     """nobody in particular, on a web that is open to its own machine"""
+    by: RecognisedBy = field(default="", compare=False)
+    """how they were recognised"""
+    address: str = field(default="", compare=False)
+    """where this request comes from"""
 
     def may(self, what: May) -> bool:
         """Whether one of the roles grants it."""
@@ -60,13 +68,3 @@ class Person:
 
 
 LOCAL: Final = Person("local", frozenset({Role.ADMIN}), local=True)
-
-
-def mask(identity: str) -> str:
-    """An id but for its last two characters, for those who only need to tell two apart: `b-10077` becomes `•••77`.
-
-    Ids of up to four characters are hidden as a whole. Not a pseudonym: two buyers may look alike.
-    """
-    if not identity:
-        return ""
-    return "•••" if len(identity) <= 4 else f"•••{identity[-2:]}"

@@ -49,7 +49,7 @@ class User(_Entry):
 
     def person(self) -> Person:
         """Who that is."""
-        return Person(self.name, frozenset(self.roles), self.display_name, frozenset(self.agent_ids))
+        return Person(self.name, frozenset(self.roles), self.display_name, frozenset(self.agent_ids), by="password")
 
 
 class Token(_Entry):
@@ -147,6 +147,16 @@ class Users:
         self._look()
         return bool(self._users or self._tokens)
 
+    @property
+    def have_passwords(self) -> bool:
+        """Whether there is somebody who signs in by one."""
+        self._look()
+        return bool(self._users)
+
+    def knows(self, name: str) -> bool:
+        """Whether that is the name of somebody who signs in by password."""
+        return name in self._users
+
     def check(self, name: str, password: str) -> Person | None:
         """The person with that name and password. Takes about 50 ms of CPU, by design."""
         self._look()
@@ -194,7 +204,7 @@ class Users:
 
     def _take(self, found: UsersFile) -> None:
         self._users = {user.name: user for user in found.users}
-        self._tokens = {one.sha256: Person(one.name, frozenset(one.roles)) for one in found.tokens}
+        self._tokens = {one.sha256: Person(one.name, frozenset(one.roles), by="token") for one in found.tokens}
 
     @staticmethod
     def _stamp_of(path: Path) -> tuple[int, int]:

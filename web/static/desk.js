@@ -18,6 +18,7 @@ export const Bar = {
     <nav><a v-for="[href, text] in links" :key="href" :href="href + '?lang=' + desk.lang">{{ text }}</a></nav>
     <label class="who" v-if="desk.me && !desk.me.name" :title="desk.t.your_name_hint"><span>{{ desk.t.your_name }}</span><input v-model.trim="desk.actor" @change="desk.keepName()" maxlength="64" autocomplete="name"></label>
     <form class="who" v-else-if="desk.me" method="post" action="/sign-out"><b>{{ desk.me.display_name || desk.me.name }}</b><button class="link">{{ desk.t.sign_out }}</button></form>
+    <a class="enter" v-if="desk.me && !desk.me.name && desk.me.can_sign_in" :href="signIn">{{ desk.t.sign_in }}</a>
     <a class="lang" :href="'?lang=' + (desk.lang === 'zh' ? 'en' : 'zh')" :aria-label="desk.t.switch_hint">{{ desk.t.switch }}</a>
   </header>
   <div class="banner bad" role="alert" v-if="desk.trouble || desk.failure">{{ desk.trouble ? desk.t[desk.trouble] : desk.failure }} <a v-if="desk.trouble === 'signed_out'" :href="signIn">{{ desk.t.sign_in }}</a></div>`,
@@ -25,7 +26,7 @@ export const Bar = {
   computed: {
     links() {
       const t = this.desk.t;
-      return [["/", t.wallboard, "watch"], ["/qc", t.qc, "see_flags"], ["/calls", t.calls, "see_tasks"], ["/scorecards", t.scorecards, "watch"], ["/reports", t.reports, "watch"], ["/sql", t.sql, "query"]]
+      return [["/", t.wallboard, "watch"], ["/qc", t.qc, "see_flags"], ["/calls", t.calls, "see_tasks"], ["/scorecards", t.scorecards, "watch"], ["/reports", t.reports, "watch"], ["/sql", t.sql, "query"], ["/audit", t.audit, "see_trail"]]
         .filter(([href, , what]) => href !== location.pathname && this.desk.may(what));
     },
     signIn() { return "/sign-in?lang=" + this.desk.lang + "&next=" + encodeURIComponent(location.pathname + location.search); },

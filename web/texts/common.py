@@ -29,7 +29,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "taken": ("{who} 已领取", "{who} has it"),
     "too_late": ("已经有了结果，不再待处理", "It is no longer open"),
     "offline": ("连接不上服务器，正在自动重试…", "The server cannot be reached; retrying…"),
-    "unavailable": ("数据库连接不上，正在自动重试…", "The database cannot be reached; retrying…"),
+    "unavailable": (
+        "数据库或消息队列连接不上，正在自动重试…",
+        "The database or the broker cannot be reached; retrying…",
+    ),
     "signed_out": ("登录已失效，您填写的内容会保留。", "You are signed out; what you have typed is kept."),
     "failed": ("提交失败，请重试", "It did not work; try again"),
     "colon": ("：", ": "),

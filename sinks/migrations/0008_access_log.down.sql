@@ -1,0 +1,2 @@
+DROP VIEW IF EXISTS access_log;
+DROP TABLE IF EXISTS access_log_raw;
