@@ -81,6 +81,15 @@ class Settings(BaseSettings):
         description="web: what sessions are signed with, the same on every instance; default: new each start",
     )
     web_session_hours: float = Field(12, gt=0, le=720, description="web: how long somebody stays signed in")
+    web_reports: bool = Field(
+        True, description="web: make the reports on the hour; of several web processes one is enough, more do no harm"
+    )
+    web_report_urls: SecretStr = Field(
+        SecretStr(""),
+        description="web: group-chat robots that reports are posted to, Apprise URLs separated by blanks, each for all shops or "
+        "as SHOP=URL for one",
+    )
+    web_report_language: Literal["zh", "en"] = Field("zh", description="web: the language of what robots post")
     future_tolerance_seconds: int = Field(
         3600,
         ge=0,

@@ -30,6 +30,7 @@ from web.access.users import Users, UsersError
 from web.live import Live
 from web.models import Problem
 from web.parts import Parts, Producer
+from web.reports.api import Reports
 
 log = structlog.get_logger(__name__)
 
@@ -62,7 +63,7 @@ def create_app(
     sink: health.SinkState | None = None,
 ) -> FastAPI:
     """The application. `pages`: with the wallboard, which a process can have once. `app.state.parts` holds the `Parts`.
-    Raises UsersError.
+    Raises UsersError and RobotsError.
 
     Where the sink runs in this process, call `app.state.parts.live.rows_arrived` after each of its batches.
     """
@@ -81,12 +82,14 @@ def create_app(
         return await parts.call(read.fingerprint)
 
     parts = Parts(settings, db, read, producer, book, clock_ns, Live(fingerprint))
+    reports = Reports(parts)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         poll = asyncio.create_task(parts.live.run(), name="live")
         try:
-            yield
+            async with reports.running():
+                yield
         finally:
             poll.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -129,6 +132,7 @@ def create_app(
         qc.router(parts),
         calls.router(parts),
         commands.router(parts),
+        reports.router(),
     ]
     for router in [*routers, sign_in.router(users, sessions, limits)]:
         app.include_router(router)
