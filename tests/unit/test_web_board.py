@@ -13,7 +13,7 @@ from schemas.types import parse_time
 from web import desk
 from web import texts as catalogue
 from web.api import decode_cursor, encode_cursor
-from web.board import pk_teams, add_up, derived
+from web.board import add_up, derived, pk_teams
 from web.parts import read_instant
 from web.wallboard import _flag_counts
 
