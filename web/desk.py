@@ -23,6 +23,10 @@ class CallDesk(Element, component="static/calls.js"):
     """The component of `/calls`."""
 
 
+class ReportsPage(Element, component="static/reports.js"):
+    """The component of `/reports`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """A page of one component: its path, the key of its title, what the component is given beside texts and language."""
@@ -31,11 +35,14 @@ class Page:
     component: type[Element]
     title: str
     props: Mapping[str, Any] = field(default_factory=dict)
+    styles: tuple[str, ...] = ()
+    """style sheets beside desk.css"""
 
 
 PAGES: Final = (
     Page("/qc", QcDesk, "qc_title"),
     Page("/calls", CallDesk, "calls_title", {"outcomes": list(OUTCOMES)}),
+    Page("/reports", ReportsPage, "reports_title", styles=("report_sheet.css", "reports.css")),
 )
 
 
@@ -43,8 +50,8 @@ def mount(icon: str) -> None:
     """Put the pages beside the wallboard; `web.wall.mount` runs NiceGUI."""
     # what the components import; looked at each time, lest an upgrade leave half of a page behind
     gui.add_static_files("/static", _STATIC, max_cache_age=0)
-    css = (_STATIC / "desk.css").read_text(encoding="utf-8")
     for page in PAGES:
+        css = "\n".join((_STATIC / name).read_text(encoding="utf-8") for name in ("desk.css", *page.styles))
         _mount(page, css, icon)
 
 

@@ -19,16 +19,26 @@ from web_rows import HOUR, fill, flag, insert, partial, raw_event, round_row
 
 from processors.ruleset import default_book
 from schemas.settings import Settings
+from schemas.topics import REPORTS
 from sinks.database import Database, DatabaseUnavailableError, open_database
 from sinks.migrate import up
+from sinks.rows import COLUMNS, Record, rows_of
 from web.app import create_app
 
 
-class Swallow:
-    """A broker that takes everything, and no worker reads it."""
+class Broker:
+    """Takes everything. No worker reads it; reports go on into ClickHouse, as the sink puts them."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._offset = 0
 
     def publish(self, records: list[tuple[str, bytes, bytes]], timeout_seconds: float) -> None:
-        pass
+        for topic, key, value in records:
+            if topic == REPORTS:
+                self._offset += 1
+                ((table, row),) = rows_of(Record(topic, 0, self._offset, key, value, None))
+                self._db.insert(table, {name: [one] for name, one in zip(COLUMNS[table], row, strict=True)})
 
 
 def accuse(db: Database, now_ms: int) -> None:
@@ -57,7 +67,7 @@ def main(data_dir: str, port: str, empty: bool) -> None:
     if not empty:
         fill(db, time.time_ns() // 1_000_000)
         accuse(db, time.time_ns() // 1_000_000)
-    app = create_app(settings, db, Swallow(), default_book())
+    app = create_app(settings, db, Broker(db), default_book())
     query = db.query
 
     def refuse(*_: Any) -> Any:

@@ -42,6 +42,14 @@ def maker(floor: Floor, *robots: Robot) -> Maker:
     return Maker(floor.parts(), floor.reader, robots)
 
 
+def schedule(floor: Floor, *hours: int) -> None:
+    """A sale event with a PK by orders, and targets of 5 000.00 and 40 orders in those hours."""
+    targets = [{"hour_start": format_time(hour), "amount": "5000.00", "orders": 40} for hour in hours]
+    sale = {"shop_id": SHOP, "sale_event_id": "d", "time": EIGHT, "source": "t", "id": "s", "name": "双十一"}
+    sale |= {"starts_at": EIGHT - HOUR, "ends_at": NINE + HOUR, "teams": list(TEAMS)}
+    insert(floor.db, "sale_events_raw", {**sale, "targets": orjson.dumps(targets).decode(), "pk_basis": "orders"})
+
+
 async def steps(floor: Floor, *makers: Maker, ms: int, every: int = 1_000, sink: bool = True) -> None:
     """Let that much time pass for them."""
     for _ in range(ms // every):
@@ -57,10 +65,7 @@ def kept(floor: Floor) -> list[Report]:
 
 
 async def test_an_hour_is_reported_some_seconds_after_its_end_with_all_that_is_in_it(floor: Floor) -> None:
-    targets = [{"hour_start": format_time(EIGHT + n * HOUR), "amount": "5000.00", "orders": 40} for n in (-1, 0, 1)]
-    sale = {"shop_id": SHOP, "sale_event_id": "d", "time": EIGHT, "source": "t", "id": "s", "name": "双十一"}
-    sale |= {"starts_at": EIGHT - HOUR, "ends_at": NINE + HOUR, "teams": list(TEAMS)}
-    insert(floor.db, "sale_events_raw", {**sale, "targets": orjson.dumps(targets).decode(), "pk_basis": "orders"})
+    schedule(floor, *(EIGHT + n * HOUR for n in (-1, 0, 1)))
     floor.hour()
     floor.hour(EIGHT - HOUR, ("小美", 10, "1000.00"))
     floor.event(NINE - 5, amount="4000.00", payment_id="p1")
@@ -82,6 +87,17 @@ async def test_an_hour_is_reported_some_seconds_after_its_end_with_all_that_is_i
     assert (report.sale_event, report.pk_basis) == ("双十一", "orders")
     assert [(team.team, team.orders_paid) for team in report.teams] == [(TEAMS[0], 19), (TEAMS[1], 0)]
     assert [(star.name, star.rank, star.orders_paid) for star in report.stars] == [("小美", 1, 12), ("阿杰", 2, 7)]
+
+
+async def test_a_day_with_hours_that_have_no_target_has_none(floor: Floor) -> None:
+    schedule(floor, EIGHT, NINE)
+    floor.hour()
+    floor.hour(EIGHT - HOUR)
+    floor.event(NINE + 5)
+    await steps(floor, maker(floor), ms=7_000)
+    report = floor.reader.report(HOURLY)
+    assert report is not None
+    assert (report.target_amount, report.day_target_amount, report.day_target_orders) == (500_000, None, None)
 
 
 async def test_each_once_over_restarts_and_in_two_processes(floor: Floor) -> None:

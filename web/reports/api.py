@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Annotated
 
 import structlog
-from fastapi import APIRouter, HTTPException
+from fastapi import APIRouter, HTTPException, Query
 
 from processors.report import span_at
 from schemas.outputs import ReportKind
@@ -60,13 +60,21 @@ class Reports:
 
         @routes.get("/reports", summary="Past reports, newest first", dependencies=[needs(May.WATCH)])
         async def get_reports(
-            shop_id: ShopId = None, kind: ReportKind | None = None, limit: Limit = 50, cursor: str | None = None
+            shop_id: ShopId = None,
+            kind: ReportKind | None = None,
+            until: Annotated[str | None, Query(description="reports of that moment and before, RFC 3339")] = None,
+            limit: Limit = 50,
+            cursor: str | None = None,
         ) -> ReportPage:
             filters = given(shop_id=shop_id, kind=kind)
-            found = await parts.call(reader.reports, filters, limit + 1, decode_cursor(cursor, int, str))
+            after, last = decode_cursor(cursor, int, str), instant_or_422("until", until)
+            if after is None and last is not None:
+                after = last + 1, ""
+            found = await parts.call(reader.reports, filters, limit + 1, after)
             page = found[:limit]
             more = encode_cursor(page[-1].as_of, page[-1].report_id) if len(found) > limit else None
-            return ReportPage(reports=[ReportOut.of(report) for report in page], next_cursor=more)
+            robots = robots_for(self._robots, shop_id) if shop_id else self._robots
+            return ReportPage(reports=[ReportOut.of(report) for report in page], next_cursor=more, robots=len(robots))
 
         @routes.get(
             "/reports/{report_id}",

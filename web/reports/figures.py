@@ -21,13 +21,15 @@ def make_report(
     sales = parts.read.sale_events(day_start, day_end)
     sale = sale_of(sales, span.shop_id, span.starts_at, span.ends_at)
     before = reader.figures(span.shop_id, *span.before)
+    hours = parts.read.hour_totals(day_start, span.ends_at, span.shop_id)
+    day_goal = _day_goal(sales, span, [hour["hour_start"] for hour in hours])
     figures = Figures(
         rows=rows,
         teams=pk_teams(rows, sale),
         sale=sale,
-        goal=_goal(sales, span.shop_id, span.starts_at, span.ends_at),
-        day=paid(rows if span.kind == "day" else reader.figures(span.shop_id, day_start, span.ends_at)),
-        day_goal=_goal(sales, span.shop_id, day_start, day_end),
+        goal=day_goal if span.kind == "day" else _goal(sales, span.shop_id, span.starts_at, span.ends_at),
+        day=paid(hours),
+        day_goal=day_goal,
         before=paid(before)[0] if before else None,
     )
     now = parts.now_ms()
@@ -50,3 +52,13 @@ def _goal(sales: Rows, shop_id: str, from_ms: int, to_ms: int) -> Goal:
     amounts = [one.amount for one in goals if one.amount is not None]
     orders = [one.orders for one in goals if one.orders is not None]
     return Goal(sum(amounts) if amounts else None, sum(orders) if orders else None)
+
+
+def _day_goal(sales: Rows, span: Span, hours: list[int]) -> Goal:
+    """The targets of the whole day, where every hour with figures has one: else what was paid without a target would count."""
+    each = [_goal(sales, span.shop_id, hour, hour + HOUR_MS) for hour in hours]
+    whole = _goal(sales, span.shop_id, *span.day)
+    return Goal(
+        whole.amount if all(one.amount is not None for one in each) else None,
+        whole.orders if all(one.orders is not None for one in each) else None,
+    )

@@ -136,6 +136,7 @@ class ReportPage(BaseModel):
 
     reports: list[ReportOut]
     next_cursor: str | None
+    robots: int = Field(description="group-chat robots that reports are posted to, of that shop or any")
 
 
 class Announce(Body):

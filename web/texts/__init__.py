@@ -3,12 +3,12 @@
 from collections import ChainMap
 from typing import Final, Literal
 
-from web.texts import calls, common, qc, sign_in, wall
+from web.texts import calls, common, qc, reports, sign_in, wall
 
 Lang = Literal["zh", "en"]
 DEFAULT_LANG: Final[Lang] = "zh"
 
-_PAGES: Final = (common, wall, qc, calls, sign_in)
+_PAGES: Final = (common, wall, qc, calls, reports, sign_in)
 _TEXTS: Final = ChainMap(*(page.TEXTS for page in _PAGES))
 
 
