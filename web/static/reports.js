@@ -21,8 +21,8 @@ export default {
         <label class="wide"><span>{{ t.reports_until }}</span><input type="date" v-model="until" @change="reload" data-facet="until"></label>
       </div>
       <div class="list" ref="list" role="listbox" tabindex="0" :aria-label="t.reports_list" :aria-activedescendant="current ? domId(current) : null">
-        <div role="group" v-for="day in days" :key="day.day" :aria-label="day.day"><h3>{{ day.day }}</h3>
-          <ol><li v-for="row in day.rows" :key="row.report_id" :id="domId(row)" role="option" :aria-selected="isCurrent(row)" :class="row.kind" :data-report-row="row.report_id" @click="open(row)">
+        <div role="group" v-for="day in days" :key="day.day" :aria-label="day.day"><h3 role="presentation" aria-hidden="true">{{ day.day }}</h3>
+          <ol role="presentation"><li v-for="row in day.rows" :key="row.report_id" :id="domId(row)" role="option" :aria-selected="isCurrent(row)" :class="row.kind" :data-report-row="row.report_id" @click="open(row)">
             <b>{{ row.kind === 'day' ? t.reports_kind_day : hourText(row) }} <em v-if="row.made_by">{{ row.made_by }}</em></b><span class="num">{{ yuan(row.paid_amount) }}</span>
             <span class="agent">{{ row.shop_id }}</span><small><span v-if="row.post.status !== 'none'" :class="'post ' + row.post.status">{{ t['reports_post_' + row.post.status] }}</span> <span v-if="row.reached_amount !== null" :class="{ done: row.reached_amount >= 100 }">{{ row.reached_amount }}%</span></small>
           </li></ol>
