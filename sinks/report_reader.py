@@ -27,6 +27,15 @@ class ReportReader(Reader):
             {"shop": shop_id, "from": from_ms, "to": to_ms},
         )
 
+    def busy_hours(self, from_ms: int, to_ms: int) -> list[Row]:
+        """shop_id and hour_start of the hours in [from, to) in which something was paid or somebody served."""
+        return self.rows(
+            "SELECT shop_id, hour_start FROM leaderboard_partials FINAL"
+            f" WHERE hour_start >= {_FROM} AND hour_start < {_TO} GROUP BY shop_id, hour_start"
+            " HAVING sum(orders_paid) + sum(buyers_served) > 0",
+            {"from": from_ms, "to": to_ms},
+        )
+
     def passed(self, shop_id: str, at_ms: int) -> bool:
         """Whether an event of the shop from that moment or later has come in."""
         sql = (

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import orjson
 import pytest
 from report_floor import EIGHT, NINE, SHOP, Floor
-from web_rows import HOUR, TEAMS, insert
+from web_rows import HOUR, TEAMS, insert, partial
 
 from processors.report import LIMIT_MS, QUIET_MS, STEADY_MS, Report, span_at
 from schemas.settings import Settings
@@ -169,6 +169,15 @@ async def test_a_quiet_shop_is_reported_by_the_clock(floor: Floor) -> None:
     assert kept(floor) == []
     await steps(floor, one, ms=3_000)
     assert [(report.report_id, report.complete) for report in kept(floor)] == [(HOURLY, True)]
+
+
+async def test_an_hour_in_which_nothing_happened_is_no_news(floor: Floor) -> None:
+    insert(floor.db, "leaderboard_partials", partial(SHOP, "", EIGHT, 0, "0.00"))  # an order that nobody has paid
+    floor.hour(EIGHT, ("小美", 0, "0.00"), shop="anta-xm")  # somebody was served
+    for shop in (SHOP, "anta-xm"):
+        floor.event(NINE + 5, shop)
+    await steps(floor, maker(floor), ms=8_000)
+    assert [report.shop_id for report in kept(floor)] == ["anta-xm"]
 
 
 async def test_the_day_is_reported_at_its_end(floor: Floor) -> None:

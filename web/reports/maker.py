@@ -81,11 +81,11 @@ class Maker:
         return bool(spans)
 
     def _open(self, now: int) -> list[Span]:
-        """Hours and days with figures that have ended and have no report, the oldest first."""
+        """Hours and days in which something was paid or somebody served, that have ended and have no report, the oldest first."""
         zone_of = self._parts.book.timezone
         spans: set[Span] = set()
         # the whole of the days that may end within the time looked at
-        for row in self._parts.read.hour_totals(now - LOOK_BACK_MS - 26 * HOUR_MS, now):
+        for row in self._reader.busy_hours(now - LOOK_BACK_MS - 26 * HOUR_MS, now):
             shop = row["shop_id"]
             spans |= {span_at(kind, shop, zone_of(shop), row["hour_start"]) for kind in ("hour", "day")}
         ended = [span for span in spans if now - LOOK_BACK_MS <= span.ends_at <= now]
