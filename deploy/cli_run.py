@@ -65,10 +65,11 @@ def web(
             raise CommandError(str(error)) from None
     from web.access.users import UsersError
     from web.app import run_web
+    from web.reports.robots import RobotsError
 
     try:
         _run_part("web", lambda: run_web(settings, with_sink=with_sink))
-    except UsersError as error:
+    except (UsersError, RobotsError) as error:
         raise CommandError(str(error)) from None
 
 

@@ -215,6 +215,79 @@ class LeaderboardRow(Record):
     rank: int | None = Field(description="null for the silent row")
 
 
+class ReportTeam(BaseModel):
+    """A team's score in a report, best first."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    team: str
+    rank: int = Field(description="by what the PK compares; equal ones share it")
+    paid_amount: Fen
+    orders_paid: int
+
+
+class ReportStar(BaseModel):
+    """One of a report's best agents, best first."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    agent_id: str
+    name: str
+    team: str
+    rank: int = Field(description="as on the leaderboard; equal ones share it")
+    paid_amount: Fen
+    orders_paid: int
+
+
+ReportKind = Literal["hour", "day"]
+PostStatus = Literal["none", "waiting", "sending", "done", "failed", "unknown"]
+
+
+class Report(Record):
+    """A report on the hour, or at the day's end, as it was announced: facts that come later leave it as it is.
+
+    Key: report_id. Of several records with one report_id and revision the first on the topic counts: whoever wants to
+    post a report writes the next revision, and posts it when that record is the first.
+    """
+
+    report_id: str
+    kind: ReportKind
+    shop_id: str
+    timezone: str = Field(description="IANA name of the zone in which hours and days are told")
+    starts_at: TimeMs
+    ends_at: TimeMs
+    as_of: TimeMs = Field(description="the moment up to which facts count: the end, or earlier when made by hand")
+    made_at: TimeMs
+    made_by: str = Field("", description="who asked for it; empty: made on the hour by itself")
+    complete: bool = Field(description="false when results were still on their way as it was made")
+    sale_event: str = Field("", description="name of the shop's sale event; empty: none")
+    pk_basis: Literal["amount", "orders"] = "amount"
+    paid_amount: Fen
+    orders_paid: int
+    buyers_served: int = Field(description="summed over agents, and in a day over hours: not distinct")
+    buyers_paid: int
+    silent_amount: Fen = Field(description="of paid_amount, what no agent is credited with")
+    before_amount: Fen | None = Field(None, description="paid_amount of the hour or day before; null without figures")
+    target_amount: Fen | None = None
+    target_orders: int | None = None
+    day_amount: Fen = Field(description="paid from the day's begin to as_of")
+    day_orders: int
+    day_target_amount: Fen | None = None
+    day_target_orders: int | None = None
+    teams: list[ReportTeam] = Field(default_factory=list)
+    stars: list[ReportStar] = Field(default_factory=list, description="the first three ranks, agents with a payment")
+    stars_left: int = Field(0, description="further agents who share a rank with the last of them")
+    post_status: PostStatus = Field(
+        description="group chats. none: not to be posted; waiting: to be posted at post_after; sending: post_by is at it; "
+        "done; failed: given up; unknown: whoever sent it died, so it may have arrived"
+    )
+    post_by: str = Field("", description="the web process that posts it, or did")
+    post_after: TimeMs | None = None
+    post_attempts: int = 0
+    posted: list[str] = Field(default_factory=list, description="robots that have taken it, by their public name")
+    post_error: str = Field("", description="why a robot has not; one line without secrets")
+
+
 class Rejected(BaseModel):
     """A record that is no event of the contract, kept whole (contract §1, §3)."""
 
@@ -262,6 +335,7 @@ OUTPUT_MODELS: Final[dict[str, type[BaseModel]]] = {
     "response_window": ResponseWindow,
     "leaderboard_partial": LeaderboardPartial,
     "leaderboard_row": LeaderboardRow,
+    "report": Report,
     "rejected": Rejected,
     "resend": Resend,
     "access": AccessEvent,

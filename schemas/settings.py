@@ -109,6 +109,15 @@ class Settings(BaseSettings):
     web_oidc_agents_claim: str = Field(
         "", description="web: claim with the service accounts that the person chats with; empty: none"
     )
+    web_reports: bool = Field(
+        True, description="web: make the reports on the hour; of several web processes one is enough, more do no harm"
+    )
+    web_report_urls: SecretStr = Field(
+        SecretStr(""),
+        description="web: group-chat robots that reports are posted to, Apprise URLs separated by blanks, each for all shops or "
+        "as SHOP=URL for one",
+    )
+    web_report_language: Literal["zh", "en"] = Field("zh", description="web: the language of what robots post")
     future_tolerance_seconds: int = Field(
         3600,
         ge=0,

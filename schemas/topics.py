@@ -35,6 +35,7 @@ CALL_TASKS: Final = "audit.call_tasks"
 ROUNDS: Final = "audit.rounds"
 WINDOWS: Final = "audit.windows"
 LEADERBOARD: Final = "audit.leaderboard"
+REPORTS: Final = "audit.reports"
 REJECTED: Final = "audit.rejected"
 STATE: Final = "audit.state"
 ACCESS: Final = "audit.access"
@@ -134,6 +135,14 @@ TOPICS: Final[tuple[Topic, ...]] = (
         "hourly leaderboard, one partition's share of each row",
         retention_days=60,
         max_message_bytes=LARGEST_RECORD_BYTES,
+    ),
+    Topic(
+        REPORTS,
+        "output",
+        "{report_id}",
+        ("report",),
+        "what was announced on the hour and at the day's end, made by the web; of equal revisions the first counts",
+        retention_days=-1,  # nothing else knows what was said
     ),
     Topic(
         REJECTED,

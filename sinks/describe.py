@@ -12,7 +12,7 @@ from sinks.database import Database
 BEGIN: Final = "<!-- begin: made by python -m sinks.describe -->"
 END: Final = "<!-- end -->"
 VIEWS_FIRST: Final = (
-    "flags", "qc_samples", "call_tasks", "response_rounds", "response_windows", "leaderboard_hourly", "leaderboard_teams", "agents", "sale_events",
+    "flags", "qc_samples", "call_tasks", "response_rounds", "response_windows", "leaderboard_hourly", "leaderboard_teams", "reports", "agents", "sale_events",
     "messages", "orders", "order_closings", "payments", "refunds", "reviews", "commands", "rejected", "dlq_resends",
     "access_log",
 )  # fmt: skip

@@ -19,6 +19,7 @@ from schemas.topics import (
     LEADERBOARD,
     REFERENCE,
     REJECTED,
+    REPORTS,
     ROUNDS,
     WINDOWS,
 )
@@ -81,6 +82,12 @@ COLUMNS: Final[dict[str, tuple[str, ...]]] = {
         "event_id", "time", "type", "actor", "roles", "recognised_by", "address", "what", "shop_id", "buyer_ids", "target_id", "detail",
         "status", "size",
     ),
+    "reports_raw": (
+        "report_id", "kind", "shop_id", "timezone", "starts_at", "ends_at", "as_of", "made_at", "made_by", "complete", "sale_event", "pk_basis",
+        "paid_amount", "orders_paid", "buyers_served", "buyers_paid", "silent_amount", "before_amount", "target_amount",
+        "target_orders", "day_amount", "day_orders", "day_target_amount", "day_target_orders", "teams", "stars", "stars_left",
+        "post_status", "post_by", "post_after", "post_attempts", "posted", "post_error", "revision", "ruleset", "offset",
+    ),
 }  # fmt: skip
 """the columns that the sink writes"""
 
@@ -92,6 +99,7 @@ _TABLES: Final = {
     LEADERBOARD: "leaderboard_partials",
     REJECTED: "rejected_raw",
     ACCESS: "access_log_raw",
+    REPORTS: "reports_raw",
 }
 _DEFAULTS: Final[dict[str, dict[str, Any]]] = {
     "flags_raw": {
@@ -133,6 +141,13 @@ _CONVERT: Final[dict[str, Callable[[Any], Any]]] = {
     "day_ends_at": parse_time,
     "window_start": parse_time,
     "hour_start": parse_time,
+    "starts_at": parse_time,
+    "ends_at": parse_time,
+    "as_of": parse_time,
+    "made_at": parse_time,
+    "post_after": _optional_time,
+    "teams": _json,
+    "stars": _json,
     "evidence": _json,
     "histogram": _histogram,
 }
@@ -157,6 +172,8 @@ def rows_of(record: Record) -> list[Row]:
             table, found = "dlq_resends_raw", _resend(record, found)
         elif record.topic == ACCESS:
             found = found["data"] | {"event_id": found["id"], "type": found["type"], "time": found["time"]}
+        elif record.topic == REPORTS:
+            found |= {"offset": record.offset}
         values = _DEFAULTS.get(table, {}) | found
         return [(table, tuple(_CONVERT[c](values[c]) if c in _CONVERT else values[c] for c in COLUMNS[table]))]
     except KeyError as error:

@@ -49,6 +49,7 @@ from web.access.users import Users, UsersError
 from web.live import Live
 from web.models import Problem
 from web.parts import Parts, Producer
+from web.reports.api import Reports
 
 log = structlog.get_logger(__name__)
 
@@ -81,7 +82,7 @@ def create_app(
     sink: health.SinkState | None = None,
 ) -> FastAPI:
     """The application. `pages`: with the wallboard, which a process can have once. `app.state.parts` holds the `Parts`.
-    Raises UsersError.
+    Raises UsersError and RobotsError.
 
     Where the sink runs in this process, call `app.state.parts.live.rows_arrived` after each of its batches.
     """
@@ -109,12 +110,14 @@ def create_app(
     parts = Parts(settings, db, read, producer, book, clock_ns, Live(fingerprint))
     parts.can_sign_in = provider is not None or users.have_passwords
     signing_in = SignIn(settings, users, sessions, limits, parts.trail, provider, open=open_to_all)
+    reports = Reports(parts)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         poll = asyncio.create_task(parts.live.run(), name="live")
         try:
-            yield
+            async with reports.running():
+                yield
         finally:
             poll.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -161,6 +164,7 @@ def create_app(
         commands.router(parts),
         sql.router(parts, limits),
         audit.router(parts),
+        reports.router(),
     ]
     for router in [*routers, sign_in_router(signing_in)]:
         app.include_router(router)

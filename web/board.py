@@ -47,7 +47,7 @@ class Shop:
     sale_event: dict[str, Any] | None
 
 
-def _pk_teams(rows: Sequence[Row], sale: Row | None) -> list[dict[str, Any]]:
+def pk_teams(rows: Sequence[Row], sale: Row | None) -> list[dict[str, Any]]:
     """The teams with their sums, best first: those of the sale event's PK, else all that have a row."""
     by_team: defaultdict[str, list[Row]] = defaultdict(list)
     for row in rows:
@@ -64,6 +64,14 @@ def _pk_teams(rows: Sequence[Row], sale: Row | None) -> list[dict[str, Any]]:
     return teams
 
 
+def sale_of(sales: Iterable[Row], shop_id: str, from_ms: int, to_ms: int) -> dict[str, Any] | None:
+    """Of `ReadModel.sale_events` the one of that shop in [from, to): of several the one that began last. Its targets are read."""
+    for sale in sales:
+        if sale["shop_id"] == shop_id and sale["starts_at"] < to_ms and sale["ends_at"] > from_ms:
+            return {**sale, "targets": read_targets(sale["targets"])}
+    return None
+
+
 def read_shops(read: ReadModel, at_ms: int, shop_id: str | None, zone_of: Any) -> list[Shop]:
     """Every shop with rows in its hour that holds `at_ms`, by shop id. `zone_of`: shop id -> time zone name."""
     by_shop: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -74,17 +82,8 @@ def read_shops(read: ReadModel, at_ms: int, shop_id: str | None, zone_of: Any) -
     shops = []
     for shop, rows in sorted(by_shop.items()):
         start = calendar(zone_of(shop)).hour_start(at_ms)
-        sale = next(
-            (
-                event
-                for event in sales
-                if event["shop_id"] == shop and event["starts_at"] < start + HOUR_MS and event["ends_at"] > start
-            ),
-            None,
-        )
-        if sale is not None:
-            sale = {**sale, "targets": read_targets(sale["targets"])}
-        shops.append(Shop(shop, start, rows, _pk_teams(rows, sale), add_up(rows), sale))
+        sale = sale_of(sales, shop, start, start + HOUR_MS)
+        shops.append(Shop(shop, start, rows, pk_teams(rows, sale), add_up(rows), sale))
     return shops
 
 

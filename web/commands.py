@@ -93,7 +93,7 @@ class Commander:
         """Raises HTTPException 404 (unknown), 403 (excluded agent, somebody else's name), 409 (someone else has it, or
         too late), 422 (nobody's name), 503.
         """
-        actor = _actor(given, person)
+        actor = actor_of(given, person)
         body = given.model_copy(update={"actor": actor})
         lock = self._locks.setdefault(target_id, asyncio.Lock())
         async with lock:
@@ -164,8 +164,8 @@ class Commander:
         return event_id
 
 
-def _actor(body: Body, person: Person) -> str:
-    """Who does it: who has signed in, or on a web without sign-in whom the body names."""
+def actor_of(body: Body, person: Person) -> str:
+    """Who does it: who has signed in, or on a web without sign-in whom the body names. Raises HTTPException 403, 422."""
     if not person.local:
         if body.actor not in (None, person.name):
             raise HTTPException(403, f"actor: {person.name} has signed in, not {body.actor}")

@@ -35,25 +35,29 @@ class AuditPage(Element, component="static/audit.js"):
     """The component of `/audit`."""
 
 
+class ReportsPage(Element, component="static/reports.js"):
+    """The component of `/reports`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of one component: its path, the key of its title, what the component is given beside texts and language, the
-    style sheet that it needs beside desk.css.
-    """
+    """A page of one component: its path, the key of its title, what the component is given beside texts and language."""
 
     path: str
     component: type[Element]
     title: str
     props: Mapping[str, Any] = field(default_factory=dict)
-    css: str = ""
+    styles: tuple[str, ...] = ()
+    """style sheets beside desk.css"""
 
 
 PAGES: Final = (
     Page("/qc", QcDesk, "qc_title"),
     Page("/calls", CallDesk, "calls_title", {"outcomes": list(OUTCOMES)}),
-    Page("/scorecards", ScorecardsPage, "scorecards_title", css="scorecards.css"),
-    Page("/sql", SqlPage, "sql_title", css="sql.css"),
-    Page("/audit", AuditPage, "audit_title", css="audit.css"),
+    Page("/scorecards", ScorecardsPage, "scorecards_title", styles=("scorecards.css",)),
+    Page("/sql", SqlPage, "sql_title", styles=("sql.css",)),
+    Page("/audit", AuditPage, "audit_title", styles=("audit.css",)),
+    Page("/reports", ReportsPage, "reports_title", styles=("report_sheet.css", "reports.css")),
 )
 
 
@@ -66,7 +70,7 @@ def mount(icon: str) -> None:
 
 
 def _mount(page: Page, icon: str) -> None:
-    css = "".join((_STATIC / name).read_text(encoding="utf-8") for name in ("desk.css", page.css) if name)
+    css = "".join((_STATIC / name).read_text(encoding="utf-8") for name in ("desk.css", *page.styles))
 
     @ui.page(page.path, favicon=icon, dark=True)
     async def show(client: Client, lang: str = "") -> None:

@@ -16,6 +16,10 @@ PUBLISH_SECONDS: Final = Histogram(
     buckets=(0.005, 0.01, 0.05, 0.1, 0.5, 1, 5),
 )
 COMMANDS: Final = Counter("zhengdian_web_commands_total", "What people did: claims, verdicts, calls", ["type"])
+REPORTS: Final = Counter("zhengdian_web_reports_total", "Reports made on the hour and at the day's end", ["kind"])
+REPORT_POSTS: Final = Counter(
+    "zhengdian_web_report_posts_total", "Reports that a group chat's robot took (ok), or did not (failed)", ["outcome"]
+)
 BOARD_SECONDS: Final = Histogram(
     "zhengdian_web_board_seconds", "Time to read one leaderboard", buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 )

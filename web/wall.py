@@ -36,7 +36,7 @@ class Wall(Element, component="static/wall.js"):
 
 def mount(app: FastAPI, parts: Parts, boards: Boards) -> None:
     """Put the page at `/` of the app. NiceGUI is one to a process, so this can be done once."""
-    css = (_STATIC / "wall.css").read_text(encoding="utf-8")
+    css = "\n".join((_STATIC / name).read_text(encoding="utf-8") for name in ("wall.css", "report_sheet.css"))
 
     @ui.page("/", favicon=_ICON, dark=True, reconnect_timeout=RECONNECT_SECONDS)
     async def wall_page(client: Client, hour: str = "", shop_id: str = "", lang: str = "") -> None:

@@ -21,6 +21,7 @@ from web.board import Shop, add_up, derived, read_shops
 from web.floor import ShopFloorOut, service_of
 from web.moves import Moves, Place, Places
 from web.parts import HOUR_MS, Parts
+from web.reports.wall import fresh_reports
 from web.shared import Shared
 
 log = structlog.get_logger(__name__)
@@ -184,6 +185,7 @@ def read_board(parts: Parts, moves: Moves, hour_ms: int | None, shop_id: str | N
         ],
         "flags": _flag_counts(read.flag_buckets(at - DAY_MS - HOUR_MS, at + DAY_MS + HOUR_MS, shop_id), at, zone_of),
         "tasks": read.task_counts(now, shop_id),
+        "reports": [] if mode == "past" else fresh_reports(parts, now, shop_id),
     }
 
 

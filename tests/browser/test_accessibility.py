@@ -17,6 +17,7 @@ PAGES = {
     "/scorecards": ".desk[data-state=busy] .sheetbox, .desk[data-state=empty]",
     "/sql": ".sql[data-state=ready] .cm-content",
     "/audit": ".desk[data-state=busy], .desk[data-state=empty]",
+    "/reports": ".desk[data-state=busy] .sheet, .desk[data-state=empty]",
     "/sign-in": "form",
 }
 BAD = ("serious", "critical")
@@ -26,6 +27,11 @@ BAD = ("serious", "critical")
 def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, browser: Any) -> Iterator[Wall]:
     """A web part with data, and one without."""
     running = Wall(tmp_path_factory.mktemp("axe") / "data", *(["empty"] if request.param == "empty" else []))
+    if request.param == "busy":
+        page = browser.new_page()
+        page.goto(f"{running.address}/reports")
+        page.wait_for_selector(".sheet", timeout=60_000)  # some seconds after the start
+        page.close()
     yield running
     running.stop()
 

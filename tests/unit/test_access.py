@@ -48,6 +48,7 @@ def test_nobody_may_judge_call_or_query_but_whose_work_it_is() -> None:
     assert who(May.REVIEW) == {Role.QC, Role.ADMIN}
     assert who(May.CALL) == {Role.CALLER, Role.ADMIN}
     assert who(May.QUERY) == who(May.SEND) == who(May.MEASURE) == {Role.ENGINEER, Role.ADMIN}
+    assert who(May.ANNOUNCE) == {Role.OPS, Role.ADMIN}
     assert Role.OPS not in who(May.SEE_BUYERS)
     assert GRANTS[Role.ADMIN] == set(May)
     assert all(LOCAL.may(what) for what in May)

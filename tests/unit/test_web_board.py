@@ -13,7 +13,7 @@ from schemas.types import parse_time
 from web import desk
 from web import texts as catalogue
 from web.api import decode_cursor, encode_cursor
-from web.board import _pk_teams, add_up, derived
+from web.board import add_up, derived, pk_teams
 from web.parts import read_instant
 from web.wallboard import _flag_counts
 
@@ -62,13 +62,13 @@ def test_teams_are_ranked_by_what_the_sale_event_compares() -> None:
         row("", "", 9, 9),
         row("d", "", 7, 7),
     ]
-    assert [(team["team"], team["rank"], team["agents"]) for team in _pk_teams(rows, None)] == [
+    assert [(team["team"], team["rank"], team["agents"]) for team in pk_teams(rows, None)] == [
         ("red", 1, 1),
         ("blue", 2, 2),
     ]
-    by_orders = _pk_teams(rows, {"teams": ["blue", "red", "green"], "pk_basis": "orders"})
+    by_orders = pk_teams(rows, {"teams": ["blue", "red", "green"], "pk_basis": "orders"})
     assert [(team["team"], team["orders_paid"]) for team in by_orders] == [("blue", 6), ("red", 3), ("green", 0)]
-    tied = _pk_teams([row("a", "x", 1, 5), row("b", "y", 2, 5)], None)
+    tied = pk_teams([row("a", "x", 1, 5), row("b", "y", 2, 5)], None)
     assert [team["rank"] for team in tied] == [1, 1]
 
 

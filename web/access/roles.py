@@ -28,6 +28,7 @@ class May(StrEnum):
     CALL = "make follow-up calls"
     SEE_BUYERS = "see who the buyers are"
     SEE_PHONES = "see phone numbers"
+    ANNOUNCE = "announce reports"
     QUERY = "query the tables"
     SEND = "send events"
     SEND_COMMANDS = "send what others have done at the desks"
@@ -37,7 +38,7 @@ class May(StrEnum):
 
 _FLOOR: Final = frozenset({May.WATCH, May.SEE_FLAGS, May.SEE_TASKS})
 GRANTS: Final[Mapping[Role, frozenset[May]]] = {
-    Role.OPS: _FLOOR,
+    Role.OPS: _FLOOR | {May.ANNOUNCE},
     Role.QC: _FLOOR | {May.REVIEW, May.SEE_BUYERS},
     Role.CALLER: _FLOOR | {May.CALL, May.SEE_BUYERS, May.SEE_PHONES},
     # whoever may query the tables sees in them what there is

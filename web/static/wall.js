@@ -1,4 +1,6 @@
 // The wallboard: draws the boards that the server sends (web/wallboard.py) and knows no rule of its own.
+import { ReportStage } from "/static/report_sheet.js";
+
 const LIST = { rows: 10, pinned: 3, seconds: 9 };
 const SHOPS_AT_ONCE = 2;
 const SHOP_SECONDS = 18;
@@ -21,6 +23,7 @@ export default {
     <div class="clock"><span class="date">{{ dateText }}</span><time>{{ clockText }}</time></div>
     <details class="menu" v-if="!rotating"><summary class="lang">{{ t.menu }}</summary><nav><a v-for="[path, key] in desks" :key="path" :href="path + '?lang=' + lang">{{ t[key] }}</a></nav></details>
     <button class="lang turn" type="button" @click="rotate" :aria-pressed="rotating" :title="t.rotate_hint">{{ rotating ? t.rotate_off : t.rotate }}</button>
+    <ReportStage :reports="board.reports" :texts="texts" :lang="lang"></ReportStage>
     <a class="lang" :href="langHref" :title="t.switch_hint" :aria-label="t.switch_hint">{{ t.switch }}</a>
   </header>
   <div class="elapsed" aria-hidden="true"><i :style="{ width: elapsed + '%' }"></i></div>
@@ -155,6 +158,7 @@ export default {
     <div class="dots" v-if="board.shops.length > atOnce" aria-hidden="true"><i v-for="n in Math.ceil(board.shops.length / atOnce)" :key="n" :class="{ on: n - 1 === shopPage }"></i></div>
   </footer>
 </div>`,
+  components: { ReportStage },
   props: { first: Object, texts: Object, lang: String },
   data() {
     return { board: this.first, lost: false, tick: 0, now: Date.now(), skew: 0, bumped: new Set(), narrow: false, rotating: new URLSearchParams(location.search).has("rotate") };

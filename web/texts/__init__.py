@@ -3,12 +3,12 @@
 from collections import ChainMap
 from typing import Final, Literal
 
-from web.texts import audit, calls, common, qc, samples, scorecards, sign_in, sql, wall
+from web.texts import audit, calls, common, qc, reports, samples, scorecards, sign_in, sql, wall
 
 Lang = Literal["zh", "en"]
 DEFAULT_LANG: Final[Lang] = "zh"
 
-_PAGES: Final = (common, wall, qc, samples, calls, scorecards, sql, audit, sign_in)
+_PAGES: Final = (common, wall, qc, samples, calls, reports, scorecards, sql, audit, sign_in)
 _TEXTS: Final = ChainMap(*(page.TEXTS for page in _PAGES))
 
 

@@ -1,0 +1,2 @@
+DROP VIEW IF EXISTS reports;
+DROP TABLE IF EXISTS reports_raw;
