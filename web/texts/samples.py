@@ -10,7 +10,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "qc_day": ("日期", "Day"),
     "samples_queue": ("待抽检 {n} 个会话", "{n} conversations to read"),
     "samples_found": ("{n} 个会话", "{n} conversations"),
-    "samples_rounds": ("{n} 轮", "{n} rounds"),
+    "samples_rounds": ("{n} 轮", "Rounds: {n}"),
     "samples_status.open": ("待检", "Open"),
     "samples_status.claimed": ("已领取", "Claimed"),
     "samples_status.upheld": ("发现问题", "Fault found"),
