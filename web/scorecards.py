@@ -128,7 +128,7 @@ def router(parts: Parts) -> APIRouter:
             )
         after = offset + len(found.rows)
         seen = [{"shop_id": shop_id, "buyer_id": row["buyer"]} for row in found.rows if row["buyer"]]
-        await parts.trail.saw(person, f"scorecard_{figure}", seen)
+        await parts.trail.saw(person, "scorecard", seen, figure)
         return FigureRows(
             figure=figure,
             unit=unit,

@@ -7,6 +7,7 @@ import time
 from functools import partial
 from typing import Annotated, Any, Final, Literal
 
+import orjson
 import structlog
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -67,6 +68,12 @@ class Sql(BaseModel):
         description="values of the placeholders {name:Type}, bound by ClickHouse; a list for an Array",
         examples=[{"shop_id": "lining-hz", "since": "2026-11-11 00:00:00"}],
     )
+
+
+    @property
+    def asked(self) -> str:
+        """What goes on record: the statement, and the values that were bound, which may name a buyer."""
+        return f"{self.sql}\n-- {orjson.dumps(self.parameters).decode()}" if self.parameters else self.sql
 
 
 class SqlProblem(Problem):
@@ -195,10 +202,10 @@ def router(parts: Parts, limits: Limits) -> APIRouter:
         try:
             result = await _run(parts, request, body, frozenset() if person.may(May.SEE_TRAIL) else TRAIL_TABLES)
         except DatabaseError as error:
-            await parts.trail.did(person, "access.queried", body.format, detail=body.sql, status=400)
+            await parts.trail.did(person, "access.queried", body.format, detail=body.asked, status=400)
             problem = SqlProblem(detail=str(error), code=error.code, position=position_of(body.sql, str(error)))
             return JSONResponse(problem.model_dump(), 400)
-        await parts.trail.did(person, "access.queried", result.fmt, detail=body.sql, size=len(result.data))
+        await parts.trail.did(person, "access.queried", result.fmt, detail=body.asked, size=len(result.data))
         headers = {
             "X-Content-Type-Options": "nosniff",
             FORMAT_HEADER: result.fmt,
