@@ -211,7 +211,14 @@ def test_buyers_are_masked_for_whoever_need_not_know_them(client: Callable[..., 
             assert all(id.startswith("•••") for row in flags for id in row["order_ids"])
 
 
-PARAMETERS = {"shop_id": SHOP, "buyer_id": BUYER, "flag_id": "f-access", "task_id": "t-access"}
+PARAMETERS = {
+    "shop_id": SHOP,
+    "buyer_id": BUYER,
+    "flag_id": "f-access",
+    "task_id": "t-access",
+    "sample_id": "none",
+    "report_id": "none",
+}
 
 
 @pytest.mark.parametrize("name", list(ALLOWED))

@@ -65,9 +65,10 @@ class Sunk:
         self.flow = True
 
     def publish(self, records: list[tuple[str, bytes, bytes]], timeout_seconds: float) -> None:
-        self.values += [value for _, _, value in records]
-        if self.flow:
-            sink(self._db, [value for _, _, value in records], len(self.values))
+        commands = [value for topic, _, value in records if topic == COMMANDS]  # and not who saw what
+        self.values += commands
+        if self.flow and commands:
+            sink(self._db, commands, len(self.values))
 
 
 def sink(db: Database, values: list[bytes], offset: int = 0) -> None:

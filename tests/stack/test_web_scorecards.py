@@ -10,6 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 from oracle.making import Scene
 from pipeline import Pipeline, line_of
+from web_people import Kept
 from web_rows import flag, insert
 
 from processors.ruleset import default_book
@@ -78,9 +79,7 @@ def db(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
 
 
 def client(db: Database, settings: Settings | None = None) -> TestClient:
-    app = create_app(
-        settings or Settings(), db, None, default_book(), clock_ns=lambda: NOW * 1_000_000, pages=False  # type: ignore[arg-type]
-    )  # fmt: skip
+    app = create_app(settings or Settings(), db, Kept(), default_book(), clock_ns=lambda: NOW * 1_000_000, pages=False)
     return TestClient(app, base_url="http://127.0.0.1:8080")
 
 
