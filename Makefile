@@ -71,6 +71,10 @@ format: setup-dev ## let ruff write the code's layout
 bench: setup ## measure the throughput of this machine
 	@$(BIN)/python -m deploy.bench $(BENCH_ARGS)
 
+.PHONY: screenshots
+screenshots: setup-dev ## every page at every size into screenshots/, the best into docs/images; needs Chromium
+	@PYTHONPATH=.:tests $(BIN)/python tests/browser/screenshots.py
+
 .PHONY: schemas
 schemas: setup ## write docs/schemas from the models
 	@$(BIN)/zhengdian schemas export docs/schemas

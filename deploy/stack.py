@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import secrets
 import shutil
 import signal
 import tempfile
@@ -159,6 +160,7 @@ class _Demo:
         self._sale = directory / "sale"
         self._data = directory / "data"
         self._users = self._data / "users.yaml"
+        self._secret = secrets.token_hex(32)  # whoever has signed in stays so when the web part is replaced
         self._signals = signals
         self._broker = EmbeddedBroker(self._logs / "broker.log")
         self._setup: list[Child] = []
@@ -288,6 +290,7 @@ class _Demo:
             "WEB_ACCESS": "local",
             "WEB_USERS": str(self._users),
             "WEB_SIGN_IN_HINT": HINT,
+            "WEB_SECRET": self._secret,
             "LOG_FORMAT": "json",
             "LOG_LEVEL": options.log_level,
         }

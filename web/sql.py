@@ -69,7 +69,6 @@ class Sql(BaseModel):
         examples=[{"shop_id": "lining-hz", "since": "2026-11-11 00:00:00"}],
     )
 
-
     @property
     def asked(self) -> str:
         """What goes on record: the statement, and the values that were bound, which may name a buyer."""

@@ -1,0 +1,299 @@
+"""The desks on the whole product, from sign-in to the last click: events come in live, Kafka, worker, sink and ClickHouse are
+real, and what somebody does is only done when it has come back as a fact.
+"""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from desk_page import LAPTOP, WIDE
+from fixtures.demo_process import Demo, gone, until
+
+from deploy.demo_users import PASSWORD
+
+pytestmark = [pytest.mark.browser, pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(300)]
+
+COMES_BACK = 30.0
+"""seconds for a command through Kafka, worker and sink; a second on a machine with nothing else to do"""
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory, browser: Any) -> Iterator[Demo]:
+    running = Demo(tmp_path_factory.mktemp("live"), "--buyers", "3000", "--seed", "3")
+    until(lambda: queue(running, "qc/queue", "flags") and queue(running, "calls/queue", "call_tasks"), 90)
+    yield running
+    pids = list(running.parts().values())
+    running.end()
+    assert gone(pids)
+
+
+def queue(demo: Demo, path: str, rows: str) -> list[dict[str, Any]]:
+    answer = demo.web.get(f"/api/v1/{path}", params={"limit": 100})
+    return list(answer.json()[rows]) if answer.status_code == 200 else []
+
+
+def enter(browser: Any, demo: Demo, name: str, path: str, lang: str = "zh", size: dict[str, int] = LAPTOP) -> Any:
+    """A page of a browser of one's own, signed in by the form, at that path. `page.errors`: what went wrong in it."""
+    page = browser.new_context(viewport=size).new_page()
+    page.errors = []
+    page.on("pageerror", lambda error: page.errors.append(str(error)))
+    page.goto(f"{demo.address}/sign-in?lang={lang}&next={path}%3Flang%3D{lang}")
+    page.fill("#name", name)
+    page.fill("#password", PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**{path}?lang={lang}")
+    return page
+
+
+def fact(demo: Demo, path: str, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """What the API says once the fact has come back."""
+
+    def asked() -> dict[str, Any] | None:
+        row = demo.web.get(f"/api/v1/{path}").json()
+        return row if holds(row) else None
+
+    found: dict[str, Any] = until(asked, COMES_BACK)
+    return found
+
+
+def fill_sheet(page: Any) -> None:
+    for item in page.locator(".sheet .item").all():
+        item.locator("label").first.click()
+
+
+def open_flag(page: Any) -> str:
+    page.wait_for_selector(".desk[data-state=busy] .verdict", timeout=30_000)
+    page.wait_for_selector(".line li.accused, .line li.cited", timeout=15_000)
+    return str(page.locator("[aria-selected=true][data-flag]").get_attribute("data-flag"))
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_a_reviewer_from_sign_in_to_the_next_flag(browser: Any, demo: Demo, lang: str) -> None:
+    page = enter(browser, demo, "qc", "/qc", lang)
+    flag = open_flag(page)
+    page.keyboard.press("c")
+    page.wait_for_selector(".sheet")
+    fill_sheet(page)
+    page.locator(".verdict textarea").nth(0).fill("同一订单催了两次" if lang == "zh" else "reminded twice")
+    page.locator(".verdict textarea").nth(1).fill("先看订单状态" if lang == "zh" else "look at the order first")
+    page.keyboard.press("Escape")
+    page.keyboard.press("u")
+    page.wait_for_selector(f"[data-flag='{flag}']", state="detached", timeout=10_000)
+    assert open_flag(page) != flag  # the next one has come by itself
+    judged = fact(demo, f"flags/{flag}", lambda row: row["qc_status"] == "upheld")
+    assert (judged["qc_actor"], judged["qc_score"]) == ("qc", 100)
+    page.wait_for_timeout(6000)
+    assert page.locator(f"[data-flag='{flag}']").count() == 0  # nor does it come back
+    assert page.errors == []
+    page.context.close()
+
+
+def test_of_two_who_take_one_flag_at_once_one_has_it(browser: Any, demo: Demo) -> None:
+    pages = [enter(browser, demo, name, "/qc") for name in ("qc", "admin")]
+    flag, _ = [open_flag(page) for page in pages]
+    for page in pages:
+        page.locator(f"[data-flag='{flag}']").click()
+        page.wait_for_selector(f"[data-flag='{flag}'][aria-selected=true]")
+    for page in pages:  # neither waits for the other's answer
+        page.evaluate("setTimeout(() => document.querySelector('button.claim').click(), 300)")
+    taken = fact(demo, f"flags/{flag}", lambda row: row["qc_status"] == "claimed")
+    holder = taken["qc_actor"]
+    assert holder in ("qc", "admin")
+    winner, loser = pages if holder == "qc" else pages[::-1]
+    loser.wait_for_selector(f"text={holder} 已领取", timeout=10_000)
+    fill_sheet(winner)
+    winner.locator(".verdict textarea").first.fill("没有问题")
+    winner.keyboard.press("Escape")
+    winner.keyboard.press("d")
+    assert fact(demo, f"flags/{flag}", lambda row: row["qc_status"] == "dismissed")["qc_actor"] == holder
+    for page in pages:
+        assert page.errors == []
+        page.context.close()
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_a_caller_from_sign_in_to_the_settled_complaint(browser: Any, demo: Demo, lang: str) -> None:
+    page = enter(browser, demo, "caller", "/calls", lang)
+    page.wait_for_selector(".desk[data-state=busy] .verdict", timeout=30_000)
+    page.wait_for_selector(".line li", timeout=15_000)
+    task = str(page.locator("[aria-selected=true][data-task]").get_attribute("data-task"))
+    page.keyboard.press("c")
+    page.wait_for_selector(".ways")
+    page.locator(".verdict textarea").first.fill("买家同意换货")
+    page.keyboard.press("Escape")
+    page.keyboard.press("r")
+    called = fact(demo, f"call-tasks/{task}", lambda row: row["status"] == "called")
+    assert (called["claimed_by"], called["calls"]) == ("caller", 1)
+    page.keyboard.press("1")
+    page.wait_for_selector(f"[data-task='{task}']", state="detached", timeout=10_000)
+    settled = fact(demo, f"call-tasks/{task}", lambda row: row["status"] == "resolved")
+    assert settled["outcome"] == "exchange"
+    assert settled["revisit_due_at"] is not None
+    assert page.errors == []
+    page.context.close()
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_the_web_dies_while_somebody_types_and_nothing_typed_is_lost(browser: Any, demo: Demo, lang: str) -> None:
+    page = enter(browser, demo, "qc", "/qc", lang)
+    wall = browser.new_page(viewport=WIDE)
+    wall.goto(f"{demo.address}/?lang={lang}")
+    wall.wait_for_selector(".wall[data-status=ok]", timeout=20_000)
+    flag = open_flag(page)
+    page.keyboard.press("c")
+    page.wait_for_selector(".sheet")
+    page.locator(".verdict textarea").first.fill("写到一半")
+    pid = demo.parts()["web"]
+    os.kill(demo.process.pid, signal.SIGSTOP)  # or it would have a new one within seconds
+    try:
+        os.kill(pid, signal.SIGKILL)
+        page.wait_for_selector(".banner.bad", timeout=20_000)
+        wall.wait_for_selector(".banner.bad", timeout=20_000)
+        assert wall.locator("section.shop").count() == 2  # the wall keeps what it shows
+    finally:
+        os.kill(demo.process.pid, signal.SIGCONT)
+    until(lambda: demo.parts().get("web", pid) != pid, 30)
+    page.wait_for_selector(".banner.bad", state="detached", timeout=60_000)
+    wall.wait_for_selector(".banner.bad", state="detached", timeout=60_000)
+    page.wait_for_selector(f"[data-flag='{flag}'][aria-selected=true]", timeout=30_000)
+    assert page.locator(".verdict textarea").first.input_value() == "写到一半"
+    page.wait_for_selector(".sheet", timeout=15_000)
+    fill_sheet(page)
+    page.keyboard.press("u")
+    assert fact(demo, f"flags/{flag}", lambda row: row["qc_status"] == "upheld")["qc_reason"] == "写到一半"
+    newest = wall.evaluate("document.querySelector('.total b').textContent")
+    until(lambda: wall.evaluate("document.querySelector('.total b').textContent") != newest, 60)  # and goes on
+    page.context.close()
+    wall.close()
+
+
+# ---- what is on show is what the API and the tables say -----------------------------------------------------------------
+
+_HOUR = "toStartOfHour(%s, 'Asia/Shanghai') = toDateTime64('%s', 3, 'Asia/Shanghai')"
+
+
+def sql(demo: Demo, text: str) -> list[dict[str, Any]]:
+    answer = demo.web.post("/api/v1/sql", json={"sql": text, "format": "JSON"})
+    assert answer.status_code == 200, answer.text
+    return list(answer.json()["data"])
+
+
+def test_the_wall_the_api_and_a_hand_written_query_say_the_same(browser: Any, demo: Demo) -> None:
+    feed = demo.parts()["ingest"]
+    os.kill(feed, signal.SIGSTOP)  # so that all are asked at the same moment
+    try:
+        _compare(browser, demo)
+    finally:
+        os.kill(feed, signal.SIGCONT)
+
+
+def _compare(browser: Any, demo: Demo) -> None:
+    api = _settled(demo)
+    hour = api["hour_start"]
+    page = browser.new_page(viewport=WIDE)
+    page.goto(f"{demo.address}/?hour={hour.replace('+', '%2B')}")
+    page.wait_for_selector(".wall[data-status=ok]", timeout=20_000)
+    local = hour[:19].replace("T", " ")
+    assert api["shops"]
+    for shop in api["shops"]:
+        name = shop["shop_id"]
+        panel = page.locator(f"[data-shop='{name}']")
+        shown = dict(
+            zip(panel.locator(".kpis dt").all_inner_texts(), panel.locator(".kpis dd").all_inner_texts(), strict=True)
+        )
+        # by hand, out of the payments and messages themselves
+        (paid,) = sql(
+            demo,
+            f"SELECT sum(amount) AS amount, uniqExact(order_id) AS orders FROM payments WHERE shop_id = '{name}' AND"
+            f" {_HOUR % ('time', local)}",
+        )
+        (served,) = sql(
+            demo,
+            "SELECT uniqExact(agent_id, buyer_id) AS buyers FROM messages WHERE sender = 'agent' AND reply_mode != 'auto'"
+            f" AND shop_id = '{name}' AND {_HOUR % ('time', local)}",
+        )
+        (response,) = sql(
+            demo,
+            "SELECT avgIf(least(response_ms, 600000), status = 'answered') AS every, countIf(status = 'answered') AS answered"
+            f" FROM response_rounds WHERE shop_id = '{name}' AND {_HOUR % ('opened_at', local)}",
+        )
+        (platform,) = sql(
+            demo,
+            "SELECT avg(if(status = 'answered', least(response_ms, 600000), 600000)) AS average,"
+            " countIf(response_ms <= 180000) / count() AS rate FROM response_rounds WHERE status != 'pending'"
+            f" AND in_platform_hours AND shop_id = '{name}' AND {_HOUR % ('opened_at', local)}",
+        )
+        totals = shop["totals"]
+        assert float(totals["paid_amount"]) == pytest.approx(float(paid["amount"]))
+        assert panel.locator(".total .big b").inner_text() == f"¥{round(float(paid['amount']) + 1e-9):,}"
+        assert totals["buyers_served"] == int(served["buyers"])
+        assert shown["接待"] == f"{int(served['buyers']):,}"
+        assert totals["orders_paid"] == int(shown["付款单"].replace(",", ""))
+        (floor,) = demo.web.get("/api/v1/service", params={"hour": hour, "shop_id": name}).json()["shops"]
+        assert floor["hour"]["all"]["answered"] == int(response["answered"]) > 0
+        assert floor["hour"]["all"]["avg_response_ms"] == pytest.approx(response["every"])
+        assert shown["平均响应"] == f"{response['every'] / 1000:.1f} 秒"
+        if floor["hour"]["platform"]["avg_response_ms"] is not None:
+            assert floor["hour"]["platform"]["avg_response_ms"] == pytest.approx(platform["average"])
+            assert floor["hour"]["platform"]["rate_3min"] == pytest.approx(platform["rate"])
+            assert shown["旺旺平响"] == f"{platform['average'] / 1000:.1f} 秒"
+        else:
+            assert shown["旺旺平响"] == "–"
+        rows = sql(
+            demo,
+            "SELECT agent_id, sum(amount) AS amount FROM (SELECT p.amount AS amount, m.agent_id AS agent_id,"
+            " m.time >= p.time - INTERVAL 24 HOUR AS near FROM payments AS p ASOF LEFT JOIN (SELECT shop_id, buyer_id,"
+            " agent_id, time FROM messages WHERE sender = 'agent' AND reply_mode != 'auto') AS m"
+            f" ON m.shop_id = p.shop_id AND m.buyer_id = p.buyer_id AND m.time <= p.time WHERE p.shop_id = '{name}'"
+            f" AND {_HOUR % ('p.time', local)}) WHERE agent_id != '' AND near GROUP BY agent_id",
+        )
+        by_hand = {row["agent_id"]: float(row["amount"]) for row in rows}
+        assert {
+            row["agent_id"]: float(row["paid_amount"]) for row in shop["rows"] if row["agent_id"] and row["orders_paid"]
+        } == pytest.approx(by_hand)
+        best = max(by_hand.values())
+        assert panel.locator("li.m1 .amount").first.inner_text() == f"¥{round(best + 1e-9):,}"
+    page.close()
+
+
+def _settled(demo: Demo) -> dict[str, Any]:
+    """The leaderboard of the hour in which the sale is now or was last, once nothing changes it any more."""
+    seen: list[dict[str, Any]] = []
+
+    def still() -> dict[str, Any] | None:
+        now = demo.web.get("/api/v1/leaderboard").json()
+        if not now["shops"]:
+            now = demo.web.get("/api/v1/leaderboard", params={"hour": _hour_before(now["hour_start"])}).json()
+        same = bool(seen) and seen[-1]["shops"] == now["shops"] and bool(now["shops"])
+        seen.append(now)
+        time.sleep(2)
+        return now if same else None
+
+    found: dict[str, Any] = until(still, 60)
+    return found
+
+
+def _hour_before(hour: str) -> str:
+    from schemas.types import format_time, parse_time
+
+    return format_time(parse_time(hour) - 3_600_000)
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "ready"),
+    [
+        ("engineer", "/sql", ".sql[data-state=ready] .cm-content"),
+        ("ops", "/scorecards", ".desk[data-state=busy] .sheetbox"),
+        ("ops", "/reports", ".desk[data-state=busy] .sheet"),
+        ("admin", "/audit", ".desk[data-state=busy]"),
+    ],
+)
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_the_other_pages_have_live_data(browser: Any, demo: Demo, name: str, path: str, ready: str, lang: str) -> None:
+    page = enter(browser, demo, name, path, lang)
+    page.wait_for_selector(ready, timeout=40_000)
+    assert page.errors == []
+    page.context.close()
