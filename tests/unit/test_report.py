@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from processors.calendar import HOUR_MS
@@ -32,6 +32,7 @@ from schemas.types import parse_time
 
 AT = parse_time("2026-11-11T20:00:00+08:00")
 SPAN = span_at("hour", "s", "Asia/Shanghai", AT)
+LOOSE = settings(deadline=None)
 LANGS: tuple[Lang, ...] = ("zh", "en")
 
 
@@ -68,6 +69,7 @@ ROWS = st.lists(
 # ---- the best agents -------------------------------------------------------------------------------------------------
 
 
+@LOOSE
 @given(ROWS)
 def test_the_best_are_the_first_three_ranks_and_have_a_payment(rows: list[dict[str, Any]]) -> None:
     stars = best_agents([*rows, row("", 9_999)])
@@ -83,6 +85,7 @@ def test_the_best_are_the_first_three_ranks_and_have_a_payment(rows: list[dict[s
     assert [star.rank for star in stars] == sorted(star.rank for star in stars)
 
 
+@LOOSE
 @given(ROWS)
 def test_no_more_are_named_than_can_be_read_and_the_rest_is_counted(rows: list[dict[str, Any]]) -> None:
     made = report(*rows)
@@ -93,6 +96,7 @@ def test_no_more_are_named_than_can_be_read_and_the_rest_is_counted(rows: list[d
 # ---- figures and words -----------------------------------------------------------------------------------------------
 
 
+@LOOSE
 @given(
     ROWS,
     st.lists(st.builds(team, st.sampled_from("红蓝黄绿"), st.integers(1, 4), st.integers(0, 10**9), st.integers(0, 999)), max_size=4),
@@ -218,6 +222,7 @@ def test_names_are_no_markup_in_a_chat() -> None:
     assert not re.search(r"<at|\*\*x|\[y\]|\n# ", text)
 
 
+@LOOSE
 @given(st.integers(0, 10**12))
 def test_money_is_never_said_to_be_more_than_it_is(fen: int) -> None:
     said = money(fen, "zh")
@@ -227,6 +232,7 @@ def test_money_is_never_said_to_be_more_than_it_is(fen: int) -> None:
     assert not said.startswith("0.")
 
 
+@LOOSE
 @given(st.integers(0, 10**9), st.integers(1, 10**9))
 def test_a_target_is_reached_at_a_hundred_percent_and_not_before(value: int, target: int) -> None:
     share = reached(value, target)
@@ -264,6 +270,7 @@ SIGHTS = st.builds(
 )
 
 
+@LOOSE
 @given(SIGHTS, st.integers(0, 10**6))
 def test_it_waits_for_what_is_owed_and_moving_and_never_for_ever(sight: Sight, now: int) -> None:
     verdict = decide(0, now, sight)
