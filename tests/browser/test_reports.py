@@ -36,6 +36,47 @@ def test_everything_is_on_the_screen(browser: Any, desk: Wall, lang: str, size: 
     page.context.close()
 
 
+CROWDED = {
+    "target_amount": "140000.00", "reached_amount": 52, "target_orders": 400, "reached_orders": 80, "day_target_amount": "20000000.00",
+    "day_reached_amount": 5, "day_target_orders": 40000, "day_reached_orders": 102, "stars_left": 12, "complete": False, "paid_amount": "12345678.90",
+    "sale_event": "双十一狂欢购物节", "shop_id": "a-shop-with-quite-a-long-name",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [LAPTOP, WIDE, PHONE], ids=["laptop", "wide", "phone"])
+@pytest.mark.parametrize("lang", ["zh", "en"])
+@pytest.mark.parametrize("teams", [2, 4])
+def test_a_crowded_report_has_everything_in_its_place(
+    browser: Any, desk: Wall, lang: str, size: dict[str, int], teams: int
+) -> None:
+    page = look(browser, desk, lang=lang, size=size)
+    reports = api(page)
+    one = reports["reports"][0]
+    star, team = one["stars"][0], one["teams"][0]
+    crowd = {
+        "stars": [{**star, "agent_id": f"a{n}", "rank": 1 + n // 2} for n in range(6)],
+        "teams": [{**team, "team": f"战无不胜第{n}大队", "paid_amount": f"{9 - n}234567.00"} for n in range(teams)],
+    }
+    full = {**one, **CROWDED, **crowd}
+    page.route("**/api/v1/reports?*", lambda route: route.fulfill(json={**reports, "reports": [full]}))
+    page.route(f"**/api/v1/reports/{one['report_id']}", lambda route: route.fulfill(json=full))
+    page.reload()
+    page.wait_for_selector(".sheet .doubt", timeout=30_000)
+    outside = page.evaluate(
+        """() => {
+          const sheet = document.querySelector('.sheet').getBoundingClientRect(), areas = [...document.querySelectorAll('.sheet > *')];
+          const inside = (one) => [...one.querySelectorAll('*'), one].every((part) => {
+            const at = part.getBoundingClientRect(), room = one.getBoundingClientRect();
+            return at.right <= sheet.right + 1 && at.bottom <= Math.min(room.bottom, sheet.bottom) + 6 && at.top >= room.top - 6;
+          });
+          return areas.filter((one) => !inside(one)).map((one) => one.className || one.tagName);
+        }"""
+    )
+    assert outside == []
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    page.context.close()
+
+
 @pytest.mark.parametrize("lang", ["zh", "en"])
 def test_a_report_is_spoken_in_the_language_of_the_page(browser: Any, desk: Wall, lang: str) -> None:
     page = listening(browser, desk, lang)

@@ -17,17 +17,18 @@ def test_a_new_report_comes_over_the_wallboard_is_spoken_once_and_leaves(browser
         wall.wait_for_timeout(100)
     wall.evaluate("window.said.length = 0")
     made = announce(wall)
-    wall.wait_for_selector(f".report-stage .sheet[data-report='{made['report_id']}']", timeout=15_000)
+    mine = f".report-stage .sheet[data-report='{made['report_id']}']"  # shortly after an hour there are others
+    wall.wait_for_selector(mine, timeout=60_000)
     wall.wait_for_timeout(800)  # it comes nearer
     box = wall.locator(".report-stage .sheet").bounding_box()
     assert (box["x"], box["y"], box["width"], box["height"]) == (0, 0, 1920, 1080)
-    assert said(wall) == made["speech"]["zh"]
-    wall.wait_for_selector(".report-stage", state="detached", timeout=30_000)
+    assert said(wall).endswith(made["speech"]["zh"])
+    wall.wait_for_selector(mine, state="detached", timeout=30_000)
     wall.reload()
     wall.wait_for_selector(".wall[data-status=ok]", timeout=30_000)
     wall.wait_for_timeout(3_000)
-    assert wall.locator(".report-stage").count() == 0
-    assert wall.evaluate("window.said") == []
+    assert wall.locator(mine).count() == 0
+    assert made["speech"]["zh"] not in said(wall)
     assert wall.errors == []
     wall.context.close()
 
@@ -43,6 +44,9 @@ def test_a_wall_whose_switch_is_off_shows_and_says_nothing(browser: Any, desk: W
     assert wall.evaluate("window.said") == []
     wall.locator(".report-stage").click()
     wall.wait_for_selector(f".sheet[data-report='{made['report_id']}']", state="detached")
+    while wall.locator(".report-stage").count():
+        wall.keyboard.press("Escape")
+        wall.wait_for_timeout(100)
     wall.locator(".wall [role=switch]").click()
     assert said(wall) == "Reports will be spoken."
     wall.context.close()

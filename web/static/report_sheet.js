@@ -19,7 +19,7 @@ export const ReportSheet = {
     <small>{{ t.paid_amount }}</small>
     <b class="num" :class="{ long: report.paid_amount.length > 10 }">{{ yuan(report.paid_amount) }}</b>
     <p class="paid"><b>{{ say('orders_paid_unit', { n: count(report.orders_paid) }) }}</b><span v-if="change" :class="change.way">{{ change.text }}</span></p>
-    <dl class="goals">
+    <dl class="goals" :class="{ many: goals.length > 2 }">
       <div v-for="goal in goals" :key="goal.name" :class="{ done: goal.reached >= 100 }">
         <dt>{{ goal.name }}</dt><dd><b>{{ goal.value }}</b><template v-if="goal.target"> / {{ goal.target }}</template></dd>
         <template v-if="goal.target"><span class="gauge"><i :style="{ width: Math.min(goal.reached, 100) + '%' }"></i></span><strong>{{ goal.reached }}%</strong></template>
@@ -63,7 +63,7 @@ export const ReportSheet = {
     goals() {
       const r = this.report, orders = (n) => this.say("orders_paid_unit", { n: count(n) });
       const money = (name, value, target, reached) => ({ name, value: yuan(value), target: target === null ? "" : yuan(target), reached });
-      const number = (name, value, target, reached) => ({ name, value: orders(value), target: orders(target), reached });
+      const number = (name, value, target, reached) => ({ name, value: count(value), target: orders(target), reached });
       const found = [];
       if (r.target_amount !== null) found.push(money(r.kind === "day" ? this.t.reports_day_target : this.t.reports_hour_target, r.paid_amount, r.target_amount, r.reached_amount));
       if (r.target_orders !== null) found.push(number(this.t.reports_orders_target, r.orders_paid, r.target_orders, r.reached_orders));

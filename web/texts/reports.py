@@ -19,7 +19,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "reports_silent": ("静默占比", "Silent"),
     "reports_incomplete": (
         "部分数据仍在计算，以榜单为准",
-        "Some figures were still on their way; the board has the latest",
+        "Some figures were still on their way",
     ),
     "reports_moved": ("此后数据有更新：现为 {amount}，{n} 单", "Facts have come in since: {amount} now, {n} orders"),
     "reports_made": ("{at} 播报", "announced {at}"),
