@@ -189,7 +189,7 @@ def test_filters_select_what_they_say(browser: Any, desk: Wall) -> None:
 def test_a_database_that_is_away_is_told_and_the_page_recovers(browser: Any, desk: Wall) -> None:
     page = look(browser, desk)
     desk.tell("down")
-    page.wait_for_selector(".banner.bad:has-text('数据库连接不上')", timeout=20_000)
+    page.wait_for_selector(".banner.bad:has-text('连接不上')", timeout=20_000)
     assert page.locator(".sheet").count() == 1  # what was read stays
     desk.tell("up")
     page.wait_for_selector(".banner.bad", state="detached", timeout=20_000)
