@@ -11,10 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import httpx
 from conftest import CHROMIUM, FLAGS
 from fixtures.demo_process import Demo, until
 from playwright.sync_api import Browser, Page, sync_playwright
 from wall_process import Wall
+
+from deploy.demo_users import PASSWORD, PEOPLE
 
 ROOT: Final = Path(__file__).parents[2]
 SIZES: Final = {"wall": (1920, 1080), "laptop": (1440, 900), "phone": (390, 844)}
@@ -50,6 +53,7 @@ def busy() -> Iterator[str]:
         try:
             for path, rows in (("qc/queue", "flags"), ("calls/queue", "call_tasks"), ("reports", "reports")):
                 until(lambda path=path, rows=rows: demo.web.get(f"/api/v1/{path}").json().get(rows), 120)
+            look_around(demo.address)
             yield demo.address
         finally:
             demo.end()
@@ -77,7 +81,18 @@ def act(page: Page, name: str) -> None:
         page.keyboard.press("c")
         page.wait_for_selector(".ways", timeout=10_000)
     elif name == "sql":
-        page.goto(page.url + "&query=best_agents" if "?" in page.url else page.url)
+        page.locator(".cm-content").click()
+        page.keyboard.press("Control+Enter")
+        page.wait_for_selector(".ag-row", timeout=20_000)
+
+
+def look_around(address: str) -> None:
+    """Something for the access log: people sign in, and read what they read."""
+    for name in PEOPLE:
+        with httpx.Client(base_url=address, follow_redirects=True) as person:
+            person.post("/sign-in", data={"name": name, "password": PASSWORD, "next": "/qc"}).raise_for_status()
+            for path in ("qc/queue", "calls/queue", "access-log"):
+                person.get(f"/api/v1/{path}")
 
 
 def shoot(browser: Browser, address: str, state: str, out: Path) -> None:

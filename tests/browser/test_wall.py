@@ -45,6 +45,7 @@ def inside(page: Any) -> bool:
 @pytest.mark.parametrize("lang", ["zh", "en"])
 def test_nothing_lies_over_anything(browser: Any, wall: Wall, lang: str, size: dict[str, int]) -> None:
     page = look(browser, f"{wall.address}/?lang={lang}", size)
+    page.wait_for_selector(".shop", timeout=20_000)
     page.wait_for_timeout(300)
     assert page.evaluate("document.documentElement.scrollHeight <= window.innerHeight")
     bottoms = page.evaluate("[...document.querySelectorAll('.shop > *')].map(e => e.getBoundingClientRect().bottom)")
@@ -81,6 +82,7 @@ def test_no_buyer_is_named_on_the_wall(browser: Any, wall: Wall) -> None:
 @pytest.mark.parametrize("lang", ["zh", "en"])
 def test_phone(browser: Any, wall: Wall, lang: str) -> None:
     page = look(browser, f"{wall.address}/?lang={lang}", PHONE)
+    page.wait_for_selector(".shop", timeout=20_000)
     page.wait_for_timeout(300)
     assert inside(page)
     assert page.locator("section.shop").first.locator("ol li").count() == 20  # one can scroll here
