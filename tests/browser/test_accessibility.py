@@ -41,7 +41,7 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def test_axe_finds_nothing_serious(browser: Any, served: Wall, path: str, lang: str) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     found = []
-    for size in (WIDE, LAPTOP, PHONE):
+    for size in (WIDE, LAPTOP, PHONE) if lang == "zh" else (LAPTOP,):  # colours and roles speak no language
         page = browser.new_page(viewport=size)
         page.goto(f"{served.address}{path}{'&' if '?' in path else '?'}lang={lang}")
         page.wait_for_selector(PAGES[path], timeout=30_000)

@@ -159,6 +159,10 @@ def test_the_big_screen_shows_each_shops_sales_and_service_in_turn(
             "[...document.querySelectorAll('.shop > *')].map(e => e.getBoundingClientRect().bottom)"
         )
         assert max(bottoms) <= page.evaluate("document.querySelector('.bottom').getBoundingClientRect().top")
+        right = "Math.max(...[...document.querySelectorAll('%s')].map(e => e.getBoundingClientRect().right))"
+        flags = page.evaluate(right % ".flags dl")
+        assert flags <= page.evaluate("document.querySelector('.tasks').getBoundingClientRect().left")
+        assert page.evaluate(right % ".tasks dl") <= size["width"]
         if size is BIG:  # what is to be read from five metres
             small = page.evaluate(
                 """() => [...document.querySelectorAll('.shop *')].filter(e => [...e.childNodes].some(n => n.nodeType === 3
