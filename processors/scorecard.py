@@ -9,9 +9,10 @@ from fractions import Fraction
 from typing import Final, Literal, NamedTuple
 
 from processors.ruleset_model import Rules
+from processors.sides import SIDE_OF_ROLE, Side
 
 Unit = Literal["percent", "seconds", "yuan", "items", "points", "stars", "count"]
-RoleGroup = Literal["presale", "aftersale"]
+RoleGroup = Side
 Pair = tuple[int, int]
 Sums = Mapping[str, Pair]
 """Figure -> numerator, denominator."""
@@ -68,14 +69,6 @@ COMPONENTS: Final = ("own_target", "qc", "rating", "complaints", "superior", "co
 STARS: Final = 3
 STAR_COMPONENTS: Final = 2
 """a star agent's score rests on as many components at least: one good review is no month's work"""
-_GROUPS: Final[Mapping[str, RoleGroup]] = {
-    "presale": "presale",
-    "reminder": "presale",
-    "order_change": "presale",
-    "aftersale": "aftersale",
-    "escalation": "aftersale",
-    "review_specialist": "aftersale",
-}
 
 
 def rounded(value: Fraction, decimals: int) -> str:
@@ -137,7 +130,7 @@ def add_up(cards: Iterable[Sums]) -> dict[str, Pair]:
 
 def group_of(roles: Iterable[str]) -> RoleGroup | None:
     """Whose weights hold for agents of these roles: those of most of them, before-sales in a draw. None: no role is known."""
-    groups = [_GROUPS[role] for role in roles if role in _GROUPS]
+    groups = [SIDE_OF_ROLE[role] for role in roles if role in SIDE_OF_ROLE]
     if not groups:
         return None
     return "presale" if 2 * groups.count("presale") >= len(groups) else "aftersale"

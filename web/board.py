@@ -7,7 +7,7 @@ from typing import Any
 
 from processors.calendar import calendar
 from processors.leaderboard import BoardSums
-from processors.targets import goal, read_targets
+from processors.targets import Goal, Target, goal, read_targets
 from schemas.types import format_amount
 from sinks.read_model import ReadModel
 from web.models import AgentRow, Leaderboard, SaleEvent, ShopBoard, Sums, TeamRow
@@ -70,6 +70,43 @@ def sale_of(sales: Iterable[Row], shop_id: str, from_ms: int, to_ms: int) -> dic
         if sale["shop_id"] == shop_id and sale["starts_at"] < to_ms and sale["ends_at"] > from_ms:
             return {**sale, "targets": read_targets(sale["targets"])}
     return None
+
+
+def goal_of_hours(sales: Iterable[Row], shop_id: str, from_ms: int, to_ms: int) -> Goal:
+    """The shop's targets of the hours in [from, to), each by the sale event that holds for that hour (see `sale_of`)."""
+    return _goal_of(_targets_of(sales, shop_id), range(from_ms, to_ms, HOUR_MS))
+
+
+def goal_of_day(sales: Iterable[Row], shop_id: str, from_ms: int, to_ms: int, hours: Iterable[int]) -> Goal:
+    """The targets of the whole day [from, to), where every one of `hours`, those with figures, has one: else what was paid
+    without a target would count.
+    """
+    events = _targets_of(sales, shop_id)
+    each = [_goal_of(events, [hour]) for hour in hours]
+    whole = _goal_of(events, range(from_ms, to_ms, HOUR_MS))
+    return Goal(
+        whole.amount if all(one.amount is not None for one in each) else None,
+        whole.orders if all(one.orders is not None for one in each) else None,
+    )
+
+
+def _targets_of(sales: Iterable[Row], shop_id: str) -> list[tuple[int, int, list[Target]]]:
+    """(start, end, targets) of the shop's sale events, each read once."""
+    return [
+        (sale["starts_at"], sale["ends_at"], read_targets(sale["targets"]))
+        for sale in sales
+        if sale["shop_id"] == shop_id
+    ]
+
+
+def _goal_of(events: Sequence[tuple[int, int, list[Target]]], hours: Iterable[int]) -> Goal:
+    goals = []
+    for hour in hours:
+        held = (targets for starts, ends, targets in events if starts < hour + HOUR_MS and ends > hour)
+        goals.append(goal(next(held, ()), hour, hour + HOUR_MS))
+    amounts = [one.amount for one in goals if one.amount is not None]
+    orders = [one.orders for one in goals if one.orders is not None]
+    return Goal(sum(amounts) if amounts else None, sum(orders) if orders else None)
 
 
 def read_shops(read: ReadModel, at_ms: int, shop_id: str | None, zone_of: Any) -> list[Shop]:

@@ -20,6 +20,7 @@ T = TypeVar("T")
 HOUR_MS: Final = 3_600_000
 DB_THREADS: Final = 4
 SEND_THREADS: Final = 8
+LONG_THREADS: Final = 2
 SQL_THREADS: Final = 2
 
 
@@ -50,6 +51,10 @@ class Parts:
     send_pool: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(SEND_THREADS, thread_name_prefix="web-send")
     )
+    long_pool: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(LONG_THREADS, thread_name_prefix="web-long")
+    )
+    """for what reads the events of a month: it must not keep the wallboard waiting"""
     sql_pool: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(SQL_THREADS, thread_name_prefix="web-sql")
     )
@@ -70,7 +75,7 @@ class Parts:
 
     def close(self) -> None:
         """Wait for the calls under way."""
-        for pool in (self.pool, self.send_pool, self.sql_pool):
+        for pool in (self.pool, self.send_pool, self.long_pool, self.sql_pool):
             pool.shutdown(wait=True, cancel_futures=True)
 
     async def publish(self, records: list[tuple[str, bytes, bytes]], timeout_seconds: float) -> None:
@@ -83,6 +88,11 @@ class Parts:
         """Run a blocking call of the database beside the event loop, on one of few threads."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self.pool, lambda: function(*args, **kwargs))
+
+    async def call_long(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The same for a call that may take many seconds, on threads of its own."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.long_pool, lambda: function(*args, **kwargs))
 
 
 def read_instant(text: str | None) -> int | None:

@@ -17,7 +17,7 @@ from web import metrics
 from web.access.guard import needs
 from web.access.roles import May
 from web.api import HEARTBEAT_SECONDS, Hour, ShopId, instant_or_422
-from web.board import Shop, add_up, derived, read_shops
+from web.board import Shop, add_up, derived, goal_of_day, read_shops
 from web.floor import ShopFloorOut, service_of
 from web.moves import Moves, Place, Places
 from web.parts import HOUR_MS, Parts
@@ -27,6 +27,8 @@ from web.shared import Shared
 log = structlog.get_logger(__name__)
 
 Board = dict[str, Any]
+Day = dict[str, int | None]
+_NO_DAY: Final[Day] = {"paid_fen": 0, "orders_paid": 0, "target_fen": None, "target_orders": None}
 DAY_MS: Final = 86_400_000
 REFRESH_SECONDS: Final = 5.0
 """Re-read this often without new rows: tasks fall overdue by the clock alone."""
@@ -107,23 +109,24 @@ def _places(parts: Parts, shop: Shop, moves: Moves, now_ms: int, *, live: bool) 
     return {row["agent_id"]: Place(row["rank"], row["paid_amount"]) for row in earlier if row["agent_id"]}
 
 
-def _day_totals(rows: Iterable[dict[str, Any]], at_ms: int, zone_of: Any) -> dict[str, dict[str, int]]:
-    """shop -> paid_fen and orders_paid of its local day that holds `at_ms`."""
-    totals: defaultdict[str, dict[str, int]] = defaultdict(lambda: {"paid_fen": 0, "orders_paid": 0})
+def _days(rows: Iterable[dict[str, Any]], sales: list[dict[str, Any]], at_ms: int, zone_of: Any) -> dict[str, Day]:
+    """shop -> paid_fen, orders_paid, target_fen and target_orders of its local day that holds `at_ms`."""
+    hours: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
-        days = calendar(zone_of(row["shop_id"]))
-        if days.day_start(at_ms) <= row["hour_start"] < days.day_end(at_ms):
-            totals[row["shop_id"]]["paid_fen"] += row["paid_amount"]
-            totals[row["shop_id"]]["orders_paid"] += row["orders_paid"]
-    return totals
-
-
-def _day_goal(shop: Shop, at_ms: int, zone_of: Any) -> dict[str, int | None]:
-    """target_fen and target_orders of the shop's local day that holds `at_ms`, where its sale event has targets."""
-    days = calendar(zone_of(shop.shop_id))
-    targets = shop.sale_event["targets"] if shop.sale_event else []
-    amount, orders = goal(targets, days.day_start(at_ms), days.day_end(at_ms))
-    return {"target_fen": amount, "target_orders": orders}
+        hours[row["shop_id"]].append(row)
+    found = {}
+    for shop, all_hours in hours.items():
+        day = calendar(zone_of(shop))
+        start, end = day.day_start(at_ms), day.day_end(at_ms)
+        mine = [row for row in all_hours if start <= row["hour_start"] < end]
+        target = goal_of_day(sales, shop, start, end, [row["hour_start"] for row in mine])
+        found[shop] = {
+            "paid_fen": sum(row["paid_amount"] for row in mine),
+            "orders_paid": sum(row["orders_paid"] for row in mine),
+            "target_fen": target.amount,
+            "target_orders": target.orders,
+        }
+    return found
 
 
 def _flag_counts(buckets: Iterable[dict[str, Any]], at_ms: int, zone_of: Any) -> list[dict[str, Any]]:
@@ -161,8 +164,16 @@ def read_board(parts: Parts, moves: Moves, hour_ms: int | None, shop_id: str | N
         zone_name = zone_of(shops[0].shop_id)
     start = calendar(zone_name).hour_start(at)
     waiting = read.waiting_events(now)
-    floors = {one.shop_id: one for one in service_of(parts, shops, at, shop_id, live=mode == "live").shops}
-    days = _day_totals(read.hour_totals(at - DAY_MS - HOUR_MS, at + DAY_MS + HOUR_MS, shop_id), at, zone_of)
+    floors = {one.shop_id: one for one in service_of(parts, shops, at, shop_id, live=mode != "past").shops}
+    around = at - DAY_MS - HOUR_MS, at + DAY_MS + HOUR_MS
+    if mode == "live":  # nobody has served them yet, and they wait all the same
+        known = {shop.shop_id for shop in shops}
+        crowds = [
+            name for name, floor in floors.items() if name not in known and floor.waiting and floor.waiting.buyers
+        ]
+        shops += [Shop(name, calendar(zone_of(name)).hour_start(at), [], [], add_up(()), None) for name in crowds]
+        shops.sort(key=lambda shop: shop.shop_id)
+    days = _days(read.hour_totals(*around, shop_id), read.sale_events(*around), at, zone_of)
     return {
         "status": "ok" if shops else "empty",
         "stale": False,
@@ -178,7 +189,7 @@ def read_board(parts: Parts, moves: Moves, hour_ms: int | None, shop_id: str | N
                 parts,
                 shop,
                 _places(parts, shop, moves, now, live=mode == "live"),
-                days.get(shop.shop_id, {"paid_fen": 0, "orders_paid": 0}) | _day_goal(shop, at, zone_of),
+                days.get(shop.shop_id, dict(_NO_DAY)),
                 floors[shop.shop_id],
             )
             for shop in shops

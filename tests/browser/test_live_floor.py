@@ -260,13 +260,12 @@ def _compare(browser: Any, demo: Demo) -> None:
 
 
 def _settled(demo: Demo) -> dict[str, Any]:
-    """The leaderboard of the hour in which the sale is now or was last, once nothing changes it any more."""
+    """The leaderboard of the last full hour, once nothing changes it any more."""
     seen: list[dict[str, Any]] = []
 
     def still() -> dict[str, Any] | None:
-        now = demo.web.get("/api/v1/leaderboard").json()
-        if not now["shops"]:
-            now = demo.web.get("/api/v1/leaderboard", params={"hour": _hour_before(now["hour_start"])}).json()
+        this = demo.web.get("/api/v1/leaderboard").json()["hour_start"]
+        now = demo.web.get("/api/v1/leaderboard", params={"hour": _hour_before(this)}).json()
         same = bool(seen) and seen[-1]["shops"] == now["shops"] and bool(now["shops"])
         seen.append(now)
         time.sleep(2)

@@ -47,7 +47,8 @@ DESK: Final = "desk-shop"
 """a shop whose flags and calls people have worked on"""
 SINCE: Final = parse_time("2025-11-11T00:00:00+08:00")
 EVENING: Final = parse_time("2025-11-11T20:00:00+08:00")
-NOW: Final = int(time.time() * 1000)
+NOW = 0
+"""when the sale was fed: what waits then waits for some minutes"""
 WAITING: Final = "b-waiting"
 
 
@@ -198,6 +199,8 @@ def _work_at_the_desks(db: Database) -> None:
 
 @pytest.fixture(scope="module")
 def sale(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sale]:
+    global NOW
+    NOW = int(time.time() * 1000)
     db = open_database(Settings(data_dir=tmp_path_factory.mktemp("named")))
     migrate.up(db)
     yield Sale(db)

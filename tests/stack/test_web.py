@@ -11,7 +11,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 from fastapi.testclient import TestClient
-from web_rows import HOUR, fill, flag, insert, partial, raw_event, task
+from web_rows import HOUR, fill, flag, insert, partial, raw_event, round_row, task
 
 from processors.ruleset import default_book
 from schemas.events import parse_event
@@ -580,6 +580,25 @@ def test_ranks_are_compared_with_those_of_a_minute_ago(app: FastAPI, db: Databas
     insert(db, "leaderboard_partials", partial(SHOP, last["agent_id"], parse_time(HOUR_START), 99, "99999.01", 1001))
     (later,) = board_at(app, NOW + 70_000, moves=moves)["shops"]
     assert (later["rows"][0]["move"], later["rows"][0]["gain_fen"]) == (0, 1)
+
+
+def test_a_days_target_is_told_where_every_hour_with_figures_has_one(app: FastAPI) -> None:
+    (shop,) = board_at(app, NOW)["shops"]
+    assert (shop["target_fen"], shop["day"]["target_fen"]) == (9_000_000, None), (
+        "one hour of the day's six has a target"
+    )
+
+
+def test_who_waits_is_told_before_anybody_has_been_served_in_the_hour(app: FastAPI, db: Database) -> None:
+    day_end = parse_time("2026-11-12T00:00:00+08:00")
+    insert(
+        db, "rounds_raw", *(round_row("w-shop", f"b{n}", "w-shop:1", NOW - 60_000, None, day_end, n) for n in range(3))
+    )
+    waits = {shop["shop_id"]: shop["service"]["waiting"]["buyers"] for shop in board_at(app, NOW, None, None)["shops"]}
+    assert waits["w-shop"] == 3
+    later = board_at(app, NOW + HOUR)  # no figures in that hour yet
+    assert later["mode"] == "fallback"
+    assert later["shops"][0]["service"]["waiting"]["buyers"] == 0
 
 
 def test_events_without_results_are_told(app: FastAPI, db: Database) -> None:

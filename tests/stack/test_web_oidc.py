@@ -264,6 +264,13 @@ def test_an_answer_that_is_none_is_refused(web: Callable[..., TestClient], query
     assert (answer.status_code, error_of(answer)) == (401, AGAIN)
 
 
+def test_strangers_cannot_fill_the_trail_with_answers(web: Callable[..., TestClient], kept: Kept) -> None:
+    browser = web()
+    codes = [browser.get("/sign-in/oidc/callback?state=x").status_code for _ in range(40)]
+    assert codes == [401] * 30 + [429] * 10
+    assert len(kept.records) == 30
+
+
 def test_who_says_no_at_the_provider_is_told_so(web: Callable[..., TestClient]) -> None:
     browser = web()
     state = parse_qs(urlsplit(begin(browser)).query)["state"][0]

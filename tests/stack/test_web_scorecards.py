@@ -1,8 +1,10 @@
 """The scorecards' API over a real ClickHouse: the sheet, the CSV file that equals it, the rows behind each figure, who sees what."""
 
+import asyncio
 import csv
 import io
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from pipeline import Pipeline, line_of
 from web_people import Kept
 from web_rows import flag, insert
 
+from processors.periods import period_of
 from processors.ruleset import default_book
 from processors.scorecard import FIGURES
 from schemas.settings import Settings
@@ -20,6 +23,7 @@ from schemas.topics import TOPIC_OF_TYPE
 from schemas.types import parse_time
 from sinks.database import Database, open_database
 from sinks.migrate import up
+from web import scorecards
 from web.access.roles import Role
 from web.access.users import Token, UsersFile, new_token, write_users
 from web.app import create_app
@@ -249,3 +253,24 @@ def test_buyers_are_masked_for_whoever_need_not_know_them(db: Database, tmp_path
     assert seen[Role.QC] == ["b-buyer-00", "b-buyer-03", "b-buyer-06", "b-buyer-09"]
     assert seen[Role.OPS] == ["•••00", "•••03", "•••06", "•••09"]
     assert "b-buyer-00" not in str(seen[Role.OPS])
+
+
+async def test_viewers_who_come_while_a_slow_sheet_is_read_share_it(
+    web: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts, now, reads = web.app.state.parts, [NOW], []  # type: ignore[attr-defined]
+
+    def slow(*_: Any) -> str:
+        reads.append(now[0])
+        now[0] += 10 * scorecards.KEPT_MS  # longer than a sheet is kept
+        return f"sheet {len(reads)}"
+
+    monkeypatch.setattr(scorecards, "read_sheet", slow)
+    monkeypatch.setattr(parts, "clock_ns", lambda: now[0] * 1_000_000)
+    sheets = scorecards.Sheets(parts)
+    found = await asyncio.gather(
+        *(sheets.get("s", period_of("month", date(2026, 11, 11), "Asia/Shanghai")) for _ in range(5))
+    )
+    assert found == ["sheet 1"] * 5
+    now[0] += scorecards.KEPT_MS
+    assert await sheets.get("s", period_of("month", date(2026, 11, 11), "Asia/Shanghai")) == "sheet 2"

@@ -1,5 +1,6 @@
 """The trail: what people are shown is on record before they are shown it, and admins read who saw what."""
 
+import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -186,6 +187,18 @@ def test_queries_are_on_record_with_their_text(client: Callable[..., TestClient]
         ("queried", "CSV", "SELECT 1 FORMAT CSV", 200, len(good.content)),
         ("queried", "JSON", "SELECT nothing", 400, 0),
     ]
+
+
+def test_a_long_statement_is_on_record_by_its_beginning_and_its_hash(
+    client: Callable[..., TestClient], kept: Kept
+) -> None:
+    long = "SELECT 1 -- " + "很长" * 20_000
+    assert client("engineer").post("/api/v1/sql", json={"sql": long}, headers=HERE).status_code == 200
+    (*_, (detail,)) = told(kept, "detail")
+    whole = long.encode()
+    assert detail.startswith("SELECT 1 -- 很长很长")
+    assert detail.endswith(f"… ({len(whole)} bytes, sha256 {hashlib.sha256(whole).hexdigest()})")
+    assert len(detail.encode()) < 60_000
 
 
 def test_what_people_post_and_what_they_may_not_do_is_on_record(

@@ -5,6 +5,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 import pytest
+from starlette.requests import Request
 
 from web.access import lasting
 from web.access.lasting import Lasting
@@ -83,3 +84,13 @@ async def test_what_the_client_breaks_with_reaches_the_caller() -> None:
 
     with pytest.raises(OSError, match="reset"):
         await Lasting("http", broken, lambda: True)()
+
+
+async def test_a_request_is_told_that_its_client_has_gone() -> None:
+    client = Client()
+    receive = Lasting("http", client.receive, lambda: True)
+    request = Request({"type": "http", "method": "GET", "path": "/", "headers": []}, receive)
+    assert not await request.is_disconnected()
+    client.queue.put_nowait({"type": "http.disconnect"})
+    await asyncio.sleep(0)
+    assert await request.is_disconnected()

@@ -34,7 +34,8 @@ class Lasting:
         while not self.ended:
             # kept over a caller who gives up waiting: a message must not be lost with them
             self._next = self._next or asyncio.ensure_future(self._receive())
-            done, _ = await asyncio.wait({self._next}, timeout=LOOK_SECONDS)
+            # who only asks whether the client has gone (Request.is_disconnected) waits for nothing
+            done = {self._next} if self._next.done() else (await asyncio.wait({self._next}, timeout=LOOK_SECONDS))[0]
             if time.monotonic() - self._looked_at >= LOOK_SECONDS:
                 self._looked_at = time.monotonic()
                 self.ended = not self._stays()

@@ -101,6 +101,9 @@ class SignIn:
         if self._provider is None:
             raise HTTPException(404)
         target, lang = "/", ""
+        # every failure is put on record, and anybody may come here
+        if not self._limits.take(SIGN_IN_BY_ADDRESS, _address(request)):
+            return self.page(target, lang, error="sign_in_limited", status=429)
         try:
             flow = self._provider.flow(request.cookies.get(oidc.COOKIE, ""))
             target, lang = flow.target, flow.lang

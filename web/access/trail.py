@@ -27,6 +27,7 @@ SUMMED_MS: Final = 60_000
 AWAY_MS: Final = 2_000
 """After a failure nobody waits for the broker again for so long."""
 KEPT: Final = 200_000
+DETAIL_BYTES: Final = 50_000
 
 Publish = Callable[[list[tuple[str, bytes, bytes]], float], Awaitable[None]]
 Seen = tuple[str, str, str, str, str]
@@ -118,6 +119,7 @@ class Trail:
 
 
 def _event(kind: AccessType, person: Person, what: str, more: Mapping[str, Any]) -> tuple[AccessType, Access]:
+    more = {**more, "detail": shortened(more.get("detail", ""))}
     return kind, Access(
         actor=person.name,
         roles=sorted(person.roles),
@@ -126,6 +128,15 @@ def _event(kind: AccessType, person: Person, what: str, more: Mapping[str, Any])
         what=what,
         **more,
     )
+
+
+def shortened(detail: str) -> str:
+    """A text that fits into a record: of a longer one its beginning, its size, and its hash to know it again by."""
+    whole = detail.encode()
+    if len(whole) <= DETAIL_BYTES:
+        return detail
+    start = whole[:DETAIL_BYTES].decode(errors="ignore")
+    return f"{start}… ({len(whole)} bytes, sha256 {hashlib.sha256(whole).hexdigest()})"
 
 
 def _unrecorded() -> HTTPException:
