@@ -63,6 +63,10 @@ def test_a_held_key_settles_nothing_more(browser: Any, desk: Wall) -> None:
     page.wait_for_selector(".list li.normal[aria-selected=true]")
     page.keyboard.press("c")
     page.wait_for_selector("text=已领取 · 按住")
+    page.keyboard.press("1")
+    page.wait_for_selector("text=请先致电并记录通话")  # nothing is settled that nobody has called about
+    page.keyboard.press("r")
+    page.wait_for_selector("text=通话已记录")
     given: list[str] = []
     accepted = json.dumps({"status": "resolved", "event_id": "e"})
     page.route("**/resolve", lambda route: (given.append(route.request.url), route.fulfill(status=202, body=accepted)))

@@ -1,5 +1,6 @@
 """Reports on the hour, made from a real ClickHouse: each once, when it has settled, over restarts and in two processes."""
 
+import asyncio
 from collections.abc import Iterator
 
 import orjson
@@ -62,6 +63,22 @@ async def steps(floor: Floor, *makers: Maker, ms: int, every: int = 1_000, sink:
 
 def kept(floor: Floor) -> list[Report]:
     return floor.reader.reports({}, 100)
+
+
+async def test_the_maker_goes_on_after_what_nobody_foresaw(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
+    maker, tries = Maker(floor.parts(), floor.reader, []), []
+
+    async def step() -> bool:
+        tries.append(1)
+        if len(tries) == 1:
+            raise ValueError("nobody foresaw it")
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(maker, "step", step)
+    monkeypatch.setattr("web.reports.maker.RETRY_SECONDS", 0)
+    with pytest.raises(asyncio.CancelledError):
+        await maker.run()
+    assert len(tries) == 2
 
 
 async def test_an_hour_is_reported_some_seconds_after_its_end_with_all_that_is_in_it(floor: Floor) -> None:

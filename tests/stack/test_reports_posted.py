@@ -146,7 +146,13 @@ async def test_old_news_is_given_up(floor: Floor, robots: list[Robot], receiver:
     await steps(floor, one)
     floor.now += NEWS_MS
     await steps(floor, one)
-    assert (report(floor).post_status, report(floor).post_attempts) == ("failed", 2)
+    assert (report(floor).post_status, report(floor).post_attempts) == ("failed", 1)
+
+
+async def test_nothing_is_posted_hours_later(floor: Floor, robots: list[Robot], receiver: Receiver) -> None:
+    floor.now += NEWS_MS
+    await steps(floor, poster(floor, robots))
+    assert (report(floor).post_status, report(floor).post_error, receiver.asked) == ("failed", "too late", 0)
 
 
 async def test_a_slow_sink_and_a_broker_that_is_away_post_nothing_twice(

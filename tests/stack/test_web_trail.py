@@ -194,7 +194,7 @@ def test_a_long_statement_is_on_record_by_its_beginning_and_its_hash(
 ) -> None:
     long = "SELECT 1 -- " + "很长" * 20_000
     assert client("engineer").post("/api/v1/sql", json={"sql": long}, headers=HERE).status_code == 200
-    (*_, (detail,)) = told(kept, "detail")
+    *_, (_, detail) = told(kept, "detail")
     whole = long.encode()
     assert detail.startswith("SELECT 1 -- 很长很长")
     assert detail.endswith(f"… ({len(whole)} bytes, sha256 {hashlib.sha256(whole).hexdigest()})")

@@ -62,6 +62,10 @@ class Maker:
                 log.warning("report_not_made", error=str(error))
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
+            except Exception:
+                log.exception("reports_failed")  # nobody else would tell, and the next hour may do
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
             to_next = HOUR_MS - self._parts.now_ms() % HOUR_MS  # some zones' hours begin at half: they wait a little
             await asyncio.sleep(CHECK_SECONDS if open_ else min(IDLE_SECONDS, to_next / 1000 + 0.1))
 

@@ -85,6 +85,10 @@ class Poster:
         if key in self._claims or (report.post_after or 0) > now:
             return
         self._claims[key] = now
+        if now - report.made_at >= NEWS_MS:  # nobody was there to post it
+            late = report.next(post_status="failed", post_after=None, post_error=report.post_error or "too late")
+            await publish(self._parts, late)
+            return
         await publish(self._parts, report.next(post_status="sending", post_by=self.name, post_after=None))
 
     async def _go_on(self, report: Report, now: int) -> None:

@@ -56,7 +56,7 @@ class Robot:
         self._plugin = plugin
 
     def post(self, title: str, markdown: str, first_wait_seconds: float = _FIRST_WAIT_SECONDS) -> Outcome:
-        """Send it, with a few attempts. Blocks for at most half a minute."""
+        """Send it, with a few attempts. Blocks for a minute at most, where nothing answers."""
         retrying = Retrying(
             stop=stop_after_attempt(ATTEMPTS),
             wait=wait_exponential(first_wait_seconds),

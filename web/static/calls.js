@@ -60,7 +60,7 @@ export default {
             <label class="field"><span>{{ t.calls_again }}</span><input type="datetime-local" v-model="again"></label>
             <div class="actions"><button @click="log(true)" :disabled="busy || !canWork">{{ t.calls_reached }} <kbd>R</kbd></button><button @click="log(false)" :disabled="busy || !canWork">{{ t.calls_not_reached }} <kbd>N</kbd></button></div>
             <h3>{{ t.calls_ways }}</h3>
-            <div class="actions ways"><button v-for="(one, i) in outcomes" :key="one" class="dismiss" @click="resolve(one)" :disabled="busy || !canWork" :data-outcome="one">{{ outcomeText(one) }} <kbd>{{ i + 1 }}</kbd></button></div>
+            <div class="actions ways"><button v-for="(one, i) in outcomes" :key="one" class="dismiss" @click="resolve(one)" :disabled="busy || !canSettle" :title="canSettle ? '' : t.calls_call_first" :data-outcome="one">{{ outcomeText(one) }} <kbd>{{ i + 1 }}</kbd></button></div>
           </template>
         </template>
       </template>
@@ -77,6 +77,8 @@ export default {
     mayCall() { return this.may("call"); },
     isUnsettled() { return PLACE[this.current.status] < PLACE.resolved; },
     canClaim() { return this.mayCall && this.isUnsettled && !this.holder; },
+    // a complaint is settled on the telephone
+    canSettle() { return this.canWork && this.current.calls > 0; },
     canWork() { return this.mayCall && this.isUnsettled && this.mine; },
     countText() { return this.counts ? this.say("calls_count", { now: this.counts.now, overdue: this.counts.overdue }) : ""; },
     stateText() { return this.current.status === "open" ? "" : [this.t["task." + this.current.status], this.holder].filter((part) => part).join(" · "); },
@@ -121,7 +123,7 @@ export default {
       this.putDraft(task, null);
       this.tell(task, this.t.calls_logged);
     },
-    async resolve(outcome) { if (this.canWork) await this.settle("resolve", { outcome, note: this.note.trim() }); },
+    async resolve(outcome) { if (this.canWork && !this.canSettle) this.message = this.t.calls_call_first; else if (this.canSettle) await this.settle("resolve", { outcome, note: this.note.trim() }); },
     async revisit() { await this.settle("revisit", { outcome: "", note: this.note.trim() }); },
     async settle(step, body) {
       const task = this.current, who = this.name;

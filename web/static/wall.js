@@ -54,7 +54,7 @@ export default {
         <ol v-if="shop.service.waiting && shop.service.waiting.agents.length"><li v-for="one in shop.service.waiting.agents.slice(0, 6)" :key="one.agent_id" :class="{ violation: one.is_overloaded }"><b>{{ one.name }}</b><span class="num">{{ say('buyers', { n: count(one.buyers) }) }}</span><small class="num">{{ duration(one.longest_ms) }}</small></li></ol>
         <p v-else class="none">{{ t.nobody_waits }}</p>
         <h3><span>{{ t.first_and_reply }}</span></h3>
-        <dl class="kpis"><div><dt>{{ t.first_response }}</dt><dd>{{ seconds(shop.service.hour.first_responses.avg_ms) }}</dd></div><div><dt>{{ t.in_ten_seconds }}</dt><dd>{{ percent(withinTen(shop)) }}</dd></div><div><dt>{{ t.reply_rate }}</dt><dd>{{ percent(shop.service.reply_rate) }}</dd></div></dl>
+        <dl class="kpis"><div :class="{ grey: shop.service.in_sale_event }"><dt>{{ t.first_response }}</dt><dd>{{ seconds(shop.service.hour.first_responses.avg_ms) }}</dd></div><div :class="{ grey: shop.service.in_sale_event }"><dt>{{ t.in_ten_seconds }}</dt><dd>{{ percent(withinTen(shop)) }}</dd></div><div><dt>{{ t.reply_rate }}</dt><dd>{{ percent(shop.service.reply_rate) }}</dd></div></dl>
         <h3><span>{{ t.mix }}</span><small>{{ mixText(shop) }}</small></h3>
         <div class="duel"><div class="side a" :style="{ flexGrow: mixWeight(shop, 'presale') }"><b>{{ t.presale }}</b><span class="num">{{ count(shop.service.served.presale) }}</span></div><div class="side b" :style="{ flexGrow: mixWeight(shop, 'aftersale') }"><b>{{ t.aftersale }}</b><span class="num">{{ count(shop.service.served.aftersale) }}</span></div></div>
       </div>

@@ -28,6 +28,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "calls_not_reached": ("未接通", "Not reached"),
     "calls_ways": ("三种处理方案", "Three ways out"),
     "calls_log_revisit": ("记录回访", "Log the revisit"),
+    "calls_call_first": ("请先致电并记录通话，再选择处理结果", "Call first and log it, then say how it was settled"),
     "calls_too_early": ("还没到可打电话的时间", "It is too early to call"),
     "calls_need_again": ("未接通时请填写约定再打的时间", "When not reached, say when to call again"),
     "calls_logged": ("通话已记录", "The call is logged"),
