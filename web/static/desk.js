@@ -43,7 +43,7 @@ export const TimeLine = {
     <li v-for="entry in talk.entries" :key="entry.type + entry.id" :class="[kind(entry), { accused: accused(entry), cited: cited(entry) }]" :data-entry="entry.id">
       <template v-if="entry.type === 'chat.message'">
         <small><b>{{ entry.sender === 'agent' ? desk.nameOf(talk.shop_id, entry.agent_id) : desk.t['sender.buyer'] }}</b> {{ desk.timeText(entry.time) }} <i v-if="desk.t['mode.' + entry.reply_mode]">{{ desk.t['mode.' + entry.reply_mode] }}</i></small>
-        <p><template v-for="(part, i) in marked(entry)" :key="i"><mark v-if="part.hit">{{ part.text }}</mark><template v-else>{{ part.text }}</template></template></p>
+        <p><i v-if="!entry.text">{{ desk.t.no_words }}</i><template v-for="(part, i) in marked(entry)" :key="i"><mark v-if="part.hit">{{ part.text }}</mark><template v-else>{{ part.text }}</template></template></p>
       </template>
       <template v-else>
         <small>{{ desk.timeText(entry.time) }}</small>
@@ -152,7 +152,7 @@ export const desk = {
         await show();
       } catch (error) { this.failed(error); } finally { if (this.reading === turn) this.reading = 0; }
     },
-    failed(error) { if (!this.trouble) this.failure = error.message; },
+    failed(error) { if (!this.trouble) this.failure = error.status === 403 ? this.t.forbidden : error.message; },
     // what somebody does to a row: the answer, or null with the reason told
     async give(row, step, body) {
       if (this.busy) return null;

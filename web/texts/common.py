@@ -23,6 +23,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "all": ("全部", "All"),
     "severity.violation": ("违规", "Violation"),
     "severity.notice": ("提醒", "Notice"),
+    "no_words": ("（无文字）", "(no words)"),
     "no_talk": ("没有会话记录", "No conversation is there"),
     "talk_hidden": ("您的角色看不到会话", "Your role does not see conversations"),
     "need_name": ("请先填写您的名字", "Enter your name first"),
