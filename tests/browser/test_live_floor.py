@@ -146,6 +146,7 @@ def test_the_web_dies_while_somebody_types_and_nothing_typed_is_lost(browser: An
     page.keyboard.press("c")
     page.wait_for_selector(".sheet")
     page.locator(".verdict textarea").first.fill("写到一半")
+    page.evaluate("window.isOld = true")
     pid = demo.parts()["web"]
     os.kill(demo.process.pid, signal.SIGSTOP)  # or it would have a new one within seconds
     try:
@@ -156,6 +157,7 @@ def test_the_web_dies_while_somebody_types_and_nothing_typed_is_lost(browser: An
     finally:
         os.kill(demo.process.pid, signal.SIGCONT)
     until(lambda: demo.parts().get("web", pid) != pid, 30)
+    page.wait_for_function("!window.isOld", timeout=60_000)  # NiceGUI loads the page anew, and nobody types before that
     page.wait_for_selector(".banner.bad", state="detached", timeout=60_000)
     wall.wait_for_selector(".banner.bad", state="detached", timeout=60_000)
     page.wait_for_selector(f"[data-flag='{flag}'][aria-selected=true]", timeout=30_000)
