@@ -16,15 +16,14 @@ from typing import Any, Final, TypeVar
 import yaml
 from pydantic import ValidationError
 
+from processors.ruleset_fields import DAY_MS, instant
 from processors.ruleset_model import (
-    DAY_MS,
     OTHER_CATEGORY,
     Document,
     Hours,
     Rules,
     Settings,
     compile_rules,
-    instant,
     within,
 )
 

@@ -44,7 +44,7 @@ def goal(targets: Iterable[Target], from_ms: int, to_ms: int, *, team: str = "",
         for target in targets
         if from_ms <= target.hour_start < to_ms and (target.team, target.agent_id) == (team, agent_id)
     ]
-    return _total(wanted)
+    return total(wanted)
 
 
 def merged(
@@ -53,7 +53,7 @@ def merged(
     """(team, agent) -> hour that starts in [from, to) -> what is to be reached in it; the shop's own under ("", "").
 
     `hour_start`: the local hour that holds an instant. Of several sale events with a target for one hour the first one's
-    holds, as on the wallboard: an hour is reached once.
+    holds: an hour is reached once.
     """
     found: dict[tuple[str, str], dict[int, Goal]] = {}
     for targets in sale_events:
@@ -64,11 +64,12 @@ def merged(
                 own.setdefault((target.team, target.agent_id), {}).setdefault(hour, []).append(target)
         for holder, hours in own.items():
             for hour, wanted in hours.items():
-                found.setdefault(holder, {}).setdefault(hour, _total(wanted))
+                found.setdefault(holder, {}).setdefault(hour, total(wanted))
     return found
 
 
-def _total(wanted: Sequence[Target]) -> Goal:
+def total(wanted: Sequence[Target | Goal]) -> Goal:
+    """Targets or goals added up."""
     amounts = [target.amount for target in wanted if target.amount is not None]
     orders = [target.orders for target in wanted if target.orders is not None]
     return Goal(sum(amounts) if amounts else None, sum(orders) if orders else None)

@@ -9,7 +9,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
-from processors.ruleset_model import MINUTE_MS, Overload
+from processors.ruleset_fields import MINUTE_MS
+from processors.ruleset_model import Overload
 
 Level = Literal["ok", "busy", "overload"]
 

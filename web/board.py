@@ -7,7 +7,7 @@ from typing import Any
 
 from processors.calendar import calendar
 from processors.leaderboard import BoardSums
-from processors.targets import Goal, Target, goal, read_targets
+from processors.targets import Goal, Target, goal, read_targets, total
 from schemas.types import format_amount
 from sinks.read_model import ReadModel
 from web.models import AgentRow, Leaderboard, SaleEvent, ShopBoard, Sums, TeamRow
@@ -104,9 +104,7 @@ def _goal_of(events: Sequence[tuple[int, int, list[Target]]], hours: Iterable[in
     for hour in hours:
         held = (targets for starts, ends, targets in events if starts < hour + HOUR_MS and ends > hour)
         goals.append(goal(next(held, ()), hour, hour + HOUR_MS))
-    amounts = [one.amount for one in goals if one.amount is not None]
-    orders = [one.orders for one in goals if one.orders is not None]
-    return Goal(sum(amounts) if amounts else None, sum(orders) if orders else None)
+    return total(goals)
 
 
 def read_shops(read: ReadModel, at_ms: int, shop_id: str | None, zone_of: Any) -> list[Shop]:

@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from processors.calendar import calendar
-from processors.ruleset_model import MINUTE_MS
+from processors.ruleset_fields import MINUTE_MS
 from processors.sides import side_of
 from processors.waiting import Waiting, WaitingBuyer, waiting_in
 from sinks.floor_model import DAY_SECONDS, HOUR_SECONDS, FloorModel

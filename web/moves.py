@@ -1,23 +1,17 @@
-"""How ranks move: the places and amounts of a minute ago, kept in this process, since the tables keep no past ranks."""
+"""How ranks move: the places of a minute ago, kept in this process, since the tables keep no past ranks."""
 
 import threading
 from collections import deque
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final
+
+from processors.ruleset_fields import MINUTE_MS
 
 KEPT_HOURS: Final = 16
-MINUTE_MS: Final = 60_000
 
 
-class Place(NamedTuple):
-    """An agent's rank and paid amount in fen."""
-
-    rank: int
-    paid_fen: int
-
-
-Places = Mapping[str, Place]
-"""by agent id"""
+Places = Mapping[str, int]
+"""agent id -> rank"""
 
 
 class Moves:

@@ -19,7 +19,7 @@ from web.access.roles import May
 from web.api import HEARTBEAT_SECONDS, Hour, ShopId, instant_or_422
 from web.board import Shop, add_up, derived, goal_of_day, read_shops
 from web.floor import ShopFloorOut, service_of
-from web.moves import Moves, Place, Places
+from web.moves import Moves, Places
 from web.parts import HOUR_MS, Parts
 from web.reports.wall import fresh_reports
 from web.shared import Shared
@@ -38,7 +38,7 @@ WAITING_MANY: Final = 100
 
 
 def _agent(row: dict[str, Any], before: Places, waiting: int) -> dict[str, Any]:
-    """One agent's row. `move`: places gained since `before`; None without a rank then. `gain_fen`: what came in since."""
+    """One agent's row. `move`: places gained since `before`; None without a rank then."""
     was = before.get(row["agent_id"])
     return {
         "agent_id": row["agent_id"],
@@ -47,8 +47,7 @@ def _agent(row: dict[str, Any], before: Places, waiting: int) -> dict[str, Any]:
         "rank": row["rank"],
         "paid_fen": row["paid_amount"],
         "orders_paid": row["orders_paid"],
-        "move": None if was is None else was.rank - row["rank"],
-        "gain_fen": 0 if was is None else row["paid_amount"] - was.paid_fen,
+        "move": None if was is None else was - row["rank"],
         "is_new": was is None and bool(before) and row["paid_amount"] > 0,
         "waiting": waiting,
     }
@@ -100,13 +99,8 @@ def _shop(parts: Parts, shop: Shop, before: Places, day: dict[str, Any], floor: 
     }
 
 
-def _places(parts: Parts, shop: Shop, moves: Moves, now_ms: int, *, live: bool) -> Places:
-    """What the ranks are compared with: those of a minute ago, or in a past hour those of the hour before."""
-    if live:
-        here = {row["agent_id"]: Place(row["rank"], row["paid_amount"]) for row in shop.rows if row["agent_id"]}
-        return moves.since(shop.shop_id, shop.hour_start, now_ms, here)
-    earlier = parts.read.leaderboard(shop.hour_start - 1, shop.shop_id)
-    return {row["agent_id"]: Place(row["rank"], row["paid_amount"]) for row in earlier if row["agent_id"]}
+def _ranks(rows: Iterable[dict[str, Any]]) -> Places:
+    return {row["agent_id"]: row["rank"] for row in rows if row["agent_id"]}
 
 
 def _days(rows: Iterable[dict[str, Any]], sales: list[dict[str, Any]], at_ms: int, zone_of: Any) -> dict[str, Day]:
@@ -165,6 +159,7 @@ def read_board(parts: Parts, moves: Moves, hour_ms: int | None, shop_id: str | N
     start = calendar(zone_name).hour_start(at)
     waiting = read.waiting_events(now)
     floors = {one.shop_id: one for one in service_of(parts, shops, at, shop_id, live=mode != "past").shops}
+    before = [] if mode == "live" else read.leaderboard(at - HOUR_MS, shop_id)
     around = at - DAY_MS - HOUR_MS, at + DAY_MS + HOUR_MS
     if mode == "live":  # nobody has served them yet, and they wait all the same
         known = {shop.shop_id for shop in shops}
@@ -188,7 +183,10 @@ def read_board(parts: Parts, moves: Moves, hour_ms: int | None, shop_id: str | N
             _shop(
                 parts,
                 shop,
-                _places(parts, shop, moves, now, live=mode == "live"),
+                # a past hour's ranks are compared with those of the hour before
+                moves.since(shop.shop_id, shop.hour_start, now, _ranks(shop.rows))
+                if mode == "live"
+                else _ranks(row for row in before if row["shop_id"] == shop.shop_id),
                 days.get(shop.shop_id, dict(_NO_DAY)),
                 floors[shop.shop_id],
             )

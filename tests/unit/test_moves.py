@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from web.moves import KEPT_HOURS, MINUTE_MS, Moves, Place
+from web.moves import KEPT_HOURS, MINUTE_MS, Moves
 
-A, B, C = {"a": Place(1, 100)}, {"a": Place(2, 100)}, {"a": Place(3, 150)}
+A, B, C = {"a": 1}, {"a": 2}, {"a": 3}
 
 
 def test_places_are_compared_with_those_of_a_minute_ago() -> None:
@@ -38,7 +38,7 @@ def test_what_is_given_is_what_stood_a_minute_ago(steps: list[tuple[int, int]]) 
     moves, now, log = Moves(), 0, []
     for pause, rank in steps:
         now += pause + 1
-        places = {"a": Place(rank, 0)}
+        places = {"a": rank}
         old = [seen for at, seen in log if at <= now - MINUTE_MS]
         expected = old[-1] if old else log[0][1] if log else {}
         assert moves.since("s", 0, now, places) == expected
