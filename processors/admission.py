@@ -3,7 +3,8 @@
 from typing import Any, Final
 
 from processors.calendar import HOUR_MS
-from schemas.events import Event, InvalidEventError, parse_event
+from schemas.decode import decode_event
+from schemas.events import Event, InvalidEventError
 from schemas.topics import REFERENCE, TOPIC_OF_TYPE
 
 FUTURE_TOLERANCE_MS: Final = HOUR_MS
@@ -22,7 +23,7 @@ def admit(topic: str, key: bytes | None, value: bytes, clock_ms: int | None) -> 
     `clock_ms`: the wall clock when the record was written, as far as it can be trusted; None where there is none.
     A wrong key or topic would split a buyer's facts over partitions.
     """
-    event = parse_event(value)
+    event = decode_event(value)
     if TOPIC_OF_TYPE[event.type] != topic:
         raise InvalidEventError("wrong_topic", f"type: {event.type} belongs on {TOPIC_OF_TYPE[event.type]}")
     if topic != REFERENCE:

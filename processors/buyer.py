@@ -33,9 +33,9 @@ class Buyer:
 
     __slots__ = (
         "_calendar",
-        "_day_shard",
         "_latest",
         "_new",
+        "_open_shards",
         "_resend",
         "book",
         "buyer_id",
@@ -44,6 +44,7 @@ class Buyer:
         "facts",
         "gone_flags",
         "gone_rounds",
+        "identity",
         "shards",
         "shop_id",
         "unsure",
@@ -52,6 +53,7 @@ class Buyer:
     def __init__(self, shop_id: str, buyer_id: str, book: RulesetBook) -> None:
         self.shop_id = shop_id
         self.buyer_id = buyer_id
+        self.identity = shop_id, buyer_id
         self.book = book
         self.facts: dict[tuple[str, str], Fact] = {}
         self.shards: dict[str, list[Fact]] = {}
@@ -62,7 +64,8 @@ class Buyer:
         """records that were derived once and are no more, by id: kept so that their clearing can be sent again"""
         self.unsure = False
         """set on a restore: whether all results of these facts were sent is not known"""
-        self._day_shard: dict[int, int] = {}
+        self._open_shards: dict[int, tuple[str, list[Fact]]] = {}
+        """by UTC day the shard that takes its facts, unless it is full"""
         self._calendar: Calendar = calendar(book.timezone(shop_id))
         self.derived = Derivation(shop_id, buyer_id, book, self._calendar)
         self._latest = -(2**62)
@@ -71,15 +74,19 @@ class Buyer:
 
     def add(self, fact: Fact, shard: str | None = None) -> Outcome:
         """Takes a fact into the set; call `settle` after the batch. `shard`: the state record it was read from."""
-        key = (fact.source, fact.id)
-        known = self.facts.get(key)
-        if known is None:
-            self.facts[key] = fact
+        key = fact.source, fact.id
+        known = self.facts.setdefault(key, fact)
+        if known is fact:
             self._new.append(fact)
             if shard is None:
-                shard = self._shard_for(fact)
-                self.dirty_shards.add(shard)
-            self.shards.setdefault(shard, []).append(fact)
+                day = fact.time // DAY_MS
+                name, facts = self._open_shards.get(day) or self._open_shard(day)
+                if len(facts) >= SHARD_FACTS:
+                    name, facts = self._open_shard(day)
+                self.dirty_shards.add(name)
+                facts.append(fact)
+            else:
+                self.shards.setdefault(shard, []).append(fact)
             return "new"
         if not same_content(known, fact):
             return "conflict"
@@ -123,13 +130,13 @@ class Buyer:
             changes.flags_gone = list(self.gone_flags.values())
         return changes
 
-    def _shard_for(self, fact: Fact) -> str:
-        day = fact.time // DAY_MS
-        number = self._day_shard.get(day, 0)
-        while len(self.shards.get(_shard_name(day, number), ())) >= SHARD_FACTS:
+    def _open_shard(self, day: int) -> tuple[str, list[Fact]]:
+        """The day's first shard that has room, also among those restored."""
+        number = 0
+        while len(facts := self.shards.setdefault(f"{day}.{number}", [])) >= SHARD_FACTS:
             number += 1
-        self._day_shard[day] = number
-        return _shard_name(day, number)
+        self._open_shards[day] = f"{day}.{number}", facts
+        return self._open_shards[day]
 
     def _derive_anew(self) -> Changes:
         before = self.derived
@@ -147,7 +154,3 @@ class Buyer:
             self.dirty_shards.add(GONE)
         self.gone_flags.update({flag.flag_id: flag for flag in changes.flags_gone})
         self.gone_rounds.update({round_.round_id: round_ for round_ in changes.rounds_gone})
-
-
-def _shard_name(day: int, number: int) -> str:
-    return f"{day}.{number}"

@@ -2,13 +2,25 @@
 
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from schemas.types import DAY_MS, zone
 
 HOUR_MS: Final = 3_600_000
+FIVE_MINUTES_MS: Final = 300_000
+_MOST_SLOTS: Final = 200_000
+"""about two years"""
 _QUARTER_MS: Final = 900_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Slot(NamedTuple):
+    """Five minutes: their start, those of the hour and the day they lie in, and the offset from UTC; ms."""
+
+    five_minutes: int
+    hour: int
+    day: int
+    offset: int
 
 
 class Calendar:
@@ -19,6 +31,7 @@ class Calendar:
         self._zone = zone(zone_name)
         self._offsets: dict[int, int] = {}
         self._day_starts: dict[int, int] = {}
+        self._slots: dict[int, Slot] = {}
 
     def offset(self, ms: int) -> int:
         """The zone's offset from UTC at that instant, in ms. Offsets change on quarter hours at the finest."""
@@ -28,6 +41,16 @@ class Calendar:
             moment = _EPOCH + timedelta(milliseconds=quarter * _QUARTER_MS)
             delta = moment.astimezone(self._zone).utcoffset() or timedelta(0)
             found = self._offsets[quarter] = delta // timedelta(milliseconds=1)
+        return found
+
+    def slot(self, ms: int) -> Slot:
+        """The five minutes in which an instant lies, looked up: every chat message asks."""
+        found = self._slots.get(ms // FIVE_MINUTES_MS)
+        if found is None:
+            if len(self._slots) >= _MOST_SLOTS:
+                self._slots.clear()
+            starts = (self.window_start(ms, size) for size in (FIVE_MINUTES_MS, HOUR_MS, DAY_MS))
+            found = self._slots[ms // FIVE_MINUTES_MS] = Slot(*starts, self.offset(ms))
         return found
 
     def ms_of_day(self, ms: int) -> int:

@@ -1,11 +1,11 @@
 """What a buyer's new facts changed: the records to send and the shares of sums to exchange."""
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from processors.leaderboard import BoardKey, BoardSums
 from processors.reviews import CallTask
 from processors.rounds import Round
-from processors.windows import WindowKey, WindowSums
+from processors.windows import ShareKey, WindowSums
 
 
 class RoundRecord(NamedTuple):
@@ -46,8 +46,14 @@ class TaskRecord(NamedTuple):
     revision: int
 
 
+_Key = TypeVar("_Key")
+_Share = TypeVar("_Share")
+Exchange = tuple[_Key, _Share | None, _Share | None]
+"""A buyer's share of sums: its key, what to take back, what to add. With neither, the sums are to be sent again."""
+
+
 class Changes:
-    """Differences between two states of one buyer. Shares: (before, after), None where there is none."""
+    """Differences between two states of one buyer."""
 
     __slots__ = ("boards", "flags", "flags_gone", "rounds", "rounds_gone", "tasks", "windows")
 
@@ -57,5 +63,5 @@ class Changes:
         self.flags: list[FlagRecord] = []
         self.flags_gone: list[FlagRecord] = []
         self.tasks: list[TaskRecord] = []
-        self.windows: list[tuple[WindowKey, WindowSums | None, WindowSums | None]] = []
-        self.boards: list[tuple[BoardKey, BoardSums | None, BoardSums | None]] = []
+        self.windows: list[Exchange[ShareKey, WindowSums]] = []
+        self.boards: list[Exchange[BoardKey, BoardSums]] = []

@@ -1,24 +1,38 @@
 """Everything that follows from one buyer's facts, kept by the unit that a fact can change."""
 
 from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TypeVar
 
 from processors.calendar import HOUR_MS, Calendar
-from processors.changes import Changes, FlagRecord, RoundRecord, TaskRecord
-from processors.facts import BUYER, Closing, Command, Fact, Message, Order, Payment, Refund, ReviewVersion
+from processors.changes import Changes, Exchange, FlagRecord, RoundRecord, TaskRecord
+from processors.facts import (
+    BUYER,
+    EFFECTIVE_MODES,
+    Closing,
+    Command,
+    Fact,
+    Message,
+    Order,
+    Payment,
+    Refund,
+    ReviewVersion,
+)
 from processors.flags import Moment, flag_record
-from processors.ids import derive
+from processors.ids import derive, digest, joined
 from processors.language import judge_language
 from processors.leaderboard import BoardKey, BoardSums, Hour, hour_shares
 from processors.ledger import Ledger, credited_agent
 from processors.reminders import Verdict, is_reminder, judge_reminder, targets_of
 from processors.reviews import call_task, hidden_negative, standing, task_id_of
-from processors.rounds import revisions, rounds_of, third_slow
+from processors.rounds import Thread, revisions
 from processors.ruleset import RulesetBook
-from processors.sessions import continues
-from processors.windows import Shares, in_platform_hours, session_shares, thread_shares
+from processors.sessions import Session, continues
+from processors.windows import ShareKey, Shares, WindowSums, in_platform_hours
 
+_Key = TypeVar("_Key")
+_Share = TypeVar("_Share")
 ThreadKey = tuple[str, int]
 """(agent_id, start of the local day)"""
 
@@ -32,8 +46,8 @@ class Derivation:
     def __init__(self, shop_id: str, buyer_id: str, book: RulesetBook, days: Calendar) -> None:
         self.shop_id, self.buyer_id, self.book, self.days = shop_id, buyer_id, book, days
         self._ledger = Ledger()
-        self._threads: dict[ThreadKey, list[Message]] = {}
-        self._sessions: list[list[Message]] = []
+        self._threads: dict[ThreadKey, Thread] = {}
+        self._session: Session | None = None
         self._effective: list[Message] = []
         self._effective_times: list[int] = []
         self._board_times: list[int] = []  # effective messages, orders, payments, refunds
@@ -44,8 +58,8 @@ class Derivation:
         self._earlier_reminders: dict[str, Message] = {}
         # derived, by unit
         self.rounds: dict[ThreadKey, list[RoundRecord]] = {}
-        self.thread_windows: dict[ThreadKey, Shares] = {}
-        self.session_windows: dict[int, Shares] = {}
+        self.shares: dict[ShareKey, WindowSums] = {}
+        """of response windows"""
         self.boards: dict[int, dict[BoardKey, BoardSums]] = {}
         self._verdicts: dict[str, tuple[Moment, Verdict]] = {}
         self._slow: dict[ThreadKey, str] = {}
@@ -57,25 +71,29 @@ class Derivation:
 
     def extend(self, facts: Sequence[Fact]) -> Changes:
         """Takes in later facts and derives anew the units they touch; what has changed."""
-        threads: dict[ThreadKey, None] = {}
-        sessions: dict[int, None] = {}
+        threads: dict[Thread, int] = {}  # and the first of its rounds that is new or answered now
+        shares: Shares = defaultdict(WindowSums)
         hours: dict[int, None] = {}
-        messages: list[Message] = []
+        judged: list[Message] = []
         reviewed: dict[str, None] = {}
         targets: dict[str, None] = {}
         for fact in facts:
             if isinstance(fact, Message):
+                slot = self.days.slot(fact.time)
+                thread = self._threads.get((fact.agent_id, slot.day)) or self._new_thread(fact.agent_id, slot.day)
+                if thread not in threads:
+                    threads[thread] = max(len(thread.rounds) - 1, 0)
+                thread.take(fact, slot, shares)
+                self._session_of(fact).take(fact, slot, shares)
                 self._judged_times.append(fact.time)
-                threads[self._add_to_thread(fact)] = None
-                sessions[self._add_to_session(fact)] = None
-                if fact.mode != BUYER:
-                    messages.append(fact)
-                if fact.effective:
+                if fact.hits or fact.intent is not None:
+                    judged.append(fact)
+                if fact.mode in EFFECTIVE_MODES:
                     self._effective.append(fact)
                     self._effective_times.append(fact.time)
                     self._board_times.append(fact.time)
-                    hours[self._hour_of(fact.time)] = None
-                    self._hours[self._hour_of(fact.time)].served.add(fact.agent_id)
+                    hours[slot.hour] = None
+                    self._hour(slot.hour).served.add(fact.agent_id)
             elif isinstance(fact, ReviewVersion):
                 self._versions.append(fact)
                 reviewed[fact.order_id] = None
@@ -86,35 +104,35 @@ class Derivation:
                 self._judged_times.append(fact.time)
                 self._add_commerce(fact, hours, reviewed)
         changes = Changes()
-        self._derive_threads(threads, changes)
-        self._derive_sessions(sessions, changes)
+        for thread, first in threads.items():
+            self._derive_rounds(thread, first, changes)
+        self._add_shares(shares, changes)
         self._derive_boards(hours, changes)
-        self._judge(messages, changes)
+        self._judge(judged, changes)
         self._derive_reviews(reviewed, targets, changes)
         self._apply_commands(targets, changes)
         return changes
 
-    def _add_to_thread(self, message: Message) -> ThreadKey:
-        key = (message.agent_id, self.days.day_start(message.time))
-        self._threads.setdefault(key, []).append(message)
-        return key
+    def _new_thread(self, agent_id: str, day: int) -> Thread:
+        thread = self._threads[agent_id, day] = Thread(agent_id, day, self.book.at(self.shop_id, day))
+        self.rounds[agent_id, day] = []
+        return thread
 
-    def _add_to_session(self, message: Message) -> int:
-        sessions = self._sessions
-        previous = sessions[-1][-1] if sessions else None
-        if previous and continues(
-            previous, message, self.book.session_gap_ms(self.shop_id, previous.time, message.time)
-        ):
-            sessions[-1].append(message)
-        else:
-            sessions.append([message])
-        return len(sessions) - 1
+    def _session_of(self, message: Message) -> Session:
+        session = self._session
+        if session is not None:
+            previous = session.latest
+            gap = self.book.session_gap_ms(self.shop_id, previous.time, message.time)
+            if continues(previous, message, gap):
+                return session
+        self._session = session = Session(self.book.at(self.shop_id, message.time))
+        return session
 
-    def _hour_of(self, time: int) -> int:
-        start = self.days.hour_start(time)
-        if start not in self._hours:
-            self._hours[start] = Hour()
-        return start
+    def _hour(self, start: int) -> Hour:
+        hour = self._hours.get(start)
+        if hour is None:
+            hour = self._hours[start] = Hour()
+        return hour
 
     def _add_commerce(
         self, fact: Order | Closing | Payment | Refund, hours: dict[int, None], reviewed: dict[str, None]
@@ -123,8 +141,8 @@ class Derivation:
         if isinstance(fact, Closing):
             return
         self._board_times.append(fact.time)
-        start = self._hour_of(fact.time)
-        self._hours[start].facts.append((fact, counts))
+        start = self.days.hour_start(fact.time)
+        self._hour(start).facts.append((fact, counts))
         hours[start] = None
         if isinstance(fact, Order):
             # an order heard of after its payment names what that payment bought
@@ -135,61 +153,53 @@ class Derivation:
 
     # ---- deriving the touched units ----------------------------------------------------------------------------
 
-    def _derive_threads(self, keys: Iterable[ThreadKey], changes: Changes) -> None:
-        for key in keys:
-            agent_id, day = key
-            thread = self._threads[key]
-            rounds = rounds_of(thread)
-            day_ends_at = self.days.day_end(day)
-            revision_of = self._revisions(key)
-            before = {record.round_id: record for record in self.rounds.get(key, ())}
-            records = []
-            for round_ in rounds:
-                opening = round_.opening
-                rules = self.book.at(self.shop_id, opening.time)
-                record = RoundRecord(
-                    derive("r", "round", self.shop_id, self.buyer_id, agent_id, opening.source, opening.id),
-                    round_,
-                    day_ends_at,
-                    in_platform_hours(opening.time, rules, self.days),
-                    revision_of[opening.source, opening.id],
-                    rules.label,
-                )
-                records.append(record)
-                if before.get(record.round_id) != record:
-                    changes.rounds.append(record)
-            self.rounds[key] = records
-            rules = self.book.at(self.shop_id, day)
-            shares = thread_shares(self.shop_id, agent_id, thread, rounds, rules, self.days)
-            _exchange(self.thread_windows.get(key), shares, changes.windows)
-            self.thread_windows[key] = shares
-            self._judge_slowness(key, changes)
+    def _derive_rounds(self, thread: Thread, first: int, changes: Changes) -> None:
+        """Records of a thread's rounds from the first that is new, or may have been answered."""
+        key = thread.agent_id, thread.day
+        records = self.rounds[key]
+        day_ends_at = self.days.day_end(thread.day)
+        cause = joined("round", self.shop_id, self.buyer_id, thread.agent_id)
+        for index in range(first, len(thread.rounds)):
+            round_ = thread.rounds[index]
+            opening = round_.opening
+            if index < len(records):
+                if records[index].round != round_:
+                    records[index] = records[index]._replace(round=round_, revision=thread.revision(index))
+                    changes.rounds.append(records[index])
+                continue
+            rules = self.book.at(self.shop_id, opening.time)
+            record = RoundRecord(
+                digest("r", cause + joined(opening.source, opening.id)),
+                round_,
+                day_ends_at,
+                in_platform_hours(opening.time, rules, self.days),
+                thread.revision(index),
+                rules.label,
+            )
+            records.append(record)
+            changes.rounds.append(record)
+        if key not in self._slow and len(thread.slow) >= thread.rules.slow_count:
+            self._slow[key] = self._raise_slow(thread, changes)
 
-    def _revisions(self, key: ThreadKey) -> dict[tuple[str, str], int]:
-        """(source, id) of the thread's buyer messages -> revision of the round that each may open."""
-        thread = self._threads.get(key, [])
-        return {(m.source, m.id): revision for m, revision in zip(thread, revisions(thread), strict=True)}
-
-    def _judge_slowness(self, key: ThreadKey, changes: Changes) -> None:
-        rules = self.book.at(self.shop_id, key[1])
-        slow = third_slow([record.round for record in self.rounds[key]], rules.slow_after_ms, rules.slow_count)
-        if not slow or key in self._slow:
-            return
-        reply = slow[-1].reply
-        assert reply is not None
+    def _raise_slow(self, thread: Thread, changes: Changes) -> str:
+        """The round that makes it too many raises `response.slow`, once a day: contract §2, flags."""
+        slow = thread.slow[: thread.rules.slow_count]
         replies = [
             {"message_id": r.reply.id, "opened_by": r.opening.id, "response_ms": r.response_ms} for r in slow if r.reply
         ]
-        verdict = Verdict("response.slow", rules.severity["response.slow"], [], {"replies": replies})
-        self._slow[key] = self._raise(Moment.of_message(reply), verdict, changes)
+        reply = slow[-1].reply
+        assert reply is not None
+        verdict = Verdict("response.slow", thread.rules.severity["response.slow"], [], {"replies": replies})
+        return self._raise(Moment.of_message(reply), verdict, changes)
 
-    def _derive_sessions(self, indexes: Iterable[int], changes: Changes) -> None:
-        for index in indexes:
-            session = self._sessions[index]
-            rules = self.book.at(self.shop_id, session[0].time)
-            shares = session_shares(self.shop_id, session, rules, self.days)
-            _exchange(self.session_windows.get(index), shares, changes.windows)
-            self.session_windows[index] = shares
+    def _add_shares(self, shares: Shares, changes: Changes) -> None:
+        for key, share in shares.items():
+            known = self.shares.get(key)
+            if known is None:
+                self.shares[key] = share  # whoever has the changes adds them up before it grows
+            else:
+                known.add(share)
+            changes.windows.append((key, None, share))
 
     def _derive_boards(self, hours: Iterable[int], changes: Changes) -> None:
         for start in hours:
@@ -204,7 +214,7 @@ class Derivation:
                 self._board_times,
                 self.book.at(self.shop_id, start),
             )
-            _exchange(self.boards.get(start), shares, changes.boards)
+            _exchange(self.boards.get(start, {}), shares, changes.boards)
             self.boards[start] = shares
 
     def _judge(self, messages: Iterable[Message], changes: Changes) -> None:
@@ -303,11 +313,8 @@ class Derivation:
         changes.rounds = [record for records in self.rounds.values() for record in records]
         changes.flags = list(self.flags.values())
         changes.tasks = list(self.tasks.values())
-        for units, exchanged in (
-            ((*self.thread_windows.values(), *self.session_windows.values()), changes.windows),
-            (tuple(self.boards.values()), changes.boards),
-        ):
-            _exchange_all(units, units, exchanged)
+        changes.windows += [(key, None, None) for key in self.shares]
+        changes.boards += [(key, None, None) for shares in self.boards.values() for key in shares]
 
     def difference(self, before: "Derivation") -> Changes:
         """What has changed from `before`, which knew fewer facts; records are sent again when their revision grew."""
@@ -318,8 +325,9 @@ class Derivation:
                 changes.rounds.append(record)
         for gone in old_rounds.values():
             opening = gone.round.opening
-            revision_of = self._revisions((opening.agent_id, self.days.day_start(opening.time)))
-            changes.rounds_gone.append(gone._replace(revision=revision_of.get((opening.source, opening.id), 0)))
+            thread = self._threads[opening.agent_id, self.days.day_start(opening.time)].messages
+            place = next(place for place, message in enumerate(thread) if message == opening)
+            changes.rounds_gone.append(gone._replace(revision=revisions(thread)[place]))
         for flag_id, flag in self.flags.items():
             if before.flags.get(flag_id) != flag:
                 changes.flags.append(flag)
@@ -329,12 +337,9 @@ class Derivation:
         for task_id, task in self.tasks.items():
             if before.tasks.get(task_id) != task:
                 changes.tasks.append(task)
-        _exchange_all(
-            (*before.thread_windows.values(), *before.session_windows.values()),
-            (*self.thread_windows.values(), *self.session_windows.values()),
-            changes.windows,
-        )
-        _exchange_all(tuple(before.boards.values()), tuple(self.boards.values()), changes.boards)
+        _exchange(before.shares, self.shares, changes.windows)
+        old_boards = {key: share for shares in before.boards.values() for key, share in shares.items()}
+        _exchange(old_boards, {k: share for shares in self.boards.values() for k, share in shares.items()}, changes.boards)
         return changes
 
     def _cleared(self, flag: FlagRecord) -> FlagRecord:
@@ -347,16 +352,10 @@ class Derivation:
         return flag._replace(revision=looked_at + len(self._commands.get(flag.flag_id, [])))
 
 
-def _exchange(before: Any, after: Any, out: list[Any]) -> None:
-    """Adds (key, share before, share after) for every key of either."""
+def _exchange(before: dict[_Key, _Share], after: dict[_Key, _Share], out: "list[Exchange[_Key, _Share]]") -> None:
+    """Adds (key, share before, share after) for every key of either with another share."""
     for key, share in after.items():
-        out.append((key, None if before is None else before.get(key), share))
-    if before is not None:
-        out += [(key, share, None) for key, share in before.items() if key not in after]
-
-
-def _exchange_all(before: Sequence[Any], after: Sequence[Any], out: list[Any]) -> None:
-    for shares in before:
-        out += [(key, share, None) for key, share in shares.items()]
-    for shares in after:
-        out += [(key, None, share) for key, share in shares.items()]
+        earlier = before.get(key)
+        if earlier != share:
+            out.append((key, earlier, share))
+    out += [(key, share, None) for key, share in before.items() if key not in after]

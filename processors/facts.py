@@ -1,28 +1,18 @@
 """Facts: what the rules need of an event, small and immutable. A buyer's facts are a set keyed by (source, id)."""
 
 from collections import Counter
-from collections.abc import Iterable
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable
+from typing import Any, Final
 from zlib import crc32
 
+import msgspec
 import orjson
+from msgspec.structs import astuple, replace
 
 from processors.phrases import Hit
-from processors.ruleset import Rules
+from processors.ruleset import RulesetBook
 from processors.sentiment import is_negative
-from schemas.events import (
-    CallLogged,
-    ChatMessageEvent,
-    Event,
-    OrderClosedEvent,
-    OrderPlacedEvent,
-    PaymentRefundedEvent,
-    PaymentSucceededEvent,
-    QcVerdict,
-    ReviewChangedEvent,
-    ReviewPostedEvent,
-    TaskOutcome,
-)
+from schemas.events import CallLogged, Event, FlagCommand, QcVerdict, TaskOutcome
 
 BUYER: Final = "buyer"
 EFFECTIVE_MODES: Final = frozenset({"human", "assisted"})
@@ -30,12 +20,17 @@ MAX_HITS: Final = 20
 """phrases kept per message and category: a text of nothing but forbidden words must not outgrow a Kafka record"""
 
 
-class Message(NamedTuple):
-    """A chat message. `mode` is `buyer`, or the agent's reply mode. `hits`: phrases found in an agent's text."""
+class _Fact(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """What all facts have. In the state a fact is an array: its tag, then its fields."""
 
     time: int
     id: str
     source: str
+
+
+class Message(_Fact, tag="m"):
+    """A chat message. `mode` is `buyer`, or the agent's reply mode. `hits`: phrases found in an agent's text."""
+
     agent_id: str
     mode: str
     order_id: str | None
@@ -49,56 +44,41 @@ class Message(NamedTuple):
         return self.mode in EFFECTIVE_MODES
 
 
-class Order(NamedTuple):
+class Order(_Fact, tag="o"):
     """`order.placed`. `amount` in fen, `items` the sum of quantities."""
 
-    time: int
-    id: str
-    source: str
     order_id: str
     amount: int
     items: int
     digest: int
 
 
-class Closing(NamedTuple):
+class Closing(_Fact, tag="c"):
     """`order.closed`."""
 
-    time: int
-    id: str
-    source: str
     order_id: str
     reason: str
 
 
-class Payment(NamedTuple):
+class Payment(_Fact, tag="p"):
     """`payment.succeeded`, fen."""
 
-    time: int
-    id: str
-    source: str
     payment_id: str
     order_id: str
     amount: int
 
 
-class Refund(NamedTuple):
+class Refund(_Fact, tag="r"):
     """`payment.refunded`, fen."""
 
-    time: int
-    id: str
-    source: str
     refund_id: str
     order_id: str
     amount: int
 
 
-class ReviewVersion(NamedTuple):
+class ReviewVersion(_Fact, tag="v"):
     """A review as it stood from `time` on. `negative` and `category` are read from its text."""
 
-    time: int
-    id: str
-    source: str
     review_id: str
     order_id: str
     rating: int
@@ -107,12 +87,9 @@ class ReviewVersion(NamedTuple):
     category: str
 
 
-class Command(NamedTuple):
+class Command(_Fact, tag="q"):
     """What a person did to a flag or a task (`target`); `details`: that step's payload as JSON text."""
 
-    time: int
-    id: str
-    source: str
     kind: str
     target: str
     actor: str
@@ -120,60 +97,70 @@ class Command(NamedTuple):
 
 
 Fact = Message | Order | Closing | Payment | Refund | ReviewVersion | Command
-_TAGS: Final[dict[type[Any], str]] = {
-    Message: "m",
-    Order: "o",
-    Closing: "c",
-    Payment: "p",
-    Refund: "r",
-    ReviewVersion: "v",
-    Command: "q",
-}
 
 
-_BY_TAG: Final[dict[str, type[Any]]] = {tag: cls for cls, tag in _TAGS.items()}
-
-
-def fact_of(event: Event, rules: Rules) -> Fact | None:
+def fact_of(event: Event, book: RulesetBook) -> Fact | None:
     """The fact of an event under the rules in force at its time; None for reference events, which belong to no buyer."""
-    time, id_, source = event.time, event.id, event.source
-    match event:
-        case ChatMessageEvent(data=data):
-            of_agent = data.sender == "agent"
-            hits = _some(rules.phrases.find(data.text)) if of_agent and data.text else ()
-            mode = (data.reply_mode or "human") if of_agent else BUYER
-            digest = crc32(f"{data.content_type or 'text'}\n{data.text}".encode())
-            order_id, intent = data.order_id or None, data.intent or None
-            return Message(time, id_, source, data.agent_id, mode, order_id, intent, digest, hits)
-        case OrderPlacedEvent(data=order):
-            lines = "\n".join(f"{i.sku_id}\t{i.title}\t{i.quantity}\t{i.unit_price}" for i in order.items)
-            quantity = sum(item.quantity for item in order.items)
-            return Order(time, id_, source, order.order_id, order.amount, quantity, crc32(lines.encode()))
-        case OrderClosedEvent(data=closed):
-            return Closing(time, id_, source, closed.order_id, closed.reason)
-        case PaymentSucceededEvent(data=paid):
-            return Payment(time, id_, source, paid.payment_id, paid.order_id, paid.amount)
-        case PaymentRefundedEvent(data=refund):
-            return Refund(time, id_, source, refund.refund_id, refund.order_id, refund.amount)
-        case ReviewPostedEvent(data=review) | ReviewChangedEvent(data=review):
-            return ReviewVersion(
-                time,
-                id_,
-                source,
-                review.review_id,
-                review.order_id,
-                review.rating,
-                crc32(review.text.encode()),
-                review.rating >= rules.hidden_negative_rating_min and is_negative(review.text),
-                rules.categorise(review.text) if review.rating <= rules.negative_rating_max else "other",
-            )
-        case _:
-            return _command(event)
+    read = _READERS.get(event.type)
+    return None if read is None else read(event, event.data, book)
+
+
+def _message(event: Event, data: Any, book: RulesetBook) -> Message:
+    hits: tuple[Hit, ...] = ()
+    mode, text = BUYER, data.text
+    if data.sender == "agent":
+        mode = data.reply_mode or "human"
+        if text:
+            hits = book.at(data.shop_id, event.time).phrases.find(text)
+            if len(hits) > MAX_HITS:
+                hits = _some(hits)
+    return Message(
+        event.time,
+        event.id,
+        event.source,
+        data.agent_id,
+        mode,
+        data.order_id or None,
+        data.intent or None,
+        crc32(f"{data.content_type or 'text'}\n{text}".encode()),
+        hits,
+    )
+
+
+def _order(event: Event, data: Any, book: RulesetBook) -> Order:
+    lines = "\n".join(f"{i.sku_id}\t{i.title}\t{i.quantity}\t{i.unit_price}" for i in data.items)
+    quantity = sum(item.quantity for item in data.items)
+    return Order(event.time, event.id, event.source, data.order_id, data.amount, quantity, crc32(lines.encode()))
+
+
+def _closing(event: Event, data: Any, book: RulesetBook) -> Closing:
+    return Closing(event.time, event.id, event.source, data.order_id, data.reason)
+
+
+def _payment(event: Event, data: Any, book: RulesetBook) -> Payment:
+    return Payment(event.time, event.id, event.source, data.payment_id, data.order_id, data.amount)
+
+
+def _refund(event: Event, data: Any, book: RulesetBook) -> Refund:
+    return Refund(event.time, event.id, event.source, data.refund_id, data.order_id, data.amount)
+
+
+def _review(event: Event, data: Any, book: RulesetBook) -> ReviewVersion:
+    rules = book.at(data.shop_id, event.time)
+    return ReviewVersion(
+        event.time,
+        event.id,
+        event.source,
+        data.review_id,
+        data.order_id,
+        data.rating,
+        crc32(data.text.encode()),
+        data.rating >= rules.hidden_negative_rating_min and is_negative(data.text),
+        rules.categorise(data.text) if data.rating <= rules.negative_rating_max else "other",
+    )
 
 
 def _some(hits: tuple[Hit, ...]) -> tuple[Hit, ...]:
-    if len(hits) <= MAX_HITS:
-        return hits
     kept: Counter[str] = Counter()
     first: list[Hit] = []
     for hit in hits:
@@ -183,11 +170,7 @@ def _some(hits: tuple[Hit, ...]) -> tuple[Hit, ...]:
     return tuple(first)
 
 
-def _command(event: Event) -> Command | None:
-    data = event.data
-    target = getattr(data, "flag_id", None) or getattr(data, "task_id", None)
-    if target is None:
-        return None
+def _command(event: Event, data: Any, book: RulesetBook) -> Command:
     details: dict[str, Any] = {}
     match data:
         case QcVerdict():
@@ -196,8 +179,25 @@ def _command(event: Event) -> Command | None:
             details = {"reached": data.reached, "call_again_at": data.call_again_at}
         case TaskOutcome():
             details = {"outcome": data.outcome}
-    actor: str = data.actor  # type: ignore[union-attr]
-    return Command(event.time, event.id, event.source, event.type, target, actor, orjson.dumps(details).decode())
+    target = data.flag_id if isinstance(data, FlagCommand) else data.task_id
+    return Command(event.time, event.id, event.source, event.type, target, data.actor, orjson.dumps(details).decode())
+
+
+_READERS: Final[dict[str, Callable[[Event, Any, RulesetBook], Fact]]] = {
+    "chat.message": _message,
+    "order.placed": _order,
+    "order.closed": _closing,
+    "payment.succeeded": _payment,
+    "payment.refunded": _refund,
+    "review.posted": _review,
+    "review.changed": _review,
+    "qc.claimed": _command,
+    "qc.verdict_given": _command,
+    "call_task.claimed": _command,
+    "call_task.call_logged": _command,
+    "call_task.resolved": _command,
+    "call_task.revisited": _command,
+}
 
 
 def same_content(one: Fact, other: Fact) -> bool:
@@ -214,22 +214,7 @@ def precedence(fact: Fact) -> tuple[int, bytes]:
 def _content(fact: Fact) -> list[Any]:
     bare = fact
     if isinstance(fact, Message):
-        bare = fact._replace(hits=())
+        bare = replace(fact, hits=())
     elif isinstance(fact, ReviewVersion):
-        bare = fact._replace(negative=False, category="")
-    return [_TAGS[type(fact)], *bare]
-
-
-def encode(facts: Iterable[Fact]) -> bytes:
-    """Facts -> JSON bytes, for the state topic."""
-    return orjson.dumps([[_TAGS[type(fact)], *fact] for fact in facts], default=tuple)  # hits are named tuples
-
-
-def decode(encoded: Iterable[list[Any]]) -> list[Fact]:
-    """What `encode` made, parsed as JSON -> facts."""
-    facts: list[Fact] = []
-    for tag, *fields in encoded:
-        if tag == "m":
-            fields[-1] = tuple(Hit(*hit) for hit in fields[-1])
-        facts.append(_BY_TAG[tag](*fields))
-    return facts
+        bare = replace(fact, negative=False, category="")
+    return [fact.__struct_config__.tag, *astuple(bare)]

@@ -18,7 +18,7 @@ from processors.leaderboard import BoardKey, BoardSums
 from processors.records import flag_record, leaderboard_partial, round_record, task_record, window_partial
 from processors.ruleset import RulesetBook
 from processors.state import decode_key, decode_value, encode_facts, encode_gone, encode_key
-from processors.windows import WindowKey, WindowSums
+from processors.windows import ShareKey, WindowKey, WindowSums, windows_of
 from schemas.events import Event, InvalidEventError
 from schemas.rejections import rejection
 from schemas.topics import CALL_TASKS, FLAGS, LEADERBOARD, ROUNDS, WINDOWS
@@ -65,6 +65,7 @@ class Partition:
         self.windows: dict[WindowKey, WindowSums] = {}
         self.boards: dict[BoardKey, BoardSums] = {}
         self.facts = 0
+        self._windows_of: dict[tuple[str, ShareKey], list[tuple[WindowKey, WindowSums]]] = {}
         self._newest = -(2**62)
         self._touched: dict[tuple[str, str], None] = {}
         self._foreign: dict[tuple[tuple[str, str], str], list[bytes]] = {}
@@ -83,14 +84,15 @@ class Partition:
         for key, value in records:
             shop_id, buyer_id, shard, writer = decode_key(key)
             facts, gone_flags, gone_rounds = decode_value(value)
-            buyer = self._buyer(shop_id, buyer_id)
+            identity = shop_id, buyer_id
+            buyer = self.buyers_by_id.get(identity) or self._new_buyer(identity)
             for fact in facts:
                 self._add(buyer, fact, shard)
             buyer.recall(gone_flags, gone_rounds)
             if writer != self.writer:
                 self._foreign.setdefault(((shop_id, buyer_id), shard), []).append(key)
         for buyer in self.buyers_by_id.values():
-            self._apply(buyer.settle())
+            self._apply(buyer.shop_id, buyer.settle())
             buyer.dirty_shards.clear()
             buyer.unsure = True
         self._touched.clear()
@@ -128,8 +130,10 @@ class Partition:
 
     def add_event(self, event: Event) -> Outcome:
         """Adds the fact of a buyer's event. Reference events belong to no buyer: ValueError."""
+        fact = self.fact(event)
         data: Any = event.data
-        return self._add(self._buyer(data.shop_id, data.buyer_id), self.fact(event))
+        identity = data.shop_id, data.buyer_id
+        return self._add(self.buyers_by_id.get(identity) or self._new_buyer(identity), fact)
 
     def replace_event(self, event: Event) -> None:
         """Puts the event in the place of the one with its (source, id). For a replay, which settles conflicts at its end."""
@@ -139,24 +143,22 @@ class Partition:
 
     def fact(self, event: Event) -> Fact:
         """The fact of a buyer's event, under the ruleset in force at its time. ValueError for a reference event."""
-        data: Any = event.data
-        fact = fact_of(event, self.book.at(data.shop_id, event.time))
+        fact = fact_of(event, self.book)
         if fact is None:
             raise ValueError(f"{event.type} is no buyer's event")
         return fact
 
-    def _buyer(self, shop_id: str, buyer_id: str) -> Buyer:
-        buyer = self.buyers_by_id.get((shop_id, buyer_id))
-        if buyer is None:
-            buyer = self.buyers_by_id[shop_id, buyer_id] = Buyer(shop_id, buyer_id, self.book)
+    def _new_buyer(self, identity: tuple[str, str]) -> Buyer:
+        buyer = self.buyers_by_id[identity] = Buyer(*identity, self.book)
         return buyer
 
     def _add(self, buyer: Buyer, fact: Fact, shard: str | None = None) -> Outcome:
         outcome = buyer.add(fact, shard)
         if outcome != "conflict":
-            self._touched[buyer.shop_id, buyer.buyer_id] = None
+            self._touched[buyer.identity] = None
         if outcome == "new":
-            self._newest = max(self._newest, fact.time)
+            if fact.time > self._newest:
+                self._newest = fact.time
             self.facts += 1
         return outcome
 
@@ -165,39 +167,47 @@ class Partition:
     def settle(self) -> None:
         """Brings the sums up to date without writing anything: all that a replay in memory needs."""
         for identity in self._touched:
-            self._apply(self.buyers_by_id[identity].settle())
+            self._apply(identity[0], self.buyers_by_id[identity].settle())
         self._touched.clear()
 
     def flush(self) -> Flush:
         """What changed since the last flush; empty lists when nothing did."""
         state: list[tuple[bytes, bytes | None]] = []
         outputs: list[tuple[str, bytes, bytes]] = []
-        windows: dict[WindowKey, None] = {}
+        shares: dict[tuple[str, ShareKey], None] = {}
         boards: dict[BoardKey, None] = {}
         for identity in self._touched:
             buyer = self.buyers_by_id[identity]
             changes = buyer.settle()
-            self._apply(changes)
-            windows.update(dict.fromkeys(key for key, _, _ in changes.windows))
+            self._apply(buyer.shop_id, changes)
+            shares.update(dict.fromkeys((buyer.shop_id, key) for key, _, _ in changes.windows))
             boards.update(dict.fromkeys(key for key, _, _ in changes.boards))
             state += self._state_records(identity, buyer)
             outputs += _buyer_records(buyer, changes)
         self._touched.clear()
-        outputs += self._window_records(windows)
+        outputs += self._window_records(dict(window for share in shares for window in self._windows(*share)))
         outputs += self._board_records(boards)
         state += self._prune()
         rejected, self._rejected = self._rejected, []
         return Flush(state, outputs, rejected)
 
-    def _apply(self, changes: Changes) -> None:
-        for key, before, after in changes.windows:
-            sums = self.windows.get(key)
-            if sums is None:
-                sums = self.windows[key] = WindowSums()
-            if before is not None:
-                sums.add(before, -1)
-            if after is not None:
-                sums.add(after)
+    def _windows(self, shop_id: str, share: ShareKey) -> list[tuple[WindowKey, WindowSums]]:
+        """The windows that a buyer's share adds to."""
+        found = self._windows_of.get((shop_id, share))
+        if found is None:
+            days = calendar(self.book.timezone(shop_id))
+            keys = windows_of(shop_id, share, days)
+            found = [(key, self.windows.setdefault(key, WindowSums())) for key in keys]
+            self._windows_of[shop_id, share] = found
+        return found
+
+    def _apply(self, shop_id: str, changes: Changes) -> None:
+        for share, before, after in changes.windows:
+            for _, sums in self._windows(shop_id, share):
+                if before is not None:
+                    sums.add(before, -1)
+                if after is not None:
+                    sums.add(after)
         for row, earlier, later in changes.boards:
             board = self.boards.get(row)
             if board is None:
@@ -207,14 +217,14 @@ class Partition:
             if later is not None:
                 board.add(later)
 
-    def _window_records(self, keys: Iterable[WindowKey]) -> list[tuple[str, bytes, bytes]]:
+    def _window_records(self, windows: dict[WindowKey, WindowSums]) -> list[tuple[str, bytes, bytes]]:
         records = []
-        for key in keys:
+        for key, sums in windows.items():
             if key.start < self._forgotten_before:
                 continue  # some of its facts may be pruned: what was written when they were here stands
             rules = self.book.at(key.shop_id, key.start)
             day_ends_at = calendar(rules.timezone).day_end(key.start)
-            value = window_partial(key, self.windows[key], self.number, day_ends_at, rules)
+            value = window_partial(key, sums, self.number, day_ends_at, rules)
             name = f"{key.shop_id}|{key.agent_id}|{value['window_start']}|{value['window_seconds']}|{key.definition}"
             records.append((WINDOWS, name.encode(), orjson.dumps(value)))
         return records
@@ -266,6 +276,7 @@ class Partition:
             self.facts -= len(buyer.facts)
             del self.buyers_by_id[identity]
         self.windows = {key: sums for key, sums in self.windows.items() if key.start >= cutoff}
+        self._windows_of.clear()
         self.boards = {key: sums for key, sums in self.boards.items() if key.hour_start >= cutoff}
         return records
 

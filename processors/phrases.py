@@ -18,6 +18,8 @@ EXCEPTIONS: Final = "exceptions"
 _FOLD: Final = {full: full - 0xFEE0 for full in range(0xFF01, 0xFF5F)} | {
     upper + width: upper + 32 for upper in range(ord("A"), ord("Z") + 1) for width in (0, 0xFEE0)
 }
+_FEW: Final = 20
+"""characters to fold one after the other faster than by a table"""
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
@@ -46,7 +48,7 @@ class PhraseMatcher:
     each, in the order of the mapping. Raises ValueError for an empty phrase. Immutable and safe to share.
     """
 
-    __slots__ = ("_automaton", "_meanings", "phrases")
+    __slots__ = ("_automaton", "_few", "_fold", "_meanings", "phrases")
 
     def __init__(self, phrases: Mapping[str, Sequence[str]]) -> None:
         self.phrases: Final = {category: tuple(members) for category, members in phrases.items()}
@@ -62,6 +64,18 @@ class PhraseMatcher:
             for spelt in meanings.values()
         )
         self._automaton = AhoCorasick(list(meanings))
+        # what folds into no character of any phrase may stay as it is
+        wanted = {ord(character) for phrase in meanings for character in phrase}
+        self._fold = {one: folded for one, folded in _FOLD.items() if folded in wanted}
+        self._few = tuple((chr(a), chr(b)) for a, b in self._fold.items()) if len(self._fold) <= _FEW else ()
+
+    def _folded(self, text: str) -> str:
+        """`fold` as far as it matters to these phrases."""
+        if not self._few:
+            return text.translate(self._fold) if self._fold else text
+        for one, folded in self._few:
+            text = text.replace(one, folded)
+        return text
 
     def find(self, text: str) -> tuple[Hit, ...]:
         """The hits in `text` in order of `start`; () when there is none.
@@ -69,7 +83,7 @@ class PhraseMatcher:
         Matches are taken longest first (leftmost first among equals); one that overlaps a match already taken is
         left out, whatever its category.
         """
-        folded = text.translate(_FOLD)
+        folded = self._folded(text)
         try:
             matches = self._automaton.find_matches_as_indexes(folded, overlapping=True)
         except UnicodeEncodeError:  # half of a surrogate pair, as some chat clients cut an emoji

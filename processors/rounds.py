@@ -1,9 +1,13 @@
-"""Rounds (对话轮次): contract §2, "Round"."""
+"""Rounds (对话轮次): contract §2, "Round", and what they add to the agent's windows."""
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from processors.facts import BUYER, Message
+from processors.calendar import Slot
+from processors.facts import BUYER, EFFECTIVE_MODES, Message
+from processors.ruleset import Rules, within
+from processors.windows import DAYS, EVERY_HOUR, PLATFORM_DAY, PLATFORM_HOURS, ShareKey, Shares, count_response
+from schemas.types import DAY_MS
 
 
 class Round(NamedTuple):
@@ -18,28 +22,13 @@ class Round(NamedTuple):
         return None if self.reply is None else self.reply.time - self.opening.time
 
 
-def rounds_of(thread: Sequence[Message]) -> list[Round]:
-    """The rounds of one (buyer, agent) on one local day, out of that day's messages ordered by (time, id).
-
-    The first buyer message while no round is open opens one; the first effective reply after it closes it. What is
-    open at the end of the day stays without a reply: midnight ends it, and a later reply answers nothing.
-    """
-    rounds: list[Round] = []
-    opening: Message | None = None
-    for message in thread:
-        if message.mode == BUYER:
-            if opening is None:
-                opening = message
-        elif opening is not None and message.effective:
-            rounds.append(Round(opening, message))
-            opening = None
-    if opening is not None:
-        rounds.append(Round(opening, None))
-    return rounds
-
-
 LONGEST_WAIT_MS: Final = 100_000_000
 """longer than any local day"""
+
+
+def sooner(asked: int, replied: int) -> int:
+    """What a reply adds to the revision of a buyer message: the more, the sooner it came (times in ms)."""
+    return max(LONGEST_WAIT_MS - (replied - asked), 1)
 
 
 def revisions(messages: Sequence[Message]) -> list[int]:
@@ -50,18 +39,85 @@ def revisions(messages: Sequence[Message]) -> list[int]:
     with the set of facts, and grows whenever the outcome can change; later messages of a long thread leave it alone.
     """
     result = [0] * len(messages)
-    reply_at: int | None = None
+    replied: int | None = None
     for index in range(len(messages) - 1, -1, -1):
         message = messages[index]
         if message.mode == BUYER:
-            soon = 0 if reply_at is None else max(LONGEST_WAIT_MS - (reply_at - message.time), 1)
-            result[index] = 1 + index + soon
+            result[index] = 1 + index + (0 if replied is None else sooner(message.time, replied))
         elif message.effective:
-            reply_at = message.time
+            replied = message.time
     return result
 
 
-def third_slow(rounds: Sequence[Round], slow_after_ms: int, slow_count: int) -> list[Round]:
-    """The slow rounds up to the one that raises `response.slow` (the third), or an empty list: contract §2, flags."""
-    slow = [r for r in rounds if r.response_ms is not None and r.response_ms > slow_after_ms]
-    return slow[:slow_count] if len(slow) >= slow_count else []
+class Thread:
+    """One (buyer, agent) on one local day. Takes that day's messages in order of (time, id).
+
+    The first buyer message while no round is open opens one; the first effective reply after it closes it. What is
+    open at the end of the day stays without a reply: midnight ends it, and a later reply answers nothing.
+    """
+
+    __slots__ = ("_asked", "_replied", "agent_id", "day", "messages", "places", "rounds", "rules", "slow")
+
+    def __init__(self, agent_id: str, day: int, rules: Rules) -> None:
+        """`day`: its start; `rules`: those in force then."""
+        self.agent_id, self.day, self.rules = agent_id, day, rules
+        self.messages: list[Message] = []
+        self.rounds: list[Round] = []
+        self.places: list[int] = []
+        """where in `messages` each round's opening is"""
+        self.slow: list[Round] = []
+        """answered rounds that took too long"""
+        self._asked: list[tuple[int, ShareKey]] = []
+        """time and window share of each buyer message of the open round; empty: none is open"""
+        self._replied = False
+
+    def take(self, message: Message, slot: Slot, shares: Shares) -> None:
+        """Takes in the next message, and adds to `shares` what it changes there."""
+        place = len(self.messages)
+        self.messages.append(message)
+        if message.mode == BUYER:
+            self._ask(message, place, slot, shares)
+        elif message.mode in EFFECTIVE_MODES:
+            if not self._replied:
+                self._replied = True
+                if self.rounds:
+                    shares[self.agent_id, self.day, DAYS].buyers_replied += 1
+            if self._asked:
+                self._answer(message, shares)
+
+    def _ask(self, message: Message, place: int, slot: Slot, shares: Shares) -> None:
+        hours = within(self.rules.platform_hours, (message.time + slot.offset) % DAY_MS)
+        key = self.agent_id, slot.five_minutes, PLATFORM_HOURS if hours else EVERY_HOUR
+        share = shares[key]
+        share.revision += 1 + place
+        if not hours:
+            shares[self.agent_id, self.day, PLATFORM_DAY].revision += 1 + place
+        if not self._asked:
+            share.rounds += 1
+            if not self.rounds:
+                # the reply rate knows no hours: whoever wrote that day counts in both definitions' days
+                of_day = shares[self.agent_id, self.day, DAYS]
+                of_day.buyers_wrote += 1
+                of_day.buyers_replied += self._replied
+            self.rounds.append(Round(message, None))
+            self.places.append(place)
+        self._asked.append((message.time, key))
+
+    def _answer(self, reply: Message, shares: Shares) -> None:
+        for time, key in self._asked:
+            revision = sooner(time, reply.time)
+            shares[key].revision += revision
+            if key[2] == EVERY_HOUR:
+                shares[self.agent_id, self.day, PLATFORM_DAY].revision += revision
+        opened_at, key = self._asked[0]
+        self._asked.clear()
+        response = reply.time - opened_at
+        count_response(shares[key], response, self.rules)
+        round_ = self.rounds[-1] = Round(self.rounds[-1].opening, reply)
+        if response > self.rules.slow_after_ms:
+            self.slow.append(round_)
+
+    def revision(self, index: int) -> int:
+        """Of a round, as `revisions` has it for its opening."""
+        opening, reply = self.rounds[index]
+        return 1 + self.places[index] + (0 if reply is None else sooner(opening.time, reply.time))

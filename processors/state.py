@@ -5,11 +5,13 @@ A shard holds some facts of one UTC day, so that a busy buyer's past is not writ
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
+import msgspec
 import orjson
 
 from processors.changes import FlagRecord, RoundRecord
-from processors.facts import Fact, Message, decode, encode
+from processors.facts import Fact, Message
 from processors.rounds import Round
 
 
@@ -27,30 +29,40 @@ def decode_key(key: bytes) -> tuple[str, str, str, bytes]:
 
 def encode_facts(facts: Sequence[Fact]) -> bytes:
     """The value of a shard of facts."""
-    return b'{"facts":%s}' % encode(facts)
+    return b'{"facts":%s}' % _encode(facts)
 
 
 def encode_gone(flags: Iterable[FlagRecord], rounds: Iterable[RoundRecord]) -> bytes:
     """The value of the shard `gone`."""
     return b'{"flags":%s,"rounds":%s}' % (
         orjson.dumps([list(flag) for flag in flags]),
-        orjson.dumps([[r.round_id, encode(_messages(r.round)).decode(), *r[2:]] for r in rounds]),
+        orjson.dumps([[r.round_id, _encode(_messages(r.round)).decode(), *r[2:]] for r in rounds]),
     )
 
 
 def decode_value(value: bytes) -> tuple[list[Fact], list[FlagRecord], list[RoundRecord]]:
     """What one state record holds: facts, gone flags, gone rounds."""
-    raw = orjson.loads(value)
-    facts = decode(raw.get("facts", ()))
-    flags = [FlagRecord(*fields) for fields in raw.get("flags", ())]
-    rounds = [RoundRecord(id_, _round(messages), *rest) for id_, messages, *rest in raw.get("rounds", ())]
-    return facts, flags, rounds
+    shard = _decode_shard(value)
+    flags = [FlagRecord(*fields) for fields in shard.flags]
+    rounds = [RoundRecord(id_, _round(messages), *rest) for id_, messages, *rest in shard.rounds]
+    return shard.facts, flags, rounds
 
 
-def _messages(round_: Round) -> list[Fact]:
+def _messages(round_: Round) -> list[Message]:
     return [round_.opening] if round_.reply is None else [round_.opening, round_.reply]
 
 
 def _round(encoded: str) -> Round:
-    messages = [fact for fact in decode(orjson.loads(encoded)) if isinstance(fact, Message)]
-    return Round(messages[0], messages[1] if len(messages) > 1 else None)
+    opening, *replies = _decode_messages(encoded)
+    return Round(opening, replies[0] if replies else None)
+
+
+class _Shard(msgspec.Struct):
+    facts: list[Fact] = []
+    flags: list[list[Any]] = []
+    rounds: list[list[Any]] = []
+
+
+_encode = msgspec.json.Encoder().encode
+_decode_shard = msgspec.json.Decoder(_Shard).decode
+_decode_messages = msgspec.json.Decoder(list[Message]).decode

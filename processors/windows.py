@@ -7,18 +7,18 @@ rest.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final, Literal, NamedTuple
 
+import msgspec
+
 from processors.calendar import HOUR_MS, Calendar
-from processors.facts import BUYER, Message
-from processors.rounds import Round, revisions
 from processors.ruleset import Rules, within
-from processors.sessions import first_response
 from schemas.types import DAY_MS
 
 SIZES_MS: Final = (300_000, HOUR_MS, DAY_MS)
 Definition = Literal["all", "platform"]
+DEFINITIONS: Final[tuple[Definition, ...]] = ("all", "platform")
 
 
 class WindowKey(NamedTuple):
@@ -31,54 +31,41 @@ class WindowKey(NamedTuple):
     definition: Definition
 
 
-class WindowSums:
+class WindowSums(msgspec.Struct, gc=False):
     """Sums of one window; also one buyer's share of it. `responses`: rounded capped response ms -> rounds."""
 
-    __slots__ = (
-        "answered",
-        "answered_in_target",
-        "buyers_replied",
-        "buyers_wrote",
-        "first_in_target",
-        "first_ms_sum",
-        "first_responses",
-        "response_ms_sum",
-        "responses",
-        "revision",
-        "rounds",
-    )
-
-    def __init__(self) -> None:
-        self.revision = 0
-        self.rounds = 0
-        self.answered = 0
-        self.answered_in_target = 0
-        self.response_ms_sum = 0
-        self.first_responses = 0
-        self.first_ms_sum = 0
-        self.first_in_target = 0
-        self.buyers_wrote = 0
-        self.buyers_replied = 0
-        self.responses: dict[int, int] = {}
+    revision: int = 0
+    rounds: int = 0
+    answered: int = 0
+    answered_in_target: int = 0
+    response_ms_sum: int = 0
+    first_responses: int = 0
+    first_ms_sum: int = 0
+    first_in_target: int = 0
+    buyers_wrote: int = 0
+    buyers_replied: int = 0
+    responses: dict[int, int] = {}
 
     def add(self, share: "WindowSums", sign: int = 1) -> None:
         """Adds a buyer's share, or takes it back with sign -1."""
         self.revision += sign * share.revision
         self.rounds += sign * share.rounds
-        self.answered += sign * share.answered
-        self.answered_in_target += sign * share.answered_in_target
-        self.response_ms_sum += sign * share.response_ms_sum
-        self.first_responses += sign * share.first_responses
-        self.first_ms_sum += sign * share.first_ms_sum
-        self.first_in_target += sign * share.first_in_target
+        if share.answered:
+            self.answered += sign * share.answered
+            self.answered_in_target += sign * share.answered_in_target
+            self.response_ms_sum += sign * share.response_ms_sum
+            for value, count in share.responses.items():
+                left = self.responses.get(value, 0) + sign * count
+                if left:
+                    self.responses[value] = left
+                else:
+                    del self.responses[value]
+        if share.first_responses:
+            self.first_responses += sign * share.first_responses
+            self.first_ms_sum += sign * share.first_ms_sum
+            self.first_in_target += sign * share.first_in_target
         self.buyers_wrote += sign * share.buyers_wrote
         self.buyers_replied += sign * share.buyers_replied
-        for value, count in share.responses.items():
-            left = self.responses.get(value, 0) + sign * count
-            if left:
-                self.responses[value] = left
-            else:
-                del self.responses[value]
 
     @property
     def has_row(self) -> bool:
@@ -86,7 +73,35 @@ class WindowSums:
         return self.rounds > 0 or self.first_responses > 0
 
 
-Shares = dict[WindowKey, WindowSums]
+ShareKey = tuple[str, int, int]
+"""(agent_id, start, which windows): a buyer's share of all windows that a moment falls into is kept once"""
+EVERY_HOUR, PLATFORM_HOURS, DAYS, PLATFORM_DAY = range(4)
+"""of a five-minute window's start: the `all` windows of every size, or both definitions' (the moment lies in the platform's
+hours); of a day's start: both definitions' day, or the platform's alone"""
+Shares = defaultdict[ShareKey, WindowSums]
+
+
+def windows_of(shop_id: str, key: ShareKey, days: Calendar) -> list[WindowKey]:
+    """The windows that the share adds to."""
+    agent_id, start, which = key
+    if which == PLATFORM_DAY:
+        return [WindowKey(shop_id, agent_id, start, DAY_MS, "platform")]
+    if which == DAYS:
+        return [WindowKey(shop_id, agent_id, start, DAY_MS, definition) for definition in DEFINITIONS]
+    definitions = DEFINITIONS if which == PLATFORM_HOURS else DEFINITIONS[:1]
+    starts = [(days.window_start(start, size), size) for size in SIZES_MS]
+    return [WindowKey(shop_id, agent_id, first, size, d) for d in definitions for first, size in starts]
+
+
+def count_response(share: WindowSums, response_ms: int, rules: Rules) -> None:
+    """Adds an answered round."""
+    cap = rules.response_cap_ms
+    capped = min(response_ms, cap)
+    share.answered += 1
+    share.answered_in_target += response_ms <= rules.response_target_ms
+    share.response_ms_sum += capped
+    value = rounded(capped, cap)
+    share.responses[value] = share.responses.get(value, 0) + 1
 
 
 def rounded(value: int, cap: int) -> int:
@@ -112,82 +127,6 @@ def percentile(histogram: Iterable[tuple[int, int]], total: int, percent: int) -
     return ranked[-1][0]
 
 
-def thread_shares(
-    shop_id: str, agent_id: str, thread: Sequence[Message], rounds: Sequence[Round], rules: Rules, days: Calendar
-) -> Shares:
-    """What one (buyer, agent, local day) adds to the agent's windows. `thread`: all its messages, ordered."""
-    shares: Shares = defaultdict(WindowSums)
-    if not rounds:
-        return shares  # no buyer message either
-    slots: dict[tuple[int, bool], list[WindowSums]] = {}
-    # the reply rate knows no hours: whoever wrote that day counts in both definitions' days
-    day = days.day_start(thread[0].time)
-    both = [shares[WindowKey(shop_id, agent_id, day, DAY_MS, definition)] for definition in ("all", "platform")]
-    replied = any(message.effective for message in thread)
-    for share in both:
-        share.buyers_wrote = 1
-        share.buyers_replied = int(replied)
-    for message, revision in zip(thread, revisions(thread), strict=True):
-        if message.mode == BUYER:
-            slot = _slot(message.time, rules, days)
-            if slot not in slots:
-                slots[slot] = [shares[key] for key in _keys(shop_id, agent_id, message.time, slot[1], days)]
-            for share in slots[slot]:
-                share.revision += revision
-            if not slot[1]:
-                both[1].revision += revision
-    for round_ in rounds:
-        response = round_.response_ms
-        for share in slots[_slot(round_.opening.time, rules, days)]:
-            share.rounds += 1
-            if response is not None:
-                capped = min(response, rules.response_cap_ms)
-                share.answered += 1
-                share.answered_in_target += response <= rules.response_target_ms
-                share.response_ms_sum += capped
-                value = rounded(capped, rules.response_cap_ms)
-                share.responses[value] = share.responses.get(value, 0) + 1
-    return shares
-
-
-def session_shares(shop_id: str, session: Sequence[Message], rules: Rules, days: Calendar) -> Shares:
-    """What one session adds: the first response to the replying agent's `all` windows.
-
-    Every agent who replied in it gets a share, if only of the revision: a message that comes late may make the
-    first response theirs, or take it from them.
-    """
-    shares: Shares = defaultdict(WindowSums)
-    agents: set[str] = set()  # with an effective message after the one looked at
-    for message, revision in zip(reversed(session), reversed(revisions(session)), strict=True):
-        if message.effective:
-            agents.add(message.agent_id)
-        elif message.mode == BUYER and agents:
-            for size in SIZES_MS:
-                start = days.window_start(message.time, size)
-                for agent_id in agents:
-                    shares[WindowKey(shop_id, agent_id, start, size, "all")].revision += revision
-    first = first_response(session)
-    if first is not None:
-        for size in SIZES_MS:
-            start = days.window_start(first.asked.time, size)
-            share = shares[WindowKey(shop_id, first.reply.agent_id, start, size, "all")]
-            share.first_responses = 1
-            share.first_ms_sum = first.response_ms
-            share.first_in_target = int(first.response_ms <= rules.first_response_target_ms)
-    return shares
-
-
 def in_platform_hours(time: int, rules: Rules, days: Calendar) -> bool:
     """Whether a round opened then counts in the `platform` definition: 08:00 <= t < 23:00."""
     return within(rules.platform_hours, days.ms_of_day(time))
-
-
-def _slot(time: int, rules: Rules, days: Calendar) -> tuple[int, bool]:
-    """All messages of one slot fall into the same windows."""
-    return days.window_start(time, SIZES_MS[0]), in_platform_hours(time, rules, days)
-
-
-def _keys(shop_id: str, agent_id: str, time: int, platform: bool, days: Calendar) -> list[WindowKey]:
-    starts = [(days.window_start(time, size), size) for size in SIZES_MS]
-    definitions: tuple[Definition, ...] = ("all", "platform") if platform else ("all",)
-    return [WindowKey(shop_id, agent_id, start, size, d) for d in definitions for start, size in starts]

@@ -84,7 +84,7 @@ def precedence(event: Event, book: RulesetBook) -> tuple[int, bytes]:
     """(time, content): equal for equal contents; the smallest of an identity counts."""
     if is_reference(event):
         return reference.precedence(event)
-    fact = fact_of(event, book.at(event.data.shop_id, event.time))
+    fact = fact_of(event, book)
     assert fact is not None, event.type
     return facts.precedence(fact)
 

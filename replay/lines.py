@@ -3,7 +3,8 @@
 from typing import Any, Final, cast
 
 from replay.files import Line
-from schemas.events import Event, InvalidEventError, Reason, parse_event
+from schemas.decode import decode_event
+from schemas.events import Event, InvalidEventError, Reason
 from schemas.outputs import Rejected
 from schemas.rejections import rejection
 
@@ -20,7 +21,7 @@ def event_in(line: Line, most_bytes: int = MAX_REPLAY_BYTES) -> Event:
         raise InvalidEventError(cast(Reason, row.reason), row.error)
     if len(line.raw) > most_bytes:
         raise InvalidEventError("invalid", f"event: has {len(line.raw)} bytes, {most_bytes} at most")
-    return parse_event(line.raw)
+    return decode_event(line.raw)
 
 
 def rejected_row(line: Line, error: InvalidEventError) -> dict[str, Any]:

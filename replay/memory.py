@@ -76,10 +76,7 @@ class MemoryReplay:
         if mine is not None and not mine(event):
             return False
         self._lines += 1
-        if is_reference(event):
-            outcome = self._reference.add(event)
-        else:
-            outcome = self._partition.add_event(event)
+        outcome = self._reference.add(event) if is_reference(event) else self._partition.add_event(event)
         if outcome == "new":
             self._accepted += 1
         elif outcome != "duplicate":

@@ -32,25 +32,29 @@ def _of_an_event(ms: int) -> int:
     return ms
 
 
-def parse_time(value: object) -> int:
-    """RFC 3339 text with an offset -> milliseconds since the epoch; finer digits are cut (contract §1).
+_minutes: dict[str, int] = {}
+_seconds: dict[str, int] = {}
+_thousandths: dict[str, int] = {}
+_MOST_MINUTES = 100_000
 
-    Raises ValueError naming what is wrong: not a text, not RFC 3339, no offset, or not in the years 2000 to 2199 (a year
-    more on both sides for what follows from events).
+
+def parse_event_time(value: str) -> int:
+    """`parse_time` within an event's bounds, for what nearly all say: `2025-11-11T09:00:03.120+08:00`.
+
+    Minutes come again and again, and seconds even more: neither has to be read twice.
     """
-    if not isinstance(value, str):
-        raise ValueError("must be an RFC 3339 text with an offset")
-    if not _RFC3339.fullmatch(value):
-        if _RFC3339_NO_OFFSET.fullmatch(value):
-            raise ValueError(f"has no offset (write +08:00 or Z), got {value!r}")
-        raise ValueError(f"is not RFC 3339, got {value[:40]!r}")
+    minute, second, thousandth = value[:17] + value[23:], value[17:20], value[20:23]
     try:
-        since = datetime.fromisoformat(value.upper()) - _EPOCH
-    except (ValueError, OverflowError):
-        raise ValueError(f"is not a real date and time, got {value!r}") from None
-    ms = since.days * DAY_MS + since.seconds * 1000 + since.microseconds // 1000
-    if not _FIRST <= ms < _END:
-        raise ValueError(f"{_YEARS}, got {value!r}")
+        return _minutes[minute] + _seconds[second] + _thousandths[thousandth]
+    except KeyError:
+        pass
+    ms = _of_an_event(parse_time(value))
+    if len(value) == 29 and value[19] == "." and value[23] in "+-" and value[11:13] != "24":  # 24:00 has one second alone
+        if len(_minutes) >= _MOST_MINUTES:
+            _minutes.clear()
+        _thousandths[thousandth] = ms % 1000
+        _seconds[second] = ms % 60_000 - ms % 1000
+        _minutes[minute] = ms - ms % 60_000
     return ms
 
 
