@@ -3,12 +3,14 @@
 The ClickHouse views (sinks/migrations) say the same in SQL; a test holds the two together.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import groupby
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from processors.buyer import Buyer
 from processors.calendar import calendar
+from processors.changes import FlagRecord, RoundRecord, TaskRecord
 from processors.leaderboard import BoardKey, BoardSums, ranks
 from processors.records import board_figures, flag_record, round_record, task_record
 from processors.reference import Reference, Standing
@@ -52,7 +54,7 @@ class Board(NamedTuple):
 
 
 def results(
-    buyers: Iterable[Buyer],
+    buyers: Collection[Buyer],
     windows: dict[WindowKey, WindowSums],
     boards: dict[BoardKey, BoardSums],
     reference: Reference,
@@ -61,33 +63,33 @@ def results(
 ) -> Results:
     """All rows as they stand at `now` (ms): the wall clock in live views, the latest event time in a replay."""
     standing = reference.standing()
-    flags: list[tuple[tuple[str, int, str, str], Row]] = []
-    tasks: list[tuple[tuple[str, int, str], Row]] = []
-    rounds: list[tuple[tuple[str, int, str], Row]] = []
+    flags: list[tuple[str, int, str, str, Buyer, FlagRecord]] = []
+    tasks: list[tuple[str, int, str, Buyer, TaskRecord]] = []
+    rounds: list[tuple[str, int, str, Buyer, RoundRecord]] = []
     for buyer in buyers:
-        shop_id, buyer_id, zone = buyer.shop_id, buyer.buyer_id, book.timezone(buyer.shop_id)
-        for flag in buyer.derived.flags.values():
-            row = flag_row(flag_record(shop_id, buyer_id, flag, zone), flag.occurred_at, standing)
-            flags.append(((shop_id, flag.occurred_at, flag.rule, flag.flag_id), row))
-        for task in buyer.derived.tasks.values():
-            where = shop_id, task.task.raised_at, task.task.task_id
-            tasks.append((where, task_record(shop_id, buyer_id, task, zone)))
-        for records in buyer.derived.rounds.values():
-            for record in records:
-                row = round_row(round_record(shop_id, buyer_id, record, zone), record.day_ends_at, now)
-                rounds.append(((shop_id, record.round.opening.time, record.round_id), row))
+        shop_id, derived = buyer.shop_id, buyer.derived
+        flags += [(shop_id, f.occurred_at, f.rule, f.flag_id, buyer, f) for f in derived.flags.values()]
+        tasks += [(shop_id, t.task.raised_at, t.task.task_id, buyer, t) for t in derived.tasks.values()]
+        for records in derived.rounds.values():
+            rounds += [(shop_id, r.round.opening.time, r.round_id, buyer, r) for r in records]
+    # ids tell the entries apart, so that nothing behind them is compared
+    flags.sort()
+    tasks.sort()
+    rounds.sort()
+    zones = {shop_id: book.timezone(shop_id) for shop_id in {buyer.shop_id for buyer in buyers}}
     return Results(
-        _in_order(flags),
-        _in_order(tasks),
-        _in_order(rounds),
-        [window_row(_window(key, sums, book), now) for key, sums in sorted(windows.items()) if sums.has_row],
+        [
+            flag_row(flag_record(shop_id, buyer.buyer_id, flag, zones[shop_id]), moment, standing)
+            for shop_id, moment, _, _, buyer, flag in flags
+        ],
+        [task_record(shop_id, buyer.buyer_id, task, zones[shop_id]) for shop_id, _, _, buyer, task in tasks],
+        [
+            round_row(round_record(shop_id, buyer.buyer_id, record, zones[shop_id]), record.day_ends_at, now)
+            for shop_id, _, _, buyer, record in rounds
+        ],
+        [window_row(_window(key, sums, book), now) for key, sums in sorted(windows.items(), key=itemgetter(0)) if sums.has_row],
         list(leaderboard_rows((_board(key, boards[key], book) for key in sorted(boards)), standing)),
     )
-
-
-def _in_order(rows: list[tuple[Any, Row]]) -> Rows:
-    rows.sort(key=lambda row: row[0])
-    return [row for _, row in rows]
 
 
 def _window(key: WindowKey, sums: WindowSums, book: RulesetBook) -> Window:
@@ -136,7 +138,8 @@ def window_row(window: Window, now: int) -> Row:
             histogram[cap] = histogram.get(cap, 0) + unanswered
     else:
         counted, total_ms = sums.answered, sums.response_ms_sum
-    p50, p90, p99 = (percentile(histogram.items(), counted, p) if counted else None for p in (50, 90, 99))
+    ranked = sorted(histogram.items())
+    p50, p90, p99 = (percentile(ranked, counted, p) if counted else None for p in (50, 90, 99))
     whole_day = key.size_ms == DAY_MS
     return {
         "shop_id": key.shop_id,

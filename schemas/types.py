@@ -32,6 +32,28 @@ def _of_an_event(ms: int) -> int:
     return ms
 
 
+def parse_time(value: object) -> int:
+    """RFC 3339 text with an offset -> milliseconds since the epoch; finer digits are cut (contract §1).
+
+    Raises ValueError naming what is wrong: not a text, not RFC 3339, no offset, or not in the years 2000 to 2199 (a year
+    more on both sides for what follows from events).
+    """
+    if not isinstance(value, str):
+        raise ValueError("must be an RFC 3339 text with an offset")
+    if not _RFC3339.fullmatch(value):
+        if _RFC3339_NO_OFFSET.fullmatch(value):
+            raise ValueError(f"has no offset (write +08:00 or Z), got {value!r}")
+        raise ValueError(f"is not RFC 3339, got {value[:40]!r}")
+    try:
+        since = datetime.fromisoformat(value.upper()) - _EPOCH
+    except (ValueError, OverflowError):
+        raise ValueError(f"is not a real date and time, got {value!r}") from None
+    ms = since.days * DAY_MS + since.seconds * 1000 + since.microseconds // 1000
+    if not _FIRST <= ms < _END:
+        raise ValueError(f"{_YEARS}, got {value!r}")
+    return ms
+
+
 _minutes: dict[str, int] = {}
 _seconds: dict[str, int] = {}
 _thousandths: dict[str, int] = {}
@@ -64,11 +86,18 @@ def zone(name: str) -> ZoneInfo:
     return ZoneInfo(name)
 
 
-@lru_cache(maxsize=65_536)  # starts of windows, hours and days come again and again
 def format_time(ms: int, zone_name: str = "UTC") -> str:
     """Milliseconds since the epoch -> RFC 3339 with the zone's offset; milliseconds are written when they are not zero."""
-    local = (_EPOCH + timedelta(milliseconds=ms)).astimezone(zone(zone_name))
-    return local.isoformat(timespec="milliseconds" if ms % 1000 else "seconds")
+    head, tail = _minute_text(ms // 60_000, zone_name)
+    second, thousandth = divmod(ms % 60_000, 1000)
+    return f"{head}{second:02d}.{thousandth:03d}{tail}" if thousandth else f"{head}{second:02d}{tail}"
+
+
+@lru_cache(maxsize=65_536)  # minutes come again and again
+def _minute_text(minute: int, zone_name: str) -> tuple[str, str]:
+    """What stands before and after the seconds."""
+    local = (_EPOCH + timedelta(minutes=minute)).astimezone(zone(zone_name)).isoformat(timespec="seconds")
+    return local[:17], local[19:]
 
 
 def parse_amount(value: object) -> int:
