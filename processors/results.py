@@ -15,7 +15,7 @@ from processors.leaderboard import BoardKey, BoardSums, ranks
 from processors.records import board_figures, flag_record, round_record, task_record
 from processors.reference import Reference, Standing
 from processors.ruleset import RulesetBook
-from processors.windows import WindowKey, WindowSums, percentile
+from processors.windows import WindowKey, WindowSums, percentiles
 from schemas.types import DAY_MS, format_time
 
 Row = dict[str, Any]
@@ -138,8 +138,7 @@ def window_row(window: Window, now: int) -> Row:
             histogram[cap] = histogram.get(cap, 0) + unanswered
     else:
         counted, total_ms = sums.answered, sums.response_ms_sum
-    ranked = sorted(histogram.items())
-    p50, p90, p99 = (percentile(ranked, counted, p) if counted else None for p in (50, 90, 99))
+    p50, p90, p99 = percentiles(histogram.items(), counted, 50, 90, 99) if counted else (None, None, None)
     whole_day = key.size_ms == DAY_MS
     return {
         "shop_id": key.shop_id,

@@ -6,8 +6,10 @@ for the first responses: it grows whenever the window can change, so what was co
 rest.
 """
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable
+from itertools import accumulate
 from typing import Final, Literal, NamedTuple
 
 import msgspec
@@ -116,15 +118,11 @@ def rounded(value: int, cap: int) -> int:
     return min((value + step // 2) // step * step, cap)
 
 
-def percentile(histogram: Iterable[tuple[int, int]], total: int, percent: int) -> int:
-    """Nearest rank: the smallest value with at least `percent` % of `total` counts at or below it."""
+def percentiles(histogram: Iterable[tuple[int, int]], total: int, *percents: int) -> list[int]:
+    """Nearest rank: of each the smallest value with at least that percentage of `total` counts at or below it."""
     ranked = sorted(histogram)
-    seen = 0
-    for value, count in ranked:
-        seen += count
-        if seen * 100 >= percent * total:
-            return value
-    return ranked[-1][0]
+    seen = list(accumulate([count for _, count in ranked]))
+    return [ranked[min(bisect_left(seen, -(-percent * total // 100)), len(seen) - 1)][0] for percent in percents]
 
 
 def in_platform_hours(time: int, rules: Rules, days: Calendar) -> bool:

@@ -89,8 +89,11 @@ def zone(name: str) -> ZoneInfo:
 def format_time(ms: int, zone_name: str = "UTC") -> str:
     """Milliseconds since the epoch -> RFC 3339 with the zone's offset; milliseconds are written when they are not zero."""
     head, tail = _minute_text(ms // 60_000, zone_name)
-    second, thousandth = divmod(ms % 60_000, 1000)
-    return f"{head}{second:02d}.{thousandth:03d}{tail}" if thousandth else f"{head}{second:02d}{tail}"
+    return f"{head}{_SECONDS[ms // 1000 % 60]}{_THOUSANDTHS[ms % 1000]}{tail}"
+
+
+_SECONDS = [f"{second:02d}" for second in range(60)]
+_THOUSANDTHS = [""] + [f".{thousandth:03d}" for thousandth in range(1, 1000)]
 
 
 @lru_cache(maxsize=65_536)  # minutes come again and again

@@ -9,7 +9,7 @@ from sale_strategies import record
 from processors.admission import written_at
 from processors.partition import Incoming, Partition
 from processors.ruleset import default_book, parse_rulesets
-from processors.windows import percentile, rounded
+from processors.windows import percentiles, rounded
 from schemas.types import DAY_MS, format_time, parse_time
 
 BOOK = default_book()
@@ -263,8 +263,8 @@ def test_whole_seconds_and_the_cap_are_exact_in_percentiles() -> None:
 
 
 def test_percentiles_are_nearest_rank() -> None:
-    assert [percentile([(10, 1), (20, 1), (30, 2)], 4, p) for p in (50, 90, 99)] == [20, 30, 30]
-    assert percentile([(30, 1), (10, 99)], 100, 99) == 10
+    assert percentiles([(10, 1), (20, 1), (30, 2)], 4, 50, 90, 99) == [20, 30, 30]
+    assert percentiles([(30, 1), (10, 99)], 100, 99) == [10]
 
 
 def test_records_of_the_state_topic_can_hold_any_ids() -> None:
