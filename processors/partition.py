@@ -18,7 +18,8 @@ from processors.leaderboard import BoardKey, BoardSums
 from processors.records import flag_record, leaderboard_partial, round_record, task_record, window_partial
 from processors.ruleset import RulesetBook
 from processors.state import decode_key, decode_value, encode_facts, encode_gone, encode_key
-from processors.windows import ShareKey, WindowKey, WindowSums, windows_of
+from processors.sums import Sums
+from processors.windows import WindowKey, WindowSums
 from schemas.events import Event, InvalidEventError
 from schemas.rejections import rejection
 from schemas.topics import CALL_TASKS, FLAGS, LEADERBOARD, ROUNDS, WINDOWS
@@ -62,10 +63,8 @@ class Partition:
         self.writer = writer
         self.horizon_ms = horizon_ms
         self.buyers_by_id: dict[tuple[str, str], Buyer] = {}
-        self.windows: dict[WindowKey, WindowSums] = {}
-        self.boards: dict[BoardKey, BoardSums] = {}
         self.facts = 0
-        self._windows_of: dict[tuple[str, ShareKey], list[tuple[WindowKey, WindowSums]]] = {}
+        self._sums = Sums(book)
         self._newest = -(2**62)
         self._touched: dict[tuple[str, str], None] = {}
         self._foreign: dict[tuple[tuple[str, str], str], list[bytes]] = {}
@@ -76,6 +75,16 @@ class Partition:
     def buyers(self) -> int:
         """Number of buyers with facts."""
         return len(self.buyers_by_id)
+
+    @property
+    def windows(self) -> dict[WindowKey, WindowSums]:
+        """Sums of all response windows, as of the last `settle`, `flush` or `restore`."""
+        return self._sums.windows
+
+    @property
+    def boards(self) -> dict[BoardKey, BoardSums]:
+        """Sums of all leaderboard rows."""
+        return self._sums.boards
 
     # ---- facts in ----------------------------------------------------------------------------------------------
 
@@ -92,9 +101,10 @@ class Partition:
             if writer != self.writer:
                 self._foreign.setdefault(((shop_id, buyer_id), shard), []).append(key)
         for buyer in self.buyers_by_id.values():
-            self._apply(buyer.shop_id, buyer.settle())
+            self._sums.take(buyer.shop_id, buyer.settle())
             buyer.dirty_shards.clear()
             buyer.unsure = True
+        self._sums.settle()
         self._touched.clear()
 
     def apply(self, records: Sequence[Incoming]) -> None:
@@ -167,55 +177,27 @@ class Partition:
     def settle(self) -> None:
         """Brings the sums up to date without writing anything: all that a replay in memory needs."""
         for identity in self._touched:
-            self._apply(identity[0], self.buyers_by_id[identity].settle())
+            self._sums.take(identity[0], self.buyers_by_id[identity].settle())
+        self._sums.settle()
         self._touched.clear()
 
     def flush(self) -> Flush:
         """What changed since the last flush; empty lists when nothing did."""
         state: list[tuple[bytes, bytes | None]] = []
         outputs: list[tuple[str, bytes, bytes]] = []
-        shares: dict[tuple[str, ShareKey], None] = {}
-        boards: dict[BoardKey, None] = {}
         for identity in self._touched:
             buyer = self.buyers_by_id[identity]
             changes = buyer.settle()
-            self._apply(buyer.shop_id, changes)
-            shares.update(dict.fromkeys((buyer.shop_id, key) for key, _, _ in changes.windows))
-            boards.update(dict.fromkeys(key for key, _, _ in changes.boards))
+            self._sums.take(buyer.shop_id, changes)
             state += self._state_records(identity, buyer)
             outputs += _buyer_records(buyer, changes)
         self._touched.clear()
-        outputs += self._window_records(dict(window for share in shares for window in self._windows(*share)))
-        outputs += self._board_records(boards)
+        changed = self._sums.settle()
+        outputs += self._window_records(changed.windows)
+        outputs += self._board_records(changed.boards)
         state += self._prune()
         rejected, self._rejected = self._rejected, []
         return Flush(state, outputs, rejected)
-
-    def _windows(self, shop_id: str, share: ShareKey) -> list[tuple[WindowKey, WindowSums]]:
-        """The windows that a buyer's share adds to."""
-        found = self._windows_of.get((shop_id, share))
-        if found is None:
-            days = calendar(self.book.timezone(shop_id))
-            keys = windows_of(shop_id, share, days)
-            found = [(key, self.windows.setdefault(key, WindowSums())) for key in keys]
-            self._windows_of[shop_id, share] = found
-        return found
-
-    def _apply(self, shop_id: str, changes: Changes) -> None:
-        for share, before, after in changes.windows:
-            for _, sums in self._windows(shop_id, share):
-                if before is not None:
-                    sums.add(before, -1)
-                if after is not None:
-                    sums.add(after)
-        for row, earlier, later in changes.boards:
-            board = self.boards.get(row)
-            if board is None:
-                board = self.boards[row] = BoardSums()
-            if earlier is not None:
-                board.add(earlier, -1)
-            if later is not None:
-                board.add(later)
 
     def _window_records(self, windows: dict[WindowKey, WindowSums]) -> list[tuple[str, bytes, bytes]]:
         records = []
@@ -229,13 +211,13 @@ class Partition:
             records.append((WINDOWS, name.encode(), orjson.dumps(value)))
         return records
 
-    def _board_records(self, keys: Iterable[BoardKey]) -> list[tuple[str, bytes, bytes]]:
+    def _board_records(self, boards: dict[BoardKey, BoardSums]) -> list[tuple[str, bytes, bytes]]:
         records = []
-        for key in keys:
+        for key, sums in boards.items():
             if key.hour_start < self._forgotten_before:
                 continue
             rules = self.book.at(key.shop_id, key.hour_start)
-            value = leaderboard_partial(key, self.boards[key], self.number, rules)
+            value = leaderboard_partial(key, sums, self.number, rules)
             name = f"{key.shop_id}|{value['hour_start']}|{key.agent_id}"
             records.append((LEADERBOARD, name.encode(), orjson.dumps(value)))
         return records
@@ -275,9 +257,7 @@ class Partition:
                 records += [(key, None) for key in self._foreign.pop((identity, shard), ())]
             self.facts -= len(buyer.facts)
             del self.buyers_by_id[identity]
-        self.windows = {key: sums for key, sums in self.windows.items() if key.start >= cutoff}
-        self._windows_of.clear()
-        self.boards = {key: sums for key, sums in self.boards.items() if key.hour_start >= cutoff}
+        self._sums.forget(cutoff)
         return records
 
 

@@ -52,22 +52,20 @@ class WindowSums(msgspec.Struct, gc=False):
         """Adds a buyer's share, or takes it back with sign -1."""
         self.revision += sign * share.revision
         self.rounds += sign * share.rounds
-        if share.answered:
-            self.answered += sign * share.answered
-            self.answered_in_target += sign * share.answered_in_target
-            self.response_ms_sum += sign * share.response_ms_sum
-            for value, count in share.responses.items():
-                left = self.responses.get(value, 0) + sign * count
-                if left:
-                    self.responses[value] = left
-                else:
-                    del self.responses[value]
-        if share.first_responses:
-            self.first_responses += sign * share.first_responses
-            self.first_ms_sum += sign * share.first_ms_sum
-            self.first_in_target += sign * share.first_in_target
+        self.answered += sign * share.answered
+        self.answered_in_target += sign * share.answered_in_target
+        self.response_ms_sum += sign * share.response_ms_sum
+        self.first_responses += sign * share.first_responses
+        self.first_ms_sum += sign * share.first_ms_sum
+        self.first_in_target += sign * share.first_in_target
         self.buyers_wrote += sign * share.buyers_wrote
         self.buyers_replied += sign * share.buyers_replied
+        for value, count in share.responses.items():
+            left = self.responses.get(value, 0) + sign * count
+            if left:
+                self.responses[value] = left
+            else:
+                del self.responses[value]
 
     @property
     def has_row(self) -> bool:
