@@ -7,6 +7,7 @@ message, an order's reviews. A property test holds the two together.
 """
 
 from collections.abc import Iterable
+from operator import attrgetter
 from typing import Final, Literal
 
 from processors.calendar import Calendar, calendar
@@ -24,8 +25,7 @@ GONE: Final = "gone"
 """the shard of the records that are no more"""
 
 
-def _in_time(fact: Fact) -> tuple[int, str, str]:
-    return fact.time, fact.id, fact.source
+_in_time = attrgetter("time", "id", "source")
 
 
 class Buyer:

@@ -26,13 +26,14 @@ from processors.leaderboard import BoardKey, BoardSums, Hour, hour_shares
 from processors.ledger import Ledger, credited_agent
 from processors.reminders import Verdict, is_reminder, judge_reminder, targets_of
 from processors.reviews import call_task, hidden_negative, standing, task_id_of
-from processors.rounds import Thread, revisions
+from processors.rounds import Thread, Timed, revisions
 from processors.ruleset import RulesetBook
 from processors.sessions import Session, continues
 from processors.windows import ShareKey, Shares, WindowSums, in_platform_hours
 
 _Key = TypeVar("_Key")
 _Share = TypeVar("_Share")
+_NEVER_JUDGED = (ReviewVersion, Command)
 ThreadKey = tuple[str, int]
 """(agent_id, start of the local day)"""
 
@@ -70,63 +71,54 @@ class Derivation:
     # ---- taking in facts ---------------------------------------------------------------------------------------
 
     def extend(self, facts: Sequence[Fact]) -> Changes:
-        """Takes in later facts and derives anew the units they touch; what has changed."""
-        threads: dict[Thread, int] = {}  # and the first of its rounds that is new or answered now
+        """Takes in later facts; what has changed."""
+        slot = self.days.slot
+        messages = [(fact, slot(fact.time)) for fact in facts if isinstance(fact, Message)]
         shares: Shares = defaultdict(WindowSums)
         hours: dict[int, None] = {}
-        judged: list[Message] = []
         reviewed: dict[str, None] = {}
         targets: dict[str, None] = {}
+        if len(messages) < len(facts):
+            self._add_others(facts, hours, reviewed, targets)
+        self._judged_times += [fact.time for fact in facts if not isinstance(fact, _NEVER_JUDGED)]
+        self._add_effective([(one, slot) for one, slot in messages if one.mode in EFFECTIVE_MODES], hours)
+        changes = Changes()
+        self._derive_rounds(messages, shares, changes)
+        self._derive_sessions(messages, shares)
+        self._add_shares(shares, changes)
+        self._derive_boards(hours, changes)
+        self._judge([one for one, _ in messages if one.hits or one.intent is not None], changes)
+        self._derive_reviews(reviewed, targets, changes)
+        self._apply_commands(targets, changes)
+        return changes
+
+    def _add_effective(self, messages: Sequence[Timed], hours: dict[int, None]) -> None:
+        times = [message.time for message, _ in messages]
+        self._effective += [message for message, _ in messages]
+        self._effective_times += times
+        self._board_times += times
+        self._board_times.sort()  # commerce facts of the same batch are in it
+        for message, slot in messages:
+            hours[slot.hour] = None
+            self._hour(slot.hour).served.add(message.agent_id)
+
+    def _add_others(
+        self, facts: Iterable[Fact], hours: dict[int, None], reviewed: dict[str, None], targets: dict[str, None]
+    ) -> None:
         for fact in facts:
-            if isinstance(fact, Message):
-                slot = self.days.slot(fact.time)
-                thread = self._threads.get((fact.agent_id, slot.day)) or self._new_thread(fact.agent_id, slot.day)
-                if thread not in threads:
-                    threads[thread] = max(len(thread.rounds) - 1, 0)
-                thread.take(fact, slot, shares)
-                self._session_of(fact).take(fact, slot, shares)
-                self._judged_times.append(fact.time)
-                if fact.hits or fact.intent is not None:
-                    judged.append(fact)
-                if fact.mode in EFFECTIVE_MODES:
-                    self._effective.append(fact)
-                    self._effective_times.append(fact.time)
-                    self._board_times.append(fact.time)
-                    hours[slot.hour] = None
-                    self._hour(slot.hour).served.add(fact.agent_id)
-            elif isinstance(fact, ReviewVersion):
+            if isinstance(fact, ReviewVersion):
                 self._versions.append(fact)
                 reviewed[fact.order_id] = None
             elif isinstance(fact, Command):
                 self._commands.setdefault(fact.target, []).append(fact)
                 targets[fact.target] = None
-            else:
-                self._judged_times.append(fact.time)
+            elif not isinstance(fact, Message):
                 self._add_commerce(fact, hours, reviewed)
-        changes = Changes()
-        for thread, first in threads.items():
-            self._derive_rounds(thread, first, changes)
-        self._add_shares(shares, changes)
-        self._derive_boards(hours, changes)
-        self._judge(judged, changes)
-        self._derive_reviews(reviewed, targets, changes)
-        self._apply_commands(targets, changes)
-        return changes
 
     def _new_thread(self, agent_id: str, day: int) -> Thread:
         thread = self._threads[agent_id, day] = Thread(agent_id, day, self.book.at(self.shop_id, day))
         self.rounds[agent_id, day] = []
         return thread
-
-    def _session_of(self, message: Message) -> Session:
-        session = self._session
-        if session is not None:
-            previous = session.latest
-            gap = self.book.session_gap_ms(self.shop_id, previous.time, message.time)
-            if continues(previous, message, gap):
-                return session
-        self._session = session = Session(self.book.at(self.shop_id, message.time))
-        return session
 
     def _hour(self, start: int) -> Hour:
         hour = self._hours.get(start)
@@ -153,23 +145,33 @@ class Derivation:
 
     # ---- deriving the touched units ----------------------------------------------------------------------------
 
-    def _derive_rounds(self, thread: Thread, first: int, changes: Changes) -> None:
+    def _derive_rounds(self, messages: Iterable[Timed], shares: Shares, changes: Changes) -> None:
+        of_thread: defaultdict[ThreadKey, list[Timed]] = defaultdict(list)
+        for timed in messages:
+            message, slot = timed
+            of_thread[message.agent_id, slot.day].append(timed)
+        for key, own in of_thread.items():
+            thread = self._threads.get(key) or self._new_thread(*key)
+            first = thread.take(own, shares)
+            self._record_rounds(thread, first, self.rounds[key], changes)
+            if len(thread.slow) >= thread.rules.slow_count and key not in self._slow:
+                self._slow[key] = self._raise_slow(thread, changes)
+
+    def _record_rounds(self, thread: Thread, first: int, records: list[RoundRecord], changes: Changes) -> None:
         """Records of a thread's rounds from the first that is new, or may have been answered."""
-        key = thread.agent_id, thread.day
-        records = self.rounds[key]
         day_ends_at = self.days.day_end(thread.day)
         cause = joined("round", self.shop_id, self.buyer_id, thread.agent_id)
         for index in range(first, len(thread.rounds)):
             round_ = thread.rounds[index]
-            opening = round_.opening
             if index < len(records):
                 if records[index].round != round_:
                     records[index] = records[index]._replace(round=round_, revision=thread.revision(index))
                     changes.rounds.append(records[index])
                 continue
+            opening = round_.opening
             rules = self.book.at(self.shop_id, opening.time)
             record = RoundRecord(
-                digest("r", cause + joined(opening.source, opening.id)),
+                digest("r", f"{cause}{len(opening.source)}:{opening.source}{len(opening.id)}:{opening.id}"),
                 round_,
                 day_ends_at,
                 in_platform_hours(opening.time, rules, self.days),
@@ -178,8 +180,16 @@ class Derivation:
             )
             records.append(record)
             changes.rounds.append(record)
-        if key not in self._slow and len(thread.slow) >= thread.rules.slow_count:
-            self._slow[key] = self._raise_slow(thread, changes)
+
+    def _derive_sessions(self, messages: Iterable[Timed], shares: Shares) -> None:
+        session, gap_ms = self._session, self.book.session_gap_ms
+        for message, slot in messages:
+            if session is None or not continues(
+                session.latest, message, gap_ms(self.shop_id, session.latest.time, message.time)
+            ):
+                session = Session(self.book.at(self.shop_id, message.time))
+            session.take(message, slot, shares)
+        self._session = session
 
     def _raise_slow(self, thread: Thread, changes: Changes) -> str:
         """The round that makes it too many raises `response.slow`, once a day: contract §2, flags."""

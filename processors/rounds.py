@@ -10,6 +10,10 @@ from processors.windows import DAYS, EVERY_HOUR, PLATFORM_DAY, PLATFORM_HOURS, S
 from schemas.types import DAY_MS
 
 
+Timed = tuple[Message, Slot]
+"""a message and where it lies"""
+
+
 class Round(NamedTuple):
     """A buyer's message that waited, and the first effective reply after it, if there was one that day."""
 
@@ -71,47 +75,57 @@ class Thread:
         """time and window share of each buyer message of the open round; empty: none is open"""
         self._replied = False
 
-    def take(self, message: Message, slot: Slot, shares: Shares) -> None:
-        """Takes in the next message, and adds to `shares` what it changes there."""
-        place = len(self.messages)
-        self.messages.append(message)
-        if message.mode == BUYER:
-            self._ask(message, place, slot, shares)
-        elif message.mode in EFFECTIVE_MODES:
-            if not self._replied:
-                self._replied = True
-                if self.rounds:
-                    shares[self.agent_id, self.day, DAYS].buyers_replied += 1
-            if self._asked:
-                self._answer(message, shares)
+    def take(self, messages: Sequence[Timed], shares: Shares) -> int:
+        """Takes in the next messages, and adds to `shares` what they change there.
 
-    def _ask(self, message: Message, place: int, slot: Slot, shares: Shares) -> None:
-        hours = within(self.rules.platform_hours, (message.time + slot.offset) % DAY_MS)
-        key = self.agent_id, slot.five_minutes, PLATFORM_HOURS if hours else EVERY_HOUR
-        share = shares[key]
-        share.revision += 1 + place
-        if not hours:
-            shares[self.agent_id, self.day, PLATFORM_DAY].revision += 1 + place
-        if not self._asked:
-            share.rounds += 1
-            if not self.rounds:
-                # the reply rate knows no hours: whoever wrote that day counts in both definitions' days
-                of_day = shares[self.agent_id, self.day, DAYS]
-                of_day.buyers_wrote += 1
-                of_day.buyers_replied += self._replied
-            self.rounds.append(Round(message, None))
-            self.places.append(place)
-        self._asked.append((message.time, key))
+        The index of the first round that is new, or may have been answered.
+        """
+        first = max(len(self.rounds) - 1, 0)
+        place = len(self.messages)
+        platform_hours, agent_id, rounds, asked = self.rules.platform_hours, self.agent_id, self.rounds, self._asked
+        for place, (message, slot) in enumerate(messages, place):
+            self.messages.append(message)
+            mode = message.mode
+            if mode == BUYER:
+                time = message.time
+                in_hours = within(platform_hours, (time + slot.offset) % DAY_MS)
+                key = agent_id, slot.five_minutes, PLATFORM_HOURS if in_hours else EVERY_HOUR
+                share = shares[key]
+                share.revision += 1 + place
+                if not in_hours:
+                    shares[agent_id, self.day, PLATFORM_DAY].revision += 1 + place
+                if not asked:
+                    share.rounds += 1
+                    if not rounds:
+                        self._wrote(shares)
+                    rounds.append(Round(message, None))
+                    self.places.append(place)
+                asked.append((time, key))
+            elif mode in EFFECTIVE_MODES:
+                if not self._replied:
+                    self._replied = True
+                    if rounds:
+                        shares[agent_id, self.day, DAYS].buyers_replied += 1
+                if asked:
+                    self._answer(message, shares)
+        return first
+
+    def _wrote(self, shares: Shares) -> None:
+        # the reply rate knows no hours: whoever wrote that day counts in both definitions' days
+        share = shares[self.agent_id, self.day, DAYS]
+        share.buyers_wrote += 1
+        share.buyers_replied += self._replied
 
     def _answer(self, reply: Message, shares: Shares) -> None:
+        replied = reply.time
         for time, key in self._asked:
-            revision = sooner(time, reply.time)
+            revision = sooner(time, replied)
             shares[key].revision += revision
             if key[2] == EVERY_HOUR:
                 shares[self.agent_id, self.day, PLATFORM_DAY].revision += revision
         opened_at, key = self._asked[0]
         self._asked.clear()
-        response = reply.time - opened_at
+        response = replied - opened_at
         count_response(shares[key], response, self.rules)
         round_ = self.rounds[-1] = Round(self.rounds[-1].opening, reply)
         if response > self.rules.slow_after_ms:

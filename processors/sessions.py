@@ -41,7 +41,7 @@ class Session:
         self._length += 1
         if message.mode == BUYER:
             self._asked.append((message.time, slot.five_minutes, self._length))
-        elif message.mode in EFFECTIVE_MODES and self._asked:
+        elif self._asked and message.mode in EFFECTIVE_MODES:
             self._reply(message, shares)
 
     def _reply(self, reply: Message, shares: Shares) -> None:

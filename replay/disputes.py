@@ -21,6 +21,9 @@ Identity = tuple[str, str, str, str]
 """shop, buyer (empty for reference), source, id"""
 
 
+_REFERENCE: Final = (AgentUpsertedEvent, SaleEventScheduledEvent)
+
+
 class Settled(NamedTuple):
     """What counts of each dispute, and the lines that don't."""
 
@@ -91,4 +94,4 @@ def precedence(event: Event, book: RulesetBook) -> tuple[int, bytes]:
 
 def is_reference(event: Event) -> TypeGuard[ReferenceEvent]:
     """Whether it belongs to a shop rather than to a buyer."""
-    return isinstance(event, AgentUpsertedEvent | SaleEventScheduledEvent)
+    return isinstance(event, _REFERENCE)
