@@ -10,10 +10,11 @@ from collections.abc import Iterable
 from operator import attrgetter
 from typing import Final, Literal
 
-from processors.calendar import Calendar, calendar
+from processors.calendar import calendar
 from processors.changes import Changes, FlagRecord, RoundRecord
+from processors.conversations import Conversations
 from processors.derivation import Derivation
-from processors.facts import Fact, same_content
+from processors.facts import Fact, Message, same_content
 from processors.ruleset import RulesetBook
 from schemas.types import DAY_MS
 
@@ -32,13 +33,13 @@ class Buyer:
     """The facts of one buyer in one shop and what is derived from them."""
 
     __slots__ = (
-        "_calendar",
         "_latest",
         "_new",
         "_open_shards",
         "_resend",
         "book",
         "buyer_id",
+        "conversations",
         "derived",
         "dirty_shards",
         "facts",
@@ -66,8 +67,8 @@ class Buyer:
         """set on a restore: whether all results of these facts were sent is not known"""
         self._open_shards: dict[int, tuple[str, list[Fact]]] = {}
         """by UTC day the shard that takes its facts, unless it is full"""
-        self._calendar: Calendar = calendar(book.timezone(shop_id))
-        self.derived = Derivation(shop_id, buyer_id, book, self._calendar)
+        self.conversations = self._no_conversations()
+        self.derived = Derivation(self.conversations)
         self._latest = -(2**62)
         self._new: list[Fact] = []
         self._resend = False
@@ -114,21 +115,40 @@ class Buyer:
 
     def settle(self) -> Changes:
         """Derives what the new facts change; what has changed since the last call, everything if a fact came again."""
+        changes = Changes()
         new, self._new = self._new, []
-        new.sort(key=_in_time)
-        if new and new[0].time <= self._latest:
-            changes = self._derive_anew()
-        else:
-            changes = self.derived.extend(new) if new else Changes()
         if new:
+            new.sort(key=_in_time)
+            self._add_messages([fact for fact in new if isinstance(fact, Message)], changes)
+            if new[0].time <= self._latest:
+                before, self.derived = self.derived, Derivation(self.conversations)
+                self.derived.extend(sorted(self.facts.values(), key=_in_time), Changes())
+                self.derived.difference(before, changes)
+            else:
+                self.derived.extend(new, changes)
             self._latest = max(self._latest, new[-1].time)
         self._note_gone(changes)
         if self._resend:
             self._resend = False
+            self.conversations.resend(changes)
             self.derived.resend(changes)
             changes.rounds_gone = list(self.gone_rounds.values())
             changes.flags_gone = list(self.gone_flags.values())
         return changes
+
+    def _add_messages(self, new: list[Message], changes: Changes) -> None:
+        if not new:
+            return
+        if new[0].time > self.conversations.latest:
+            self.conversations.extend(new, changes)
+            return
+        before, self.conversations = self.conversations, self._no_conversations()
+        messages = [fact for fact in self.facts.values() if isinstance(fact, Message)]
+        self.conversations.extend(sorted(messages, key=_in_time), Changes())
+        self.conversations.difference(before, changes)
+
+    def _no_conversations(self) -> Conversations:
+        return Conversations(self.shop_id, self.buyer_id, self.book, calendar(self.book.timezone(self.shop_id)))
 
     def _open_shard(self, day: int) -> tuple[str, list[Fact]]:
         """The day's first shard that has room, also among those restored."""
@@ -137,12 +157,6 @@ class Buyer:
             number += 1
         self._open_shards[day] = f"{day}.{number}", facts
         return self._open_shards[day]
-
-    def _derive_anew(self) -> Changes:
-        before = self.derived
-        self.derived = Derivation(self.shop_id, self.buyer_id, self.book, self._calendar)
-        self.derived.extend(sorted(self.facts.values(), key=_in_time))
-        return self.derived.difference(before)
 
     def _note_gone(self, changes: Changes) -> None:
         known = len(self.gone_flags), len(self.gone_rounds)

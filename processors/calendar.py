@@ -49,8 +49,9 @@ class Calendar:
         if found is None:
             if len(self._slots) >= _MOST_SLOTS:
                 self._slots.clear()
-            starts = (self.window_start(ms, size) for size in (FIVE_MINUTES_MS, HOUR_MS, DAY_MS))
-            found = self._slots[ms // FIVE_MINUTES_MS] = Slot(*starts, self.offset(ms))
+            found = self._slots[ms // FIVE_MINUTES_MS] = Slot(
+                self.window_start(ms, FIVE_MINUTES_MS), self.hour_start(ms), self.day_start(ms), self.offset(ms)
+            )
         return found
 
     def ms_of_day(self, ms: int) -> int:

@@ -65,3 +65,12 @@ class Changes:
         self.tasks: list[TaskRecord] = []
         self.windows: list[Exchange[ShareKey, WindowSums]] = []
         self.boards: list[Exchange[BoardKey, BoardSums]] = []
+
+
+def exchange(before: dict[_Key, _Share], after: dict[_Key, _Share], out: "list[Exchange[_Key, _Share]]") -> None:
+    """Adds (key, share before, share after) for every key of either with another share."""
+    for key, share in after.items():
+        earlier = before.get(key)
+        if earlier != share:
+            out.append((key, earlier, share))
+    out += [(key, share, None) for key, share in before.items() if key not in after]

@@ -1,14 +1,12 @@
-"""Everything that follows from one buyer's facts, kept by the unit that a fact can change."""
+"""What follows from all of one buyer's facts: leaderboard shares, flags, call tasks; by the unit that a fact can change."""
 
 from bisect import bisect_right
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import TypeVar
 
-from processors.calendar import HOUR_MS, Calendar
-from processors.changes import Changes, Exchange, FlagRecord, RoundRecord, TaskRecord
+from processors.calendar import HOUR_MS
+from processors.changes import Changes, FlagRecord, TaskRecord, exchange
+from processors.conversations import Conversations, ThreadKey
 from processors.facts import (
-    BUYER,
     EFFECTIVE_MODES,
     Closing,
     Command,
@@ -20,22 +18,14 @@ from processors.facts import (
     ReviewVersion,
 )
 from processors.flags import Moment, flag_record
-from processors.ids import derive, digest, joined
+from processors.ids import derive
 from processors.language import judge_language
 from processors.leaderboard import BoardKey, BoardSums, Hour, hour_shares
 from processors.ledger import Ledger, credited_agent
 from processors.reminders import Verdict, is_reminder, judge_reminder, targets_of
 from processors.reviews import call_task, hidden_negative, standing, task_id_of
-from processors.rounds import Thread, Timed, revisions
-from processors.ruleset import RulesetBook
-from processors.sessions import Session, continues
-from processors.windows import ShareKey, Shares, WindowSums, in_platform_hours
 
-_Key = TypeVar("_Key")
-_Share = TypeVar("_Share")
 _NEVER_JUDGED = (ReviewVersion, Command)
-ThreadKey = tuple[str, int]
-"""(agent_id, start of the local day)"""
 
 
 class Derivation:
@@ -44,11 +34,12 @@ class Derivation:
     `extend` takes facts that are all later than those it has, in order of (time, id, source).
     """
 
-    def __init__(self, shop_id: str, buyer_id: str, book: RulesetBook, days: Calendar) -> None:
-        self.shop_id, self.buyer_id, self.book, self.days = shop_id, buyer_id, book, days
+    def __init__(self, conversations: Conversations) -> None:
+        """`conversations`: of the same buyer; they get the messages first."""
+        self._conversations = conversations
+        self.shop_id, self.buyer_id = conversations.shop_id, conversations.buyer_id
+        self.book, self.days = conversations.book, conversations.days
         self._ledger = Ledger()
-        self._threads: dict[ThreadKey, Thread] = {}
-        self._session: Session | None = None
         self._effective: list[Message] = []
         self._effective_times: list[int] = []
         self._board_times: list[int] = []  # effective messages, orders, payments, refunds
@@ -58,49 +49,41 @@ class Derivation:
         self._commands: dict[str, list[Command]] = {}
         self._earlier_reminders: dict[str, Message] = {}
         # derived, by unit
-        self.rounds: dict[ThreadKey, list[RoundRecord]] = {}
-        self.shares: dict[ShareKey, WindowSums] = {}
-        """of response windows"""
         self.boards: dict[int, dict[BoardKey, BoardSums]] = {}
         self._verdicts: dict[str, tuple[Moment, Verdict]] = {}
-        self._slow: dict[ThreadKey, str] = {}
+        self._slow: set[ThreadKey] = set()
         self._of_review: dict[str, str] = {}
         self.flags: dict[str, FlagRecord] = {}
         self.tasks: dict[str, TaskRecord] = {}
 
     # ---- taking in facts ---------------------------------------------------------------------------------------
 
-    def extend(self, facts: Sequence[Fact]) -> Changes:
-        """Takes in later facts; what has changed."""
-        slot = self.days.slot
-        messages = [(fact, slot(fact.time)) for fact in facts if isinstance(fact, Message)]
-        shares: Shares = defaultdict(WindowSums)
+    def extend(self, facts: Sequence[Fact], changes: Changes) -> None:
+        """Takes in later facts, ordered by (time, id, source); notes what has changed."""
+        messages = [fact for fact in facts if isinstance(fact, Message)]
         hours: dict[int, None] = {}
         reviewed: dict[str, None] = {}
         targets: dict[str, None] = {}
         if len(messages) < len(facts):
             self._add_others(facts, hours, reviewed, targets)
         self._judged_times += [fact.time for fact in facts if not isinstance(fact, _NEVER_JUDGED)]
-        self._add_effective([(one, slot) for one, slot in messages if one.mode in EFFECTIVE_MODES], hours)
-        changes = Changes()
-        self._derive_rounds(messages, shares, changes)
-        self._derive_sessions(messages, shares)
-        self._add_shares(shares, changes)
+        self._add_effective([message for message in messages if message.mode in EFFECTIVE_MODES], hours)
         self._derive_boards(hours, changes)
-        self._judge([one for one, _ in messages if one.hits or one.intent is not None], changes)
+        self._judge_slowness(changes)
+        self._judge([message for message in messages if message.hits or message.intent is not None], changes)
         self._derive_reviews(reviewed, targets, changes)
         self._apply_commands(targets, changes)
-        return changes
 
-    def _add_effective(self, messages: Sequence[Timed], hours: dict[int, None]) -> None:
-        times = [message.time for message, _ in messages]
-        self._effective += [message for message, _ in messages]
+    def _add_effective(self, messages: Sequence[Message], hours: dict[int, None]) -> None:
+        times = [message.time for message in messages]
+        self._effective += messages
         self._effective_times += times
         self._board_times += times
         self._board_times.sort()  # commerce facts of the same batch are in it
-        for message, slot in messages:
-            hours[slot.hour] = None
-            self._hour(slot.hour).served.add(message.agent_id)
+        for message in messages:
+            start = self.days.slot(message.time).hour
+            hours[start] = None
+            self._hour(start).served.add(message.agent_id)
 
     def _add_others(
         self, facts: Iterable[Fact], hours: dict[int, None], reviewed: dict[str, None], targets: dict[str, None]
@@ -114,11 +97,6 @@ class Derivation:
                 targets[fact.target] = None
             elif not isinstance(fact, Message):
                 self._add_commerce(fact, hours, reviewed)
-
-    def _new_thread(self, agent_id: str, day: int) -> Thread:
-        thread = self._threads[agent_id, day] = Thread(agent_id, day, self.book.at(self.shop_id, day))
-        self.rounds[agent_id, day] = []
-        return thread
 
     def _hour(self, start: int) -> Hour:
         hour = self._hours.get(start)
@@ -145,72 +123,6 @@ class Derivation:
 
     # ---- deriving the touched units ----------------------------------------------------------------------------
 
-    def _derive_rounds(self, messages: Iterable[Timed], shares: Shares, changes: Changes) -> None:
-        of_thread: defaultdict[ThreadKey, list[Timed]] = defaultdict(list)
-        for timed in messages:
-            message, slot = timed
-            of_thread[message.agent_id, slot.day].append(timed)
-        for key, own in of_thread.items():
-            thread = self._threads.get(key) or self._new_thread(*key)
-            first = thread.take(own, shares)
-            self._record_rounds(thread, first, self.rounds[key], changes)
-            if len(thread.slow) >= thread.rules.slow_count and key not in self._slow:
-                self._slow[key] = self._raise_slow(thread, changes)
-
-    def _record_rounds(self, thread: Thread, first: int, records: list[RoundRecord], changes: Changes) -> None:
-        """Records of a thread's rounds from the first that is new, or may have been answered."""
-        day_ends_at = self.days.day_end(thread.day)
-        cause = joined("round", self.shop_id, self.buyer_id, thread.agent_id)
-        for index in range(first, len(thread.rounds)):
-            round_ = thread.rounds[index]
-            if index < len(records):
-                if records[index].round != round_:
-                    records[index] = records[index]._replace(round=round_, revision=thread.revision(index))
-                    changes.rounds.append(records[index])
-                continue
-            opening = round_.opening
-            rules = self.book.at(self.shop_id, opening.time)
-            record = RoundRecord(
-                digest("r", f"{cause}{len(opening.source)}:{opening.source}{len(opening.id)}:{opening.id}"),
-                round_,
-                day_ends_at,
-                in_platform_hours(opening.time, rules, self.days),
-                thread.revision(index),
-                rules.label,
-            )
-            records.append(record)
-            changes.rounds.append(record)
-
-    def _derive_sessions(self, messages: Iterable[Timed], shares: Shares) -> None:
-        session, gap_ms = self._session, self.book.session_gap_ms
-        for message, slot in messages:
-            if session is None or not continues(
-                session.latest, message, gap_ms(self.shop_id, session.latest.time, message.time)
-            ):
-                session = Session(self.book.at(self.shop_id, message.time))
-            session.take(message, slot, shares)
-        self._session = session
-
-    def _raise_slow(self, thread: Thread, changes: Changes) -> str:
-        """The round that makes it too many raises `response.slow`, once a day: contract §2, flags."""
-        slow = thread.slow[: thread.rules.slow_count]
-        replies = [
-            {"message_id": r.reply.id, "opened_by": r.opening.id, "response_ms": r.response_ms} for r in slow if r.reply
-        ]
-        reply = slow[-1].reply
-        assert reply is not None
-        verdict = Verdict("response.slow", thread.rules.severity["response.slow"], [], {"replies": replies})
-        return self._raise(Moment.of_message(reply), verdict, changes)
-
-    def _add_shares(self, shares: Shares, changes: Changes) -> None:
-        for key, share in shares.items():
-            known = self.shares.get(key)
-            if known is None:
-                self.shares[key] = share  # whoever has the changes adds them up before it grows
-            else:
-                known.add(share)
-            changes.windows.append((key, None, share))
-
     def _derive_boards(self, hours: Iterable[int], changes: Changes) -> None:
         for start in hours:
             shares = hour_shares(
@@ -224,8 +136,25 @@ class Derivation:
                 self._board_times,
                 self.book.at(self.shop_id, start),
             )
-            _exchange(self.boards.get(start, {}), shares, changes.boards)
+            exchange(self.boards.get(start, {}), shares, changes.boards)
             self.boards[start] = shares
+
+    def _judge_slowness(self, changes: Changes) -> None:
+        """The answer that makes it too many raises `response.slow`, once a day: contract §2, flags."""
+        for key, thread in self._conversations.slow.items():
+            if key in self._slow:
+                continue
+            slow = thread.slow[: thread.rules.slow_count]
+            replies = [
+                {"message_id": r.reply.id, "opened_by": r.opening.id, "response_ms": r.response_ms}
+                for r in slow
+                if r.reply is not None
+            ]
+            reply = slow[-1].reply
+            assert reply is not None
+            verdict = Verdict("response.slow", thread.rules.severity["response.slow"], [], {"replies": replies})
+            self._slow.add(key)
+            self._raise(Moment.of_message(reply), verdict, changes)
 
     def _judge(self, messages: Iterable[Message], changes: Changes) -> None:
         """Language and reminder rules of new agent messages, in order: a reminder looks at those before it."""
@@ -319,25 +248,13 @@ class Derivation:
     # ---- differences -------------------------------------------------------------------------------------------
 
     def resend(self, changes: Changes) -> None:
-        """Puts every record and every share into `changes`, also unchanged ones."""
-        changes.rounds = [record for records in self.rounds.values() for record in records]
+        """Notes every record and every share as changed."""
         changes.flags = list(self.flags.values())
         changes.tasks = list(self.tasks.values())
-        changes.windows += [(key, None, None) for key in self.shares]
         changes.boards += [(key, None, None) for shares in self.boards.values() for key in shares]
 
-    def difference(self, before: "Derivation") -> Changes:
-        """What has changed from `before`, which knew fewer facts; records are sent again when their revision grew."""
-        changes = Changes()
-        old_rounds = {r.round_id: r for records in before.rounds.values() for r in records}
-        for record in (record for records in self.rounds.values() for record in records):
-            if old_rounds.pop(record.round_id, None) != record:
-                changes.rounds.append(record)
-        for gone in old_rounds.values():
-            opening = gone.round.opening
-            thread = self._threads[opening.agent_id, self.days.day_start(opening.time)].messages
-            place = next(place for place, message in enumerate(thread) if message == opening)
-            changes.rounds_gone.append(gone._replace(revision=revisions(thread)[place]))
+    def difference(self, before: "Derivation", changes: Changes) -> None:
+        """Notes what has changed from `before`, which knew fewer facts; what has another revision is sent again."""
         for flag_id, flag in self.flags.items():
             if before.flags.get(flag_id) != flag:
                 changes.flags.append(flag)
@@ -347,10 +264,8 @@ class Derivation:
         for task_id, task in self.tasks.items():
             if before.tasks.get(task_id) != task:
                 changes.tasks.append(task)
-        _exchange(before.shares, self.shares, changes.windows)
-        old_boards = {key: share for shares in before.boards.values() for key, share in shares.items()}
-        _exchange(old_boards, {k: share for shares in self.boards.values() for k, share in shares.items()}, changes.boards)
-        return changes
+        for start in {**before.boards, **self.boards}:
+            exchange(before.boards.get(start, {}), self.boards.get(start, {}), changes.boards)
 
     def _cleared(self, flag: FlagRecord) -> FlagRecord:
         """The flag with the revision that its clearing carries: as if it had been judged now."""
@@ -360,12 +275,3 @@ class Derivation:
             (version,) = standing([v for v in self._versions if v.review_id == flag.review_id])
             looked_at = self._looked_at(version.order_id)
         return flag._replace(revision=looked_at + len(self._commands.get(flag.flag_id, [])))
-
-
-def _exchange(before: dict[_Key, _Share], after: dict[_Key, _Share], out: "list[Exchange[_Key, _Share]]") -> None:
-    """Adds (key, share before, share after) for every key of either with another share."""
-    for key, share in after.items():
-        earlier = before.get(key)
-        if earlier != share:
-            out.append((key, earlier, share))
-    out += [(key, share, None) for key, share in before.items() if key not in after]

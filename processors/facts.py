@@ -28,7 +28,7 @@ class _Fact(msgspec.Struct, array_like=True, frozen=True, gc=False):
     source: str
 
 
-class Message(_Fact, tag="m"):
+class Message(_Fact, tag="m", frozen=True):
     """A chat message. `mode` is `buyer`, or the agent's reply mode. `hits`: phrases found in an agent's text."""
 
     agent_id: str
@@ -44,7 +44,7 @@ class Message(_Fact, tag="m"):
         return self.mode in EFFECTIVE_MODES
 
 
-class Order(_Fact, tag="o"):
+class Order(_Fact, tag="o", frozen=True):
     """`order.placed`. `amount` in fen, `items` the sum of quantities."""
 
     order_id: str
@@ -53,14 +53,14 @@ class Order(_Fact, tag="o"):
     digest: int
 
 
-class Closing(_Fact, tag="c"):
+class Closing(_Fact, tag="c", frozen=True):
     """`order.closed`."""
 
     order_id: str
     reason: str
 
 
-class Payment(_Fact, tag="p"):
+class Payment(_Fact, tag="p", frozen=True):
     """`payment.succeeded`, fen."""
 
     payment_id: str
@@ -68,7 +68,7 @@ class Payment(_Fact, tag="p"):
     amount: int
 
 
-class Refund(_Fact, tag="r"):
+class Refund(_Fact, tag="r", frozen=True):
     """`payment.refunded`, fen."""
 
     refund_id: str
@@ -76,7 +76,7 @@ class Refund(_Fact, tag="r"):
     amount: int
 
 
-class ReviewVersion(_Fact, tag="v"):
+class ReviewVersion(_Fact, tag="v", frozen=True):
     """A review as it stood from `time` on. `negative` and `category` are read from its text."""
 
     review_id: str
@@ -87,7 +87,7 @@ class ReviewVersion(_Fact, tag="v"):
     category: str
 
 
-class Command(_Fact, tag="q"):
+class Command(_Fact, tag="q", frozen=True):
     """What a person did to a flag or a task (`target`); `details`: that step's payload as JSON text."""
 
     kind: str

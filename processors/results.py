@@ -70,7 +70,7 @@ def results(
         shop_id, derived = buyer.shop_id, buyer.derived
         flags += [(shop_id, f.occurred_at, f.rule, f.flag_id, buyer, f) for f in derived.flags.values()]
         tasks += [(shop_id, t.task.raised_at, t.task.task_id, buyer, t) for t in derived.tasks.values()]
-        for records in derived.rounds.values():
+        for records in buyer.conversations.rounds.values():
             rounds += [(shop_id, r.round.opening.time, r.round_id, buyer, r) for r in records]
     # ids tell the entries apart, so that nothing behind them is compared
     flags.sort()
@@ -87,7 +87,11 @@ def results(
             round_row(round_record(shop_id, buyer.buyer_id, record, zones[shop_id]), record.day_ends_at, now)
             for shop_id, _, _, buyer, record in rounds
         ],
-        [window_row(_window(key, sums, book), now) for key, sums in sorted(windows.items(), key=itemgetter(0)) if sums.has_row],
+        [
+            window_row(_window(key, sums, book), now)
+            for key, sums in sorted(windows.items(), key=itemgetter(0))
+            if sums.has_row
+        ],
         list(leaderboard_rows((_board(key, boards[key], book) for key in sorted(boards)), standing)),
     )
 

@@ -9,7 +9,6 @@ from processors.ruleset import Rules, within
 from processors.windows import DAYS, EVERY_HOUR, PLATFORM_DAY, PLATFORM_HOURS, ShareKey, Shares, count_response
 from schemas.types import DAY_MS
 
-
 Timed = tuple[Message, Slot]
 """a message and where it lies"""
 
@@ -81,9 +80,8 @@ class Thread:
         The index of the first round that is new, or may have been answered.
         """
         first = max(len(self.rounds) - 1, 0)
-        place = len(self.messages)
         platform_hours, agent_id, rounds, asked = self.rules.platform_hours, self.agent_id, self.rounds, self._asked
-        for place, (message, slot) in enumerate(messages, place):
+        for place, (message, slot) in enumerate(messages, len(self.messages)):
             self.messages.append(message)
             mode = message.mode
             if mode == BUYER:

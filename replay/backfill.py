@@ -329,7 +329,7 @@ _TIMES: Final = frozenset({"opened_at", "window_start", "hour_start"})
 def _records_of(buyer: Buyer) -> Iterator[tuple[str, dict[str, Any]]]:
     """All records of a buyer, with their topics."""
     shop_id, buyer_id, zone, derived = buyer.shop_id, buyer.buyer_id, buyer.book.timezone(buyer.shop_id), buyer.derived
-    for rounds in derived.rounds.values():
+    for rounds in buyer.conversations.rounds.values():
         for round_ in rounds:
             yield ROUNDS, round_record(shop_id, buyer_id, round_, zone)
     for flag in derived.flags.values():

@@ -71,7 +71,9 @@ def parse_event_time(value: str) -> int:
     except KeyError:
         pass
     ms = _of_an_event(parse_time(value))
-    if len(value) == 29 and value[19] == "." and value[23] in "+-" and value[11:13] != "24":  # 24:00 has one second alone
+    if (
+        len(value) == 29 and value[19] == "." and value[23] in "+-" and value[11:13] != "24"
+    ):  # 24:00 has one second alone
         if len(_minutes) >= _MOST_MINUTES:
             _minutes.clear()
         _thousandths[thousandth] = ms % 1000
