@@ -1,0 +1,93 @@
+"""Our worker on the same topic, measured from outside: the product as it is run, every rule on, state and results written."""
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from kafka import KafkaConsumer, TopicPartition
+
+from benchmarks.peers.job import peak_rss_mb
+from benchmarks.peers.truth import Windows, product_windows
+from deploy.process import zhengdian
+from schemas.settings import Settings
+from schemas.topics import WINDOWS
+from sinks.kafka import client_options, topic_name, worker_group
+from sinks.progress import source_ends, true_ends, wait_until_read
+
+_START_SECONDS: Final = 60.0
+_TICK_SECONDS: Final = 0.01
+_READY: Final = b"partitions_ready"
+_POLL_MS: Final = 200
+
+
+def run_worker(settings: Settings, work: Path, seconds: float) -> tuple[dict[str, Any], Windows]:
+    """What a peer reports of itself, and the windows.
+
+    From when the worker owns its partitions until it has committed the last record, that is, until the results and the
+    state are written; commits are looked at ten times a second. Raises TimeoutError.
+    """
+    ends = source_ends(settings)
+    env = {
+        **os.environ,
+        "ZHENGDIAN_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
+        "ZHENGDIAN_PARTITIONS": str(settings.partitions),
+        "ZHENGDIAN_LOG_LEVEL": "info",
+    }
+    log = work / "worker.log"
+    with log.open("wb") as output:
+        worker = subprocess.Popen(zhengdian("worker"), env=env, stdout=output, stderr=output)  # noqa: S603 - our own command
+        try:
+            _wait_for(log, worker)
+            began, cpu_before = time.perf_counter(), _cpu_seconds(worker.pid)
+            wait_until_read(settings, worker_group(settings), ends, seconds)
+            measured = {
+                "records": sum(ends.values()),
+                "seconds": time.perf_counter() - began,
+                "cpu_seconds": _cpu_seconds(worker.pid) - cpu_before,
+                "rss_mb": peak_rss_mb(worker.pid),
+            }
+        finally:
+            worker.terminate()
+            worker.wait(60)
+    return measured, _written(settings)
+
+
+def _wait_for(log: Path, worker: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while _READY not in log.read_bytes():
+        if worker.poll() is not None or time.monotonic() > deadline:
+            raise TimeoutError(f"the worker does not start, see {log}")
+        time.sleep(_TICK_SECONDS)
+
+
+def _cpu_seconds(pid: int) -> float:
+    # the name, which may hold anything, ends with the last bracket; user and system time are fields 14 and 15
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _written(settings: Settings) -> Windows:
+    """The windows on the output topic: of each partition's share the one with the highest revision."""
+    ends = {
+        TopicPartition(topic_name(settings, topic), number): end
+        for (topic, number), end in true_ends(settings, (WINDOWS,)).items()
+    }
+    latest: dict[tuple[bytes, int], Mapping[str, Any]] = {}
+    consumer = KafkaConsumer(**client_options(settings), group_id=None, enable_auto_commit=False)
+    try:
+        consumer.assign(list(ends))
+        consumer.seek_to_beginning()
+        while any(consumer.position(partition) < end for partition, end in ends.items()):
+            for records in consumer.poll(_POLL_MS).values():
+                for record in records:
+                    row = json.loads(record.value)
+                    share = record.key, row["partition"]
+                    if share not in latest or row["revision"] >= latest[share]["revision"]:
+                        latest[share] = row
+    finally:
+        consumer.close()
+    return product_windows(latest.values())
