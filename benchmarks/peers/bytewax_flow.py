@@ -12,18 +12,29 @@ from bytewax.dataflow import Dataflow
 from bytewax.outputs import DynamicSink, StatelessSinkPartition
 from bytewax.run import cli_main
 
-from benchmarks.peers.job import FIGURES, GRACE_DAYS, OUTPUT_TOPIC, TOPIC, WINDOW_MS, Change, Clock, options, take, window_row
+from benchmarks.peers.job import (
+    FIGURES,
+    GRACE_DAYS,
+    OUTPUT_TOPIC,
+    TOPIC,
+    WINDOW_MS,
+    Change,
+    Clock,
+    options,
+    take,
+    window_row,
+)
 
 _ALIGN = datetime(2025, 1, 1, tzinfo=UTC)
 Row = dict[str, Any]
 
 
-class _Null(StatelessSinkPartition[Row]):
+class _Null(StatelessSinkPartition[Row]):  # type: ignore[misc]  # untyped where Bytewax is not installed
     def write_batch(self, items: list[Row]) -> None:
         """Nowhere."""
 
 
-class _NullSink(DynamicSink[Row]):
+class _NullSink(DynamicSink[Row]):  # type: ignore[misc]
     def build(self, step_id: str, worker_index: int, worker_count: int) -> _Null:
         """One for each worker."""
         return _Null()
@@ -35,7 +46,7 @@ def _sums() -> dict[str, int]:
 
 def _add(sums: dict[str, int], change: Change | dict[str, int]) -> dict[str, int]:
     for figure in FIGURES:
-        sums[figure] += change[figure]  # type: ignore[literal-required]
+        sums[figure] += change[figure]
     return sums
 
 

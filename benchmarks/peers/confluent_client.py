@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 
-from benchmarks.peers.job import TOPIC, Clock, Options
+from benchmarks.peers.job import SESSION_SECONDS, TOPIC, Clock, Options
 
 _BATCH = 10_000
 
@@ -16,6 +16,7 @@ def batches(options: Options, clock: Clock) -> Iterator[list[Message]]:
             "bootstrap.servers": options.bootstrap,
             "group.id": options.group,
             "auto.offset.reset": "earliest",
+            "session.timeout.ms": SESSION_SECONDS * 1000,
             "fetch.wait.max.ms": 50,
             "queued.max.messages.kbytes": 65_536,
         }

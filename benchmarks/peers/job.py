@@ -15,6 +15,8 @@ from typing import Any, Final, Literal, TypedDict
 
 TOPIC: Final = "chat.messages"
 OUTPUT_TOPIC: Final = "bench.windows"
+SESSION_SECONDS: Final = 6
+"""of the group, for those that join one: the embedded broker takes half of it to let the first member in"""
 WINDOW_MS: Final = 300_000
 DAY_MS: Final = 86_400_000
 ZONE_MS: Final = 8 * 3_600_000
@@ -62,9 +64,7 @@ def take(opened: int | None, event: dict[str, Any]) -> tuple[int | None, Change 
     if data["sender"] == "buyer":
         if opened is not None:
             return opened, None
-        return at, Change(
-            agent=agent, opened_at=at, rounds=1, answered=0, answered_within_3min=0, response_ms_sum=0
-        )
+        return at, Change(agent=agent, opened_at=at, rounds=1, answered=0, answered_within_3min=0, response_ms_sum=0)
     if opened is None or data.get("reply_mode") == "auto":
         return opened, None
     response = at - opened
@@ -126,7 +126,8 @@ class Clock:
 
     def report(self, path: Path, records: int, windows: list[dict[str, Any]]) -> None:
         """Write what was measured and found, whole or not at all."""
-        assert self._began is not None and self._ended is not None
+        assert self._began is not None
+        assert self._ended is not None
         found = {
             "records": records,
             "seconds": self._ended[0] - self._began[0],

@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, Final
 from kafka import KafkaConsumer, TopicPartition
 
 from benchmarks.peers.job import peak_rss_mb
+from benchmarks.peers.launch import PeerError, start
 from benchmarks.peers.truth import Windows, product_windows
 from deploy.process import zhengdian
 from schemas.settings import Settings
@@ -19,6 +19,7 @@ from sinks.kafka import client_options, topic_name, worker_group
 from sinks.progress import source_ends, true_ends, wait_until_read
 
 _START_SECONDS: Final = 60.0
+_STOP_SECONDS: Final = 60.0
 _TICK_SECONDS: Final = 0.01
 _READY: Final = b"partitions_ready"
 _POLL_MS: Final = 200
@@ -28,40 +29,39 @@ def run_worker(settings: Settings, work: Path, seconds: float) -> tuple[dict[str
     """What a peer reports of itself, and the windows.
 
     From when the worker owns its partitions until it has committed the last record, that is, until the results and the
-    state are written; commits are looked at ten times a second. Raises TimeoutError.
+    state are written; commits are looked at ten times a second. Raises TimeoutError and PeerError.
     """
     ends = source_ends(settings)
+    log = work / "worker.log"
     env = {
-        **os.environ,
         "ZHENGDIAN_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
         "ZHENGDIAN_PARTITIONS": str(settings.partitions),
         "ZHENGDIAN_LOG_LEVEL": "info",
     }
-    log = work / "worker.log"
-    with log.open("wb") as output:
-        worker = subprocess.Popen(zhengdian("worker"), env=env, stdout=output, stderr=output)  # noqa: S603 - our own command
-        try:
-            _wait_for(log, worker)
-            began, cpu_before = time.perf_counter(), _cpu_seconds(worker.pid)
-            wait_until_read(settings, worker_group(settings), ends, seconds)
-            measured = {
-                "records": sum(ends.values()),
-                "seconds": time.perf_counter() - began,
-                "cpu_seconds": _cpu_seconds(worker.pid) - cpu_before,
-                "rss_mb": peak_rss_mb(worker.pid),
-            }
-        finally:
-            worker.terminate()
-            worker.wait(60)
+    worker = start("worker", zhengdian("worker"), log, env)
+
+    def check(left: int) -> None:
+        if worker.exit_code is not None:
+            raise PeerError(worker.why())
+
+    try:
+        deadline = time.monotonic() + _START_SECONDS
+        while _READY not in log.read_bytes():
+            check(0)
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the worker has no partitions after {_START_SECONDS:.0f} s")
+            time.sleep(_TICK_SECONDS)
+        began, cpu_before = time.perf_counter(), _cpu_seconds(worker.pid)
+        wait_until_read(settings, worker_group(settings), ends, seconds, check)
+        measured = {
+            "records": sum(ends.values()),
+            "seconds": time.perf_counter() - began,
+            "cpu_seconds": _cpu_seconds(worker.pid) - cpu_before,
+            "rss_mb": peak_rss_mb(worker.pid),
+        }
+    finally:
+        worker.stop(_STOP_SECONDS)
     return measured, _written(settings)
-
-
-def _wait_for(log: Path, worker: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + _START_SECONDS
-    while _READY not in log.read_bytes():
-        if worker.poll() is not None or time.monotonic() > deadline:
-            raise TimeoutError(f"the worker does not start, see {log}")
-        time.sleep(_TICK_SECONDS)
 
 
 def _cpu_seconds(pid: int) -> float:

@@ -7,7 +7,19 @@ from typing import Any
 from quixstreams import Application, State
 from quixstreams.dataframe.windows import Sum
 
-from benchmarks.peers.job import FIGURES, GRACE_DAYS, OUTPUT_TOPIC, TOPIC, WINDOW_MS, Change, Clock, options, take, window_row
+from benchmarks.peers.job import (
+    FIGURES,
+    GRACE_DAYS,
+    OUTPUT_TOPIC,
+    SESSION_SECONDS,
+    TOPIC,
+    WINDOW_MS,
+    Change,
+    Clock,
+    options,
+    take,
+    window_row,
+)
 
 Window = dict[str, Any]
 
@@ -21,7 +33,7 @@ def main() -> None:
         auto_offset_reset="earliest",
         state_dir=chosen.work / "state",
         loglevel="WARNING",
-        consumer_extra_config={"fetch.wait.max.ms": 50},
+        consumer_extra_config={"fetch.wait.max.ms": 50, "session.timeout.ms": SESSION_SECONDS * 1000},
     )
     counts = {"records": 0, "changes": 0, "windowed": 0}
     latest: dict[tuple[str, int], Window] = {}

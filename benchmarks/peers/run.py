@@ -23,8 +23,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -32,19 +31,17 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.peers import events, own, truth
+from benchmarks.peers import events, launch, own, truth
 from benchmarks.peers.job import OUTPUT_TOPIC, TOPIC
+from benchmarks.peers.launch import PeerError
 from deploy.broker import EmbeddedBroker
-from deploy.process import last_line
 from schemas.settings import Settings
-from schemas.topics import Topic, TOPICS
+from schemas.topics import TOPICS, Topic
 from sinks.kafka import EventProducer, create_topics, wait_for_broker
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 VENVS: Final = ROOT / ".venv-peers"
 PARTITIONS: Final = 4
-BROKER_CORE: Final = 0
-CLIENT_CORE: Final = 1
 _RUN_SECONDS: Final = 1_800.0
 _OUTPUT: Final = Topic(OUTPUT_TOPIC, "output", "{agent}|{window_start}", ("window",), "what the peers write")
 
@@ -83,14 +80,12 @@ PEERS: Final = (
 )
 
 
-class PeerError(Exception):
-    """A program has failed; one line."""
-
-
-def run_once(peer: Peer, mode: str, records: Sequence[events.Record], place: Path) -> tuple[dict[str, Any], truth.Windows]:
+def run_once(
+    peer: Peer, mode: str, records: Sequence[events.Record], place: Path
+) -> tuple[dict[str, Any], truth.Windows]:
     """One run on a fresh broker: what was measured, and the windows. Raises PeerError and TimeoutError."""
     place.mkdir(parents=True)
-    with _on_core(BROKER_CORE):
+    with launch.on_core(launch.BROKER_CORE):
         broker = EmbeddedBroker(place / "broker.log")
         broker.start()
     try:
@@ -98,7 +93,7 @@ def run_once(peer: Peer, mode: str, records: Sequence[events.Record], place: Pat
         wait_for_broker(settings, 10)
         create_topics(settings, (*TOPICS, _OUTPUT))
         _produce(settings, records)
-        with _on_core(CLIENT_CORE):
+        with launch.on_core(launch.BROKER_CORE):
             if peer is OURS:
                 return own.run_worker(settings, place, _RUN_SECONDS)
             return _run_peer(peer, mode, broker.bootstrap, len(records), place)
@@ -107,19 +102,17 @@ def run_once(peer: Peer, mode: str, records: Sequence[events.Record], place: Pat
 
 
 def _run_peer(peer: Peer, mode: str, bootstrap: str, records: int, place: Path) -> tuple[dict[str, Any], truth.Windows]:
-    report, log = place / "report.json", place / "peer.log"
+    report = place / "report.json"
     command = [str(peer.python), "-P", "-m", f"benchmarks.peers.{peer.name}", "--bootstrap", bootstrap]
     command += ["--records", str(records), "--output", mode, "--report", str(report), "--work", str(place)]
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with log.open("wb") as output:
-        try:
-            code = subprocess.run(  # noqa: S603 - our own programs
-                command, env=env, cwd=place, stdout=output, stderr=output, timeout=_RUN_SECONDS, check=False
-            ).returncode
-        except subprocess.TimeoutExpired as error:
-            raise TimeoutError(f"{peer.name} has not ended after {_RUN_SECONDS:.0f} s") from error
-    if code:
-        raise PeerError(f"{peer.name} ended with exit code {code}: {last_line(log)}")
+    program = launch.start(peer.name, command, place / "peer.log", {"PYTHONPATH": str(ROOT)})
+    try:
+        if not program.wait(_RUN_SECONDS):
+            raise TimeoutError(f"{peer.name} has not ended after {_RUN_SECONDS:.0f} s")
+    finally:
+        program.kill()
+    if program.exit_code:
+        raise PeerError(program.why())
     found = json.loads(report.read_text(encoding="utf-8"))
     windows = found.pop("windows")
     return found, truth.rolled_up(windows)
@@ -133,18 +126,6 @@ def _produce(settings: Settings, records: Sequence[events.Record]) -> None:
     producer.close()
 
 
-@contextmanager
-def _on_core(core: int) -> Iterator[None]:
-    """What is started inside stays on that core, if there is more than one; whoever waits for it does so on it too."""
-    cores = os.sched_getaffinity(0)
-    if len(cores) > 1:
-        os.sched_setaffinity(0, {sorted(cores)[core]})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, cores)
-
-
 def versions(peer: Peer) -> dict[str, str]:
     """Of its packages, as installed."""
     code = "import sys, json; from importlib.metadata import version; print(json.dumps({p: version(p) for p in sys.argv[1:]}))"
@@ -156,7 +137,14 @@ def versions(peer: Peer) -> dict[str, str]:
 
 
 def compare(
-    count: int, runs: int, *, dirty: bool, names: Sequence[str], modes: Sequence[str], place: Path, say: Any
+    count: int,
+    runs: int,
+    *,
+    dirty: bool,
+    names: Sequence[str],
+    modes: Sequence[str],
+    place: Path,
+    say: Callable[[str], object],
 ) -> dict[str, Any]:
     """The figures of the module's docstring. `say` is told what goes on."""
     records = events.chat(count, dirty=dirty)
@@ -208,7 +196,9 @@ def compare(
 
 def _print(figures: dict[str, Any], console: Console) -> None:
     kind = "late, doubled and shuffled" if figures["dirty"] else "in order"
-    title = f"{figures['records']:,} chat messages of {figures['bytes_per_record']:.0f} bytes, {kind}; {figures['machine']}"
+    title = (
+        f"{figures['records']:,} chat messages of {figures['bytes_per_record']:.0f} bytes, {kind}; {figures['machine']}"
+    )
     table = Table(title=title)
     for column in ("program", "output", "events/s", "spread", "CPU µs/event", "peak MB", "windows right", "responses"):
         table.add_column(column, justify="left" if column in ("program", "output") else "right")
@@ -240,7 +230,9 @@ def main() -> int:
     parser.add_argument("--events", type=int, default=300_000, help="chat messages")
     parser.add_argument("--runs", type=int, default=5, help="runs of each; the median counts")
     parser.add_argument("--dirty", action="store_true", help="2 % late by minutes, 1 % doubled, all shuffled a little")
-    parser.add_argument("--only", nargs="+", choices=everyone, default=everyone, metavar="NAME", help=", ".join(everyone))
+    parser.add_argument(
+        "--only", nargs="+", choices=everyone, default=everyone, metavar="NAME", help=", ".join(everyone)
+    )
     parser.add_argument("--output", choices=("none", "kafka", "both"), default="both", help="where peers write results")
     parser.add_argument("--json", type=Path, help="write the figures there")
     chosen = parser.parse_args()
