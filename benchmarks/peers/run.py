@@ -70,7 +70,8 @@ class Peer:
 
 
 OURS: Final = Peer("zhengdian worker", None, ("faust-streaming", "aiokafka", "pydantic"), ("kafka",))
-PEERS: Final = (
+ENTRANTS: Final = (
+    OURS,
     Peer("raw_confluent", "confluent", ("confluent-kafka",), ("none",), does_the_job=False),
     Peer("raw_pydantic", "confluent", ("confluent-kafka", "pydantic"), ("none",), does_the_job=False),
     Peer("confluent_dicts", "confluent", ("confluent-kafka", "orjson")),
@@ -151,7 +152,7 @@ def compare(
     real = truth.windows_of(records)
     left_out: dict[str, str] = {}
     entrants: list[tuple[Peer, str]] = []
-    for peer in (OURS, *PEERS):
+    for peer in ENTRANTS:
         if peer.name in names:
             if peer.missing:
                 left_out[peer.name] = peer.missing
@@ -225,7 +226,7 @@ def _print(figures: dict[str, Any], console: Console) -> None:
 
 def main() -> int:
     """Measure, print, write; 1 when a program that is installed has failed."""
-    everyone = [peer.name for peer in (OURS, *PEERS)]
+    everyone = [peer.name for peer in ENTRANTS]
     parser = argparse.ArgumentParser(description="Our worker beside other tools, in events/s.")
     parser.add_argument("--events", type=int, default=300_000, help="chat messages")
     parser.add_argument("--runs", type=int, default=5, help="runs of each; the median counts")
@@ -252,7 +253,7 @@ def main() -> int:
     _print(figures, console)
     if chosen.json is not None:
         chosen.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    absent = {peer.name for peer in PEERS if peer.missing}
+    absent = {peer.name for peer in ENTRANTS if peer.missing}
     return 1 if figures["left_out"].keys() - absent else 0
 
 
