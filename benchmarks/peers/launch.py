@@ -30,6 +30,7 @@ def on_core(core: int) -> Iterator[None]:
 
 
 def start(name: str, command: Sequence[str], log: Path, env: Mapping[str, str]) -> Child:
-    """A program on the clients' core, in the log's directory, with `env` besides our environment."""
+    """A program on the clients' core, in the log's directory, with `env` besides our environment without our settings."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("ZHENGDIAN_")}
     with on_core(CLIENT_CORE):
-        return Child(name, command, log, {**os.environ, **env})
+        return Child(name, command, log, {**inherited, **env})

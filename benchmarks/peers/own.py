@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,10 +14,15 @@ from benchmarks.peers.launch import PeerError, start
 from benchmarks.peers.truth import Windows, product_windows
 from deploy.process import zhengdian
 from schemas.settings import Settings
-from schemas.topics import WINDOWS
+from schemas.topics import TOPICS, WINDOWS
 from sinks.kafka import client_options, topic_name, worker_group
 from sinks.progress import source_ends, true_ends, wait_until_read
 
+Share = Mapping[str, Any]
+"""schemas.outputs.ResponseWindowPartial"""
+
+OUTPUTS: Final = tuple(topic.name for topic in TOPICS if topic.kind in ("output", "state"))
+"""what the worker writes, and the web's reports, of which there are none here"""
 _START_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 60.0
 _TICK_SECONDS: Final = 0.01
@@ -61,7 +66,7 @@ def run_worker(settings: Settings, work: Path, seconds: float) -> tuple[dict[str
         }
     finally:
         worker.stop(_STOP_SECONDS)
-    return measured, _written(settings)
+    return measured, product_windows(standing(_written(settings)))
 
 
 def _cpu_seconds(pid: int) -> float:
@@ -70,13 +75,21 @@ def _cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _written(settings: Settings) -> Windows:
-    """The windows on the output topic: of each partition's share the one with the highest revision."""
+def standing(written: Iterable[tuple[bytes, Share]]) -> list[Share]:
+    """Of each partition's share of a window (record key, value) the one with the highest revision, the later of equals."""
+    latest: dict[tuple[bytes, int], Share] = {}
+    for key, share in written:
+        had = latest.get((key, share["partition"]))
+        if had is None or share["revision"] >= had["revision"]:
+            latest[key, share["partition"]] = share
+    return list(latest.values())
+
+
+def _written(settings: Settings) -> Iterator[tuple[bytes, Share]]:
     ends = {
         TopicPartition(topic_name(settings, topic), number): end
         for (topic, number), end in true_ends(settings, (WINDOWS,)).items()
     }
-    latest: dict[tuple[bytes, int], Mapping[str, Any]] = {}
     consumer = KafkaConsumer(**client_options(settings), group_id=None, enable_auto_commit=False)
     try:
         consumer.assign(list(ends))
@@ -84,10 +97,6 @@ def _written(settings: Settings) -> Windows:
         while any(consumer.position(partition) < end for partition, end in ends.items()):
             for records in consumer.poll(_POLL_MS).values():
                 for record in records:
-                    row = json.loads(record.value)
-                    share = record.key, row["partition"]
-                    if share not in latest or row["revision"] >= latest[share]["revision"]:
-                        latest[share] = row
+                    yield record.key, json.loads(record.value)
     finally:
         consumer.close()
-    return product_windows(latest.values())

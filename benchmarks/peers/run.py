@@ -5,12 +5,14 @@ core, what is measured the second. Prints a table and, with `--json`, writes
 
     {"machine": str, "events": int, "records": int, "bytes_per_record": float, "dirty": bool,
      "results": [{"name": str, "mode": "none" | "kafka", "versions": {package: version}, "events": int,
-                  "seconds": [float, ...], "cpu_seconds": [float, ...], "rss_mb": float,
+                  "seconds": [float, ...], "cpu_seconds": [float, ...], "rss_mb": float, "written": int,
                   "correct": int | null, "total": int, "extra": int | null,
                   "responses": int | null, "responses_total": int}, ...],
      "left_out": {name: reason}}
 
 `seconds` and `cpu_seconds` have one value a run, from the first record to the last; `rss_mb` is the most of all runs;
+`written` are the records on the output topics of the last run (ours: state and results; what Quix and Faust keep in topics
+of their own is not among them);
 `correct` of `total` windows are right, `extra` should not be there, `responses` are counted of `responses_total` (null:
 the program does not do the job); of several runs the worst counts. `events` of a result is the number of records read.
 """
@@ -38,6 +40,7 @@ from deploy.broker import EmbeddedBroker
 from schemas.settings import Settings
 from schemas.topics import TOPICS, Topic
 from sinks.kafka import EventProducer, create_topics, wait_for_broker
+from sinks.progress import true_ends
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 VENVS: Final = ROOT / ".venv-peers"
@@ -90,14 +93,17 @@ def run_once(
         broker = EmbeddedBroker(place / "broker.log")
         broker.start()
     try:
-        settings = Settings(kafka_bootstrap=broker.bootstrap, partitions=PARTITIONS)
+        settings = Settings(kafka_bootstrap=broker.bootstrap, partitions=PARTITIONS, topic_prefix="")
         wait_for_broker(settings, 10)
         create_topics(settings, (*TOPICS, _OUTPUT))
         _produce(settings, records)
         with launch.on_core(launch.BROKER_CORE):
             if peer is OURS:
-                return own.run_worker(settings, place, _RUN_SECONDS)
-            return _run_peer(peer, mode, broker.bootstrap, len(records), place)
+                found, windows = own.run_worker(settings, place, _RUN_SECONDS)
+            else:
+                found, windows = _run_peer(peer, mode, broker.bootstrap, len(records), place)
+        outputs = own.OUTPUTS if peer is OURS else (OUTPUT_TOPIC,)
+        return found | {"written": sum(true_ends(settings, outputs).values())}, windows
     finally:
         broker.stop()
 
@@ -175,6 +181,7 @@ def compare(
             )
             result["seconds"].append(round(found["seconds"], 3))
             result["cpu_seconds"].append(round(found["cpu_seconds"], 3))
+            result["written"] = found["written"]
             result["rss_mb"] = max(result["rss_mb"], round(found["rss_mb"], 1))
             if peer.does_the_job:
                 scores.setdefault((peer.name, mode), []).append(truth.score(windows, real))

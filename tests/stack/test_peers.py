@@ -28,6 +28,7 @@ def test_in_order_the_windows_are_ours(peer: run.Peer, mode: str, records: list[
     assert found["seconds"] > 0
     assert found["cpu_seconds"] > 0
     assert found["rss_mb"] > 1
+    assert (found["written"] > 0) == (mode == "kafka")
     if peer.does_the_job:
         assert windows == truth.windows_of(records)
 
