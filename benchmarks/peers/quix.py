@@ -39,7 +39,7 @@ def main() -> None:
     latest: dict[tuple[str, int], Window] = {}
 
     def stop_when_done() -> None:
-        if counts["records"] == chosen.records and counts["changes"] == counts["windowed"]:
+        if counts["records"] >= chosen.records and counts["changes"] == counts["windowed"]:
             clock.end()
             app.stop()
 

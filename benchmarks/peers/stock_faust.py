@@ -80,7 +80,7 @@ async def _run(chosen: Options) -> None:
     )
 
     def stop_when_done() -> None:
-        if counts["records"] == chosen.records and counts["changes"] == counts["windowed"]:
+        if counts["records"] >= chosen.records and counts["changes"] == counts["windowed"]:
             clock.end()
             done.set()
 
