@@ -10,14 +10,15 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
 STAMP := $(VENV)/.installed
 STAMP_DEV := $(VENV)/.installed-dev
-SOURCES := schemas processors sinks streams replay web deploy tests
+SOURCES := schemas processors sinks streams replay web deploy benchmarks tests
 DEMO_ARGS ?=
 BENCH_ARGS ?=
+PEERS := confluent faust quix bytewax
 PYTEST_ARGS ?=
 
 .PHONY: help
 help: ## list the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "python3 >= 3.11 is needed" >&2; exit 1; }
@@ -71,6 +72,19 @@ format: setup-dev ## let ruff write the code's layout
 bench: setup ## measure the throughput of this machine
 	@$(BIN)/python -m deploy.bench $(BENCH_ARGS)
 
+# a failing one is said and left out: Bytewax has wheels for Python 3.8 to 3.12 alone
+.PHONY: bench-peers-setup
+bench-peers-setup: setup ## make .venv-peers/: the other tools, each in an environment of its own
+	@for peer in $(PEERS); do \
+		$(BIN)/python -m venv .venv-peers/$$peer && .venv-peers/$$peer/bin/python -m pip install --quiet \
+			--disable-pip-version-check --requirement benchmarks/peers/requirements-$$peer.txt \
+			|| { echo "$$peer can't be installed and is left out" >&2; rm -rf .venv-peers/$$peer; }; \
+	done
+
+.PHONY: bench-peers
+bench-peers: setup ## our worker beside other tools, those that bench-peers-setup has installed
+	@$(BIN)/python -m benchmarks.peers.run $(BENCH_ARGS)
+
 .PHONY: screenshots
 screenshots: setup-dev ## every page at every size into screenshots/, the best into docs/images; needs Chromium
 	@PYTHONPATH=.:tests $(BIN)/python tests/browser/screenshots.py
@@ -85,5 +99,5 @@ docs: setup ## write the generated tables of docs/operations.md
 
 .PHONY: clean
 clean: ## remove .venv, caches and local data
-	rm -rf $(VENV) .zhengdian .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist *.egg-info
+	rm -rf $(VENV) .venv-peers .zhengdian .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
