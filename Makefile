@@ -70,7 +70,7 @@ format: setup-dev ## let ruff write the code's layout
 
 .PHONY: bench
 bench: setup ## measure the throughput of this machine
-	@$(BIN)/python -m deploy.bench $(BENCH_ARGS)
+	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 # a failing one is said and left out: Bytewax has wheels for Python 3.8 to 3.12 alone
 .PHONY: bench-peers-setup

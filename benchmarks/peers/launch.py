@@ -18,10 +18,10 @@ class PeerError(Exception):
 
 
 @contextmanager
-def on_core(core: int) -> Iterator[None]:
-    """This thread and what it starts inside stay on that core, where there are two."""
+def on_core(core: int | None) -> Iterator[None]:
+    """This thread and what it starts inside stay on that core, where there are two; None: on any."""
     before = os.sched_getaffinity(0)
-    if len(_CORES) > 1:
+    if core is not None and len(_CORES) > 1:
         os.sched_setaffinity(0, {_CORES[core]})
     try:
         yield
@@ -29,8 +29,10 @@ def on_core(core: int) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def start(name: str, command: Sequence[str], log: Path, env: Mapping[str, str]) -> Child:
-    """A program on the clients' core, in the log's directory, with `env` besides our environment without our settings."""
+def start(
+    name: str, command: Sequence[str], log: Path, env: Mapping[str, str], core: int | None = CLIENT_CORE
+) -> Child:
+    """A program on that core (None: on any), in the log's directory, with `env` besides our environment without our settings."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("ZHENGDIAN_")}
-    with on_core(CLIENT_CORE):
+    with on_core(core):
         return Child(name, command, log, {**inherited, **env})

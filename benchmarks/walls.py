@@ -1,4 +1,4 @@
-"""`python -m deploy.bench_walls`: many wallboards on a web part that runs, how far behind they are and what it costs.
+"""`python -m benchmarks.walls`: many wallboards on a web part that runs, how far behind they are and what it costs.
 
 The web's CPU is its own `process_cpu_seconds_total`, so the web may be anywhere; where it wants a token, give one in
 ZHENGDIAN_BENCH_TOKEN (a role that may read the metrics).

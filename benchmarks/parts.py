@@ -1,0 +1,100 @@
+"""Running the product's parts to be measured: each as it is run, its results where they belong."""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from benchmarks.peers.job import peak_rss_mb
+from benchmarks.peers.launch import CLIENT_CORE, PeerError, start
+from deploy.process import Child, zhengdian
+from schemas.settings import Settings
+from sinks.progress import Ends, wait_until_read
+
+START_SECONDS: Final = 60.0
+_STOP_SECONDS: Final = 60.0
+_TICK_SECONDS: Final = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run: records read, wall clock and CPU of all processes in s, the most memory of one of them in MB (0: not seen)."""
+
+    records: int
+    seconds: float
+    cpu_seconds: float
+    rss_mb: float
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """What tells a part where its broker and its data are."""
+    return {
+        "ZHENGDIAN_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
+        "ZHENGDIAN_PARTITIONS": str(settings.partitions),
+        "ZHENGDIAN_DATA_DIR": str(settings.data_dir),
+        "ZHENGDIAN_CLICKHOUSE": settings.clickhouse,
+        "ZHENGDIAN_LOG_LEVEL": "info",
+    }
+
+
+def start_part(
+    part: str, settings: Settings, place: Path, name: str = "", core: int | None = CLIENT_CORE, **env: str
+) -> Child:
+    """A part of the product, such as `worker`, on that core (None: on any); its log is NAME.log."""
+    log = place / f"{name or part}.log"
+    return start(name or part, zhengdian(part), log, environment(settings) | env, core)
+
+
+def wait_for_line(child: Child, line: bytes, times: int = 1) -> None:
+    """Until it has logged that so often. Raises TimeoutError, and PeerError when it has ended."""
+    deadline = time.monotonic() + START_SECONDS
+    while child.log.read_bytes().count(line) < times:
+        alive(child)
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{child.name} has not logged {line.decode()!r} after {START_SECONDS:.0f} s")
+        time.sleep(_TICK_SECONDS)
+
+
+def alive(child: Child) -> None:
+    """Raises PeerError when it has ended."""
+    if child.exit_code is not None:
+        raise PeerError(child.why())
+
+
+def read_to_the_end(
+    children: Sequence[Callable[[], Child]], ready: bytes, group: str, ends: Ends, settings: Settings, seconds: float
+) -> Run:
+    """Starts the members of a group; from when all of them are `ready` until the group has committed all that is there.
+
+    Parts commit when what they write is written; commits are looked at ten times a second. Raises TimeoutError and PeerError.
+    """
+    with ExitStack() as stack:
+        members = []
+        for begin in children:
+            members.append(begin())
+            stack.callback(members[-1].stop, _STOP_SECONDS)
+        for member in members:
+            wait_for_line(member, ready)
+
+        def check(left: int) -> None:
+            for member in members:
+                alive(member)
+
+        began, cpu_before = time.perf_counter(), sum(cpu_seconds(member.pid) for member in members)
+        wait_until_read(settings, group, ends, seconds, check)
+        return Run(
+            sum(ends.values()),
+            time.perf_counter() - began,
+            sum(cpu_seconds(member.pid) for member in members) - cpu_before,
+            max(peak_rss_mb(member.pid) for member in members),
+        )
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process so far."""
+    # the name, which may hold anything, ends with the last bracket; the two are fields 14 and 15
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

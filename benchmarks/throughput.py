@@ -1,0 +1,124 @@
+"""The product on this machine, beside a bare loop that only decodes the same events with pydantic: events/s of each part.
+
+Nothing is pinned: parts, broker and bench share the cores, as they do on a laptop. One run of each in turn, then the next.
+"""
+
+import resource
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from benchmarks.parts import Run, read_to_the_end, start_part
+from benchmarks.peers.launch import PeerError
+from deploy.broker import EmbeddedBroker
+from deploy.process import Child, zhengdian
+from replay.files import input_files, read_lines
+from replay.generator import SaleConfig, write_sale
+from replay.ingest import ingest
+from replay.output import SUMMARY
+from schemas.events import parse_event
+from schemas.settings import Settings
+from sinks.kafka import EventProducer, create_topics, sink_group, wait_for_broker, worker_group
+from sinks.progress import sink_ends, source_ends
+
+DECODE: Final = "pydantic decode, bare loop"
+SECONDS: Final = 1_800.0
+_WORKER_READY: Final = b"partitions_ready"
+_SINK_READY: Final = b"partitions_assigned"
+
+
+def measure(buyers: int, runs: int, place: Path, say: Callable[[str], object]) -> dict[str, list[Run]]:
+    """Runs by what was measured; `say` is told what goes on. Raises PeerError and TimeoutError."""
+    sale = place / "sale"
+    say("generating")
+    write_sale(SaleConfig(buyers=buyers), sale)
+    raw = [line.raw for line in read_lines(sale)]
+    found: dict[str, list[Run]] = {}
+    for number in range(runs):
+        where = place / str(number)
+        where.mkdir()
+
+        def note(what: str, run: Run) -> None:
+            found.setdefault(what, []).append(run)
+
+        say(f"run {number + 1} of {runs}: decode")
+        note(DECODE, _decode(raw))
+        for processes in (1, 2):
+            say(f"run {number + 1} of {runs}: replay in {processes}")
+            note(
+                f"replay --engine memory, {processes} process{'es' * (processes > 1)}", _replay(sale, where, processes)
+            )
+        for workers in (1, 2):
+            say(f"run {number + 1} of {runs}: {workers} worker{'s' * (workers > 1)}")
+            with broker(where / f"workers-{workers}") as settings:
+                run = _ingest(sale, settings)
+                if workers == 1:
+                    note("ingest into the embedded broker", run)
+                    note("one worker, every rule on", _work(settings, 1))
+                    say(f"run {number + 1} of {runs}: sink")
+                    note("sink into chDB, records", _sink(settings))
+                else:
+                    note("two workers, every rule on", _work(settings, 2))
+    return found
+
+
+def _decode(lines: list[bytes]) -> Run:
+    began, cpu = time.perf_counter(), time.process_time()
+    for raw in lines:
+        parse_event(raw)
+    return Run(len(lines), time.perf_counter() - began, time.process_time() - cpu, 0.0)
+
+
+def _replay(sale: Path, place: Path, processes: int) -> Run:
+    """By its own clock, which starts after the imports; CPU with them."""
+    out = place / f"out-{processes}"
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    command = zhengdian("replay", str(sale), "--engine", "memory", "--out", str(out), "--processes", str(processes))
+    child = Child("replay", command, place / "replay.log")
+    if not child.wait(SECONDS):
+        child.kill()
+        raise TimeoutError(f"the replay has not ended after {SECONDS:.0f} s")
+    if child.exit_code:
+        raise PeerError(child.why())
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    summary = orjson.loads((out / SUMMARY).read_bytes())
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Run(summary["events"], summary["seconds"], cpu, 0.0)
+
+
+@contextmanager
+def broker(place: Path) -> Iterator[Settings]:
+    """A broker with the topics, and where its data lie."""
+    place.mkdir()
+    with EmbeddedBroker(place / "broker.log") as broker:
+        settings = Settings(kafka_bootstrap=broker.bootstrap, data_dir=place / "data")
+        wait_for_broker(settings, 10)
+        create_topics(settings)
+        yield settings
+
+
+def _ingest(sale: Path, settings: Settings) -> Run:
+    producer = EventProducer(settings)
+    began, cpu = time.perf_counter(), time.process_time()
+    counts = ingest(input_files(sale), producer)
+    run = Run(sum(counts.accepted.values()), time.perf_counter() - began, time.process_time() - cpu, 0.0)
+    producer.close()
+    return run
+
+
+def _work(settings: Settings, workers: int) -> Run:
+    """All events wait when the workers start: the worst case, as a buyer's chat, orders and payments come from different
+    topics, far apart in time."""
+    place = settings.data_dir.parent
+    members = [lambda n=n: start_part("worker", settings, place, f"worker-{n}", core=None) for n in range(workers)]
+    return read_to_the_end(members, _WORKER_READY, worker_group(settings), source_ends(settings), settings, SECONDS)
+
+
+def _sink(settings: Settings) -> Run:
+    """Everything that the worker has written, and the events."""
+    members = [lambda: start_part("sink", settings, settings.data_dir.parent, core=None)]
+    return read_to_the_end(members, _SINK_READY, sink_group(settings), sink_ends(settings), settings, SECONDS)
