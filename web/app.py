@@ -20,7 +20,7 @@ from starlette.routing import BaseRoute, Match, Route
 
 from processors.ruleset import RulesetBook, load_book
 from schemas.settings import Settings
-from sinks.database import Database, DatabaseError, DatabaseUnavailableError, open_database
+from sinks.database import Database, DatabaseError, DatabaseUnavailableError, TooSlowError, open_database
 from sinks.read_model import ReadModel
 from web import (
     api,
@@ -188,6 +188,11 @@ def create_app(
     def failed(_: Request, error: Exception) -> JSONResponse:
         log.error("database_error", error=str(error))
         return JSONResponse({"detail": "the database refused the query; see the log"}, 500)
+
+    @app.exception_handler(TooSlowError)
+    def too_slow(request: Request, error: Exception) -> JSONResponse:
+        log.warning("read_too_slow", path=request.url.path, error=str(error))
+        return JSONResponse({"detail": f"{error}; ask for a shorter period, or later"}, 504)
 
     @app.exception_handler(403)
     async def forbidden(request: Request, error: HTTPException) -> Response:
