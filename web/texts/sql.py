@@ -49,6 +49,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "从左侧选一个常用查询，或自己写 SQL，按 Ctrl+Enter 运行。",
         "Choose a query on the left or write your own; Ctrl+Enter runs it.",
     ),
+    "sql_hint_small": (
+        "点上面选一个常用查询，或自己写 SQL，然后运行。",
+        "Choose a query above or write your own, then run it.",
+    ),
     "sql_x": ("横轴", "Across"),
     "sql_y": ("数值", "Figures"),
     "sql_group": ("分组", "Group by"),
