@@ -19,6 +19,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.routing import BaseRoute, Match, Route
 
 from processors.ruleset import RulesetBook, load_book
+from processors.sampling import known_salts
 from schemas.settings import Settings
 from sinks.database import Database, DatabaseError, DatabaseUnavailableError, TooSlowError, open_database
 from sinks.read_model import ReadModel
@@ -319,6 +320,10 @@ def run_web(
         listeners.append(app.state.parts.live.rows_arrived)
         if settings.web_host not in LOOPBACK and is_open(settings):
             log.warning("web_open_to_network", host=settings.web_host, hint="no sign-in: put a gateway before it")
+        if not is_open(settings) and (shops := known_salts(book, time.time_ns() // 1_000_000)):
+            log.warning(
+                "qc_sample_predictable", shops=shops, hint="give qc.sample.salt in the ruleset a text of your own"
+            )
         config = uvicorn.Config(
             app,
             host=settings.web_host,

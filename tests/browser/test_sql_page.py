@@ -153,7 +153,7 @@ def test_an_error_is_told_with_its_place_in_the_text(
 
 
 def test_stop_ends_the_query_on_the_server_too(browser: Any, desk: Wall) -> None:
-    page = look(browser, desk)
+    page, other = look(browser, desk), look(browser, desk)
     write(page, FOREVER)
     page.locator(".go").click()
     page.wait_for_selector(".sql[data-run=running]")
@@ -171,7 +171,8 @@ def test_stop_ends_the_query_on_the_server_too(browser: Any, desk: Wall) -> None
         other.wait_for_selector(".ag-row")
     taken = time.monotonic() - begun
     assert taken < 9  # ClickHouse itself ends it after ten
-    page.context.close()
+    for one in (page, other):
+        one.context.close()
 
 
 def test_a_query_that_takes_too_long_says_so(browser: Any, desk: Wall) -> None:
