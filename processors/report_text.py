@@ -83,7 +83,11 @@ def markdown(report: Report, lang: Lang) -> str:
     if before := _against_before(report, lang):
         lines.append(line("环比" if zh else "Change", before.rstrip("。.")))
     if report.conversion is not None:
-        served = f"接待{report.buyers_served}人" if zh else f"{report.buyers_served} buyers served"
+        served = (
+            f"接待{report.buyers_served}人"
+            if zh
+            else f"{report.buyers_served} buyer{'' if report.buyers_served == 1 else 's'} served"
+        )
         lines.append(line("转化" if zh else "Conversion", f"{report.conversion:.1%}", served))
     if report.silent_share is not None:
         lines.append(line("静默占比" if zh else "Silent share", f"{report.silent_share:.1%}"))
@@ -269,7 +273,11 @@ def _pk_basis(report: Report, lang: Lang) -> str:
 def _left_out(report: Report, lang: Lang) -> str | None:
     if not report.stars_left:
         return None
-    return f"另有{report.stars_left}人并列" if lang == "zh" else f"{report.stars_left} more share the last place"
+    return (
+        f"另有{report.stars_left}人并列"
+        if lang == "zh"
+        else f"{report.stars_left} more share{'s' if report.stars_left == 1 else ''} the last place"
+    )
 
 
 def _listed(names: Sequence[str], lang: Lang) -> str:

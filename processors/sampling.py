@@ -11,7 +11,7 @@ from datetime import date, datetime, time
 from typing import Final, NamedTuple
 
 from processors.calendar import calendar
-from processors.ruleset import RulesetBook
+from processors.ruleset import RulesetBook, default_book
 from schemas.events import Role
 from schemas.types import zone
 
@@ -61,6 +61,14 @@ def day_of_id(sample_id: str) -> date | None:
         return date(*map(int, match.groups())) if match else None
     except ValueError:
         return None
+
+
+def known_salts(book: RulesetBook, at_ms: int) -> list[str]:
+    """The shops whose salt is the packaged one, which everybody can read, "" for those without rules of their own: an agent of
+    them can work out which conversations will be sampled.
+    """
+    packaged = default_book().at("", at_ms).sample.salt
+    return [shop for shop in ("", *sorted(book.own_shops)) if book.at(shop, at_ms).sample.salt == packaged]
 
 
 def _day_of(book: RulesetBook, shop_id: str, at_ms: int) -> SampleDay:

@@ -56,6 +56,7 @@ FIGURES: Final = (
     Figure("first_response", "seconds", 1, "low"),
     Figure("average_response", "seconds", 1, "low"),
     Figure("rate_3min", "percent", 1, "high"),
+    Figure("sample_score", "points", 1, "high"),
     Figure("qc_score", "points", 1, "high"),
     Figure("judged", "count", 0, "high", counts=True),
     Figure("violations", "count", 0, "low", counts=True),
@@ -160,7 +161,7 @@ def component_points(key: str, sums: Sums, complaint_rate_zero: Fraction) -> Fra
     """0 to 100; the better the figure, the higher. None without data.
 
     - `own_target`: percent of one's own target that was reached, 100 at most
-    - `qc`: the mean rubric score
+    - `qc`: the mean rubric score of the conversations sampled at random; of the flags where none was sampled
     - `rating`: 0 at one star, 100 at five, linear between
     - `complaints`: 100 without any, 0 from `complaint_rate_zero` complaints a paid order on, linear between
     """
@@ -168,7 +169,8 @@ def component_points(key: str, sums: Sums, complaint_rate_zero: Fraction) -> Fra
         share = _ratio(sums, "own_target")
         return None if share is None else 100 * min(share, Fraction(1))
     if key == "qc":
-        mean = _ratio(sums, "qc_score")
+        # never mixed: flags are the worst that there is, and how many a score has says more about the rules than the agent
+        mean = _ratio(sums, "qc_score" if _ratio(sums, "sample_score") is None else "sample_score")
         return None if mean is None else mean / QC_SCALE
     if key == "rating":
         stars = _ratio(sums, "rating")

@@ -109,6 +109,12 @@ class Settings(BaseSettings):
     web_oidc_agents_claim: str = Field(
         "", description="web: claim with the service accounts that the person chats with; empty: none"
     )
+    web_read_seconds: float = Field(
+        30,
+        gt=0,
+        le=55,
+        description="web: how long a scorecard or the rows behind its figures may be read; pages wait for a minute",
+    )
     web_reports: bool = Field(
         True, description="web: make the reports on the hour; of several web processes one is enough, more do no harm"
     )

@@ -18,11 +18,12 @@ MAX_ERROR_CHARS: Final = 600
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_]\w*")
 _STACK_NOISE: Final = re.compile(r"\s*Stack trace:.*", re.S)
 
+TIMEOUT_EXCEEDED: Final = 159
 TRANSIENT_CODES: Final[frozenset[int]] = frozenset(
     {
         3,  # UNEXPECTED_END_OF_FILE
         75,  # CANNOT_WRITE_TO_FILE_DESCRIPTOR
-        159,  # TIMEOUT_EXCEEDED
+        TIMEOUT_EXCEEDED,
         173,  # CANNOT_ALLOCATE_MEMORY
         202,  # TOO_MANY_SIMULTANEOUS_QUERIES
         203,  # NO_FREE_CONNECTION
@@ -104,6 +105,17 @@ class Formatted(NamedTuple):
     fmt: str
 
 
+class TooSlowError(DatabaseError):
+    """A limit of time that the caller set is over: the same again would take as long."""
+
+
+class Queries(Protocol):
+    """What answers SELECTs: a Database, or a part of what it can do."""
+
+    def query(self, sql: str, params: Parameters | None = None) -> list[dict[str, Any]]:
+        """As in Database."""
+
+
 class Database(Protocol):
     """A ClickHouse database. Safe to share between threads.
 
@@ -120,9 +132,15 @@ class Database(Protocol):
     def command(self, sql: str, params: Parameters | None = None) -> None:
         """Run one statement that answers nothing: DDL, ALTER, INSERT … SELECT."""
 
-    def query(self, sql: str, params: Parameters | None = None) -> list[dict[str, Any]]:
+    def query(
+        self, sql: str, params: Parameters | None = None, *, max_seconds: float | None = None, mark: str = ""
+    ) -> list[dict[str, Any]]:
         """Run one SELECT; one dict a row. Types are clickhouse-driver's: DateTime64 with a zone is an aware datetime,
-        Decimal a Decimal, Bool a bool, Array a list, Map a dict, NULL None."""
+        Decimal a Decimal, Bool a bool, Array a list, Map a dict, NULL None.
+
+        ClickHouse ends it after `max_seconds`, which raises TooSlowError, and by `stop` with that `mark`; such a SELECT has no
+        SETTINGS of its own.
+        """
 
     def insert(self, table: str, columns: Columns) -> int:
         """Insert columns of equal length; returns the rows inserted. Columns left out take their default.
@@ -153,7 +171,7 @@ class Database(Protocol):
         """
 
     def stop(self, mark: str) -> None:
-        """Have ClickHouse end the statements that `query_format` runs with that mark; it does so within a block of rows."""
+        """Have ClickHouse end the statements that run with that mark; it does so within a block of rows."""
 
     def ping(self) -> None:
         """Return when ClickHouse answers."""

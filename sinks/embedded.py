@@ -9,7 +9,7 @@ import json
 import os
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -66,8 +66,10 @@ class EmbeddedDatabase(GuardedReads):
         bound = for_engine(params)
         self._run(lambda: _query(self._session(), sql, "Null", bound))
 
-    def query(self, sql: str, params: Parameters | None = None) -> list[dict[str, Any]]:
+    def _select(self, sql: str, params: Parameters | None, settings: Mapping[str, str]) -> list[dict[str, Any]]:
         bound = for_engine(params)
+        if settings:
+            sql += " SETTINGS " + ", ".join(f"{key} = '{value}'" for key, value in settings.items())
         return as_rows(*read_blocks(self._run(lambda: _query(self._session(), sql, "Native", bound))))
 
     def insert(self, table: str, columns: Columns) -> int:

@@ -5,11 +5,18 @@ The text judged is ClickHouse's own canonical form (formatQuerySingleLine), and 
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sinks.database import DatabaseError, DatabaseUnavailableError, Formatted, Parameters
+from sinks.database import (
+    TIMEOUT_EXCEEDED,
+    DatabaseError,
+    DatabaseUnavailableError,
+    Formatted,
+    Parameters,
+    TooSlowError,
+)
 
 _CANONICAL_SQL: Final = "SELECT formatQuerySingleLine({sql:String}) AS sql"
 _FORMATS_SQL: Final = "SELECT name FROM system.formats WHERE is_output"
@@ -76,9 +83,20 @@ class GuardedReads:
 
     _engine: Engine | None = None
 
-    def query(self, sql: str, params: Parameters | None = None) -> list[dict[str, Any]]:
-        """As in Database."""
+    def _select(self, sql: str, params: Parameters | None, settings: Mapping[str, str]) -> list[dict[str, Any]]:
+        """Run one SELECT of the program's own with these settings of ClickHouse."""
         raise NotImplementedError
+
+    def query(
+        self, sql: str, params: Parameters | None = None, *, max_seconds: float | None = None, mark: str = ""
+    ) -> list[dict[str, Any]]:
+        """As in Database."""
+        try:
+            return self._select(sql, params, {**time_limit(max_seconds), **marked(mark)})
+        except DatabaseUnavailableError as error:
+            if max_seconds is None or error.code != TIMEOUT_EXCEEDED:
+                raise
+            raise TooSlowError(str(error), error.code) from error
 
     def command(self, sql: str, params: Parameters | None = None) -> None:
         """As in Database."""
@@ -177,15 +195,26 @@ def _bare_name(quoted: str, known: frozenset[str]) -> str:
 
 def limit_settings(max_seconds: float, max_rows: int, max_memory_bytes: int, mark: str = "") -> dict[str, str]:
     """ClickHouse settings for a user's statement; readonly comes last because nothing can be set after it."""
-    if not _MARK.fullmatch(mark):
-        raise ValueError(f"a mark is made of letters and digits, got {mark!r}")
     return {
-        "max_execution_time": str(max(max_seconds, 0.001)),
-        "timeout_overflow_mode": "throw",
+        **time_limit(max_seconds),
         "max_result_rows": str(max_rows),
         "max_result_bytes": str(max_memory_bytes // _RESULT_SHARE),
         "result_overflow_mode": "throw",
         "max_memory_usage": str(max_memory_bytes),
-        "log_comment": mark,
+        **marked(mark),
         "readonly": "1",
     }
+
+
+def time_limit(max_seconds: float | None) -> dict[str, str]:
+    """ClickHouse settings that end a statement after so many seconds; none without a limit."""
+    if max_seconds is None:
+        return {}
+    return {"max_execution_time": str(max(max_seconds, 0.001)), "timeout_overflow_mode": "throw"}
+
+
+def marked(mark: str) -> dict[str, str]:
+    """ClickHouse settings by which `stop` finds a statement; none without a mark."""
+    if not _MARK.fullmatch(mark):
+        raise ValueError(f"a mark is made of letters and digits, got {mark!r}")
+    return {"log_comment": mark} if mark else {}

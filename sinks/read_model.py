@@ -8,6 +8,7 @@ milliseconds since the epoch and amounts ints of fen, as everywhere inside the p
 from collections.abc import Mapping
 from typing import Any, Final
 
+from sinks.database import Database
 from sinks.reader import Reader, Row, and_shop, decoded, equal_to
 
 BUCKET_MS: Final = 900_000
@@ -17,16 +18,20 @@ BUCKET_MS: Final = 900_000
 class ReadModel(Reader):
     """Reads the views of contract §3. Every method may raise DatabaseError or DatabaseUnavailableError."""
 
+    def __init__(self, db: Database) -> None:
+        super().__init__(db)
+        self._database = db
+
     def ping(self) -> None:
         """Return when the database answers."""
-        self._db.ping()
+        self._database.ping()
 
     def fingerprint(self) -> str:
         """A text that differs whenever rows were inserted; cheap, it reads no rows."""
         rows = self._db.query(
             "SELECT table, sum(rows) AS n, max(max_block_number) AS block, max(modification_time) AS at"
             " FROM system.parts WHERE database = {database:String} AND active GROUP BY table ORDER BY table",
-            {"database": self._db.name},
+            {"database": self._database.name},
         )
         return repr([tuple(row.values()) for row in rows])
 

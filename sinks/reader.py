@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import orjson
 
-from sinks.database import Database
+from sinks.database import Queries
 
 Row = dict[str, Any]
 
@@ -23,7 +23,7 @@ _MAX_LIMIT: Final = 1000
 class Reader:
     """Reads from one database. Every method may raise DatabaseError or DatabaseUnavailableError."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Queries) -> None:
         self._db = db
 
     def rows(self, sql: str, params: Mapping[str, Any]) -> list[Row]:

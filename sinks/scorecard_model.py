@@ -43,6 +43,7 @@ ROWS: Final[Mapping[str, tuple[Source, ...]]] = {
     "first_response": (Source("first_responses", "ms", "1"),),
     "average_response": (Source("rounds", "ms", "1"),),
     "rate_3min": (Source("rounds", "within", "1"),),
+    "sample_score": (Source("samples", "points", "1"),),
     "qc_score": (Source("flags", "points", "scored"),),
     "judged": (Source("flags", "1", "0"),),
     "violations": (Source("flags", "violation", "0"),),
@@ -56,6 +57,7 @@ _SUMMED: Final[Mapping[str, tuple[str, ...]]] = {
     "placed": ("order_to_paid",),
     "reviews": ("rating", "complaints"),
     "rounds": ("average_response", "rate_3min"),
+    "samples": ("sample_score",),
     "flags": ("qc_score", "judged", "violations"),
 }
 """File -> the figures that are sums of its rows."""
@@ -177,7 +179,7 @@ class ScorecardModel(Reader):
         in_orders = all(goal.amount is None for goals in found.values() for goal in goals.values())
         reached = {
             (row["agent"], row["hour"]): row["orders" if in_orders else "amount"]
-            for row in self.rows(_HOURS, {"shop": shop_id, "hours": hours})
+            for row in self.rows(_HOURS, {"shop": shop_id, "hours": hours, "from": hours[0], "to": hours[-1] + 1})
         }
 
         def against(goals: Mapping[int, Goal], agent_id: str, members: Sequence[str]) -> list[Hour]:
@@ -277,5 +279,6 @@ _FIRST: Final = (
 _HOURS: Final = (
     "SELECT agent_id AS agent, toUnixTimestamp64Milli(hour_start) AS hour, paid_amount AS amount, orders_paid AS orders"
     " FROM leaderboard_hourly WHERE shop_id = {shop:String} AND agent_id != ''"
+    f" AND {_SPAN.format(column='hour_start')}"
     " AND has({hours:Array(Int64)}, toUnixTimestamp64Milli(hour_start))"
 )

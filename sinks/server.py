@@ -108,9 +108,11 @@ class ServerDatabase(GuardedReads):
         bound = for_driver(params)
         self._with_client(lambda client: client.execute(sql, bound))
 
-    def query(self, sql: str, params: Parameters | None = None) -> list[dict[str, Any]]:
+    def _select(self, sql: str, params: Parameters | None, settings: Mapping[str, str]) -> list[dict[str, Any]]:
         bound = for_driver(params)
-        columns, types = self._with_client(lambda c: c.execute(sql, bound, with_column_types=True, columnar=True))
+        columns, types = self._with_client(
+            lambda c: c.execute(sql, bound, with_column_types=True, columnar=True, settings=dict(settings))
+        )
         return as_rows(types, columns)
 
     def insert(self, table: str, columns: Columns) -> int:

@@ -102,6 +102,28 @@ def flag(flag_id: str, rule: str, severity: str, shop: str, at_ms: int, **more: 
     }
 
 
+def sampled(sample_id: str, shop: str, day_start: int, verdict: str, score: float | None, **more: Any) -> Row:
+    """A qc_samples_raw row: the verdict on a sampled conversation of that day; empty: it was claimed."""
+    return {
+        "shop_id": shop,
+        "day_start": day_start,
+        "sample_id": sample_id,
+        "buyer_id": "b-77",
+        "agent_id": f"{shop}:00",
+        "time": day_start + 2 * 24 * HOUR,
+        "source": "zhengdian/web",
+        "id": f"v-{sample_id}-{verdict}",
+        "type": "qc.verdict_given" if verdict else "qc.claimed",
+        "actor": "mei",
+        "verdict": verdict,
+        "reason": "",
+        "score": score,
+        "coaching": "",
+        "offset": 0,
+        **more,
+    }
+
+
 def task(task_id: str, shop: str, due_at: int, **more: Any) -> Row:
     """A call_tasks_raw row."""
     return {

@@ -19,8 +19,9 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.routing import BaseRoute, Match, Route
 
 from processors.ruleset import RulesetBook, load_book
+from processors.sampling import known_salts
 from schemas.settings import Settings
-from sinks.database import Database, DatabaseError, DatabaseUnavailableError, open_database
+from sinks.database import Database, DatabaseError, DatabaseUnavailableError, TooSlowError, open_database
 from sinks.read_model import ReadModel
 from web import (
     api,
@@ -189,6 +190,11 @@ def create_app(
         log.error("database_error", error=str(error))
         return JSONResponse({"detail": "the database refused the query; see the log"}, 500)
 
+    @app.exception_handler(TooSlowError)
+    def too_slow(request: Request, error: Exception) -> JSONResponse:
+        log.warning("read_too_slow", path=request.url.path, error=str(error))
+        return JSONResponse({"detail": f"{error}; ask for a shorter period, or later"}, 504)
+
     @app.exception_handler(403)
     async def forbidden(request: Request, error: HTTPException) -> Response:
         person: Person | None = request.state.person
@@ -314,6 +320,10 @@ def run_web(
         listeners.append(app.state.parts.live.rows_arrived)
         if settings.web_host not in LOOPBACK and is_open(settings):
             log.warning("web_open_to_network", host=settings.web_host, hint="no sign-in: put a gateway before it")
+        if not is_open(settings) and (shops := known_salts(book, time.time_ns() // 1_000_000)):
+            log.warning(
+                "qc_sample_predictable", shops=shops, hint="give qc.sample.salt in the ruleset a text of your own"
+            )
         config = uvicorn.Config(
             app,
             host=settings.web_host,

@@ -273,9 +273,13 @@ class FigureRow(BaseModel):
     at: str
     until: str | None = Field(description="when it was replied to or paid")
     buyer_id: str
-    ref: str = Field(description="id of the order, payment, round, flag or review; empty for a buyer's day")
+    ref: str = Field(
+        description="id of the order, payment, round, flag, sampled conversation or review; empty for a buyer's day"
+    )
     order_id: str
-    what: str = Field(description="a flag's rule, a round's status, a review's stars, an hour's target")
+    what: str = Field(
+        description="a flag's rule, what was found in a sampled conversation, a round's status, a review's stars, an hour's target"
+    )
     numerator: int
     denominator: int
     value: str = Field(description="the numerator as it is shown, in `unit`")

@@ -89,11 +89,6 @@ class Parts:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self.pool, lambda: function(*args, **kwargs))
 
-    async def call_long(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """The same for a call that may take many seconds, on threads of its own."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.long_pool, lambda: function(*args, **kwargs))
-
 
 def read_instant(text: str | None) -> int | None:
     """A query parameter's RFC 3339 time in milliseconds. Raises ValueError; a `+` that a URL turned into a blank is meant."""

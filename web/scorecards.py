@@ -1,17 +1,17 @@
 """Scorecards over HTTP: the sheet of a period, the same as a CSV file, and the rows behind each figure."""
 
-import asyncio
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
-from typing import Annotated, Final, Literal
-from weakref import WeakValueDictionary
+from functools import partial
+from typing import Annotated, Final, Literal, TypeVar
 
-from fastapi import APIRouter, HTTPException, Query, Response
+from fastapi import APIRouter, HTTPException, Query, Request, Response
 
 from processors.periods import Kind, Period, local_day, period_of
 from processors.scorecard import BY_KEY, Unit, numerator_unit, part
+from sinks.bounded import Bounded
 from sinks.scorecard_model import Behind, Hour, ScorecardModel
 from web.access.guard import needs
 from web.access.masks import mask, masked
@@ -21,6 +21,9 @@ from web.models import FigureRow, FigureRows, Problem, Scorecards
 from web.parts import HOUR_MS, Parts
 from web.sheet import Sheet, read_sheet, shown
 from web.texts import Lang, texts
+from web.wanted import Wanted
+
+T = TypeVar("T")
 
 KEPT_MS: Final = 20_000
 """a sheet is read once for all who look at it; it recomputes what it can't look up"""
@@ -32,34 +35,56 @@ Shop = Annotated[str, Query(max_length=256, description="default: the first by i
 _LAST_OFFSET: Final = 10**9
 
 
+def begin(parts: Parts, work: Callable[[ScorecardModel], T]) -> Wanted[T]:
+    """Reads within the limit of time, for the requests that will wait for it."""
+    bounded = Bounded(parts.db, parts.settings.web_read_seconds)
+    return Wanted(parts.long_pool.submit(work, ScorecardModel(bounded)), partial(parts.call, bounded.stop))
+
+
 class Sheets:
-    """Sheets that were read a moment ago."""
+    """Sheets that were read a moment ago, and those that are being read."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self.model: Final = ScorecardModel(parts.db)
         self._kept: dict[tuple[str, Period], tuple[int, Sheet]] = {}
         """with the moment at which it had been read: a long month takes longer to read than it is kept"""
-        self._locks: WeakValueDictionary[tuple[str, Period], asyncio.Lock] = WeakValueDictionary()
+        self._wanted: dict[tuple[str, Period], Wanted[Sheet]] = {}
 
-    async def get(self, shop_id: str, period: Period) -> Sheet:
-        """The sheet, at most KEPT_MS old. Raises DatabaseError or DatabaseUnavailableError."""
+    async def get(self, shop_id: str, period: Period, request: Request) -> Sheet:
+        """The sheet, at most KEPT_MS old. Raises DatabaseError (TooSlowError among them), DatabaseUnavailableError, and
+        HTTPException 499 where nobody waits any more.
+        """
         key = (shop_id, period)
-        async with self._locks.setdefault(key, asyncio.Lock()):
-            kept = self._kept.pop(key, None)
-            if kept is None or not 0 <= self._parts.now_ms() - kept[0] < KEPT_MS:
-                sheet = await self._parts.call_long(read_sheet, self._parts, self.model, shop_id, period)
-                kept = self._parts.now_ms(), sheet
-            self._kept[key] = kept
+        kept = self._kept.get(key)
+        if kept is not None and 0 <= self._parts.now_ms() - kept[0] < KEPT_MS:
+            return kept[1]
+        wanted = self._wanted.get(key)
+        if wanted is None or wanted.gone:
+            wanted = self._wanted[key] = begin(
+                self._parts, lambda model: read_sheet(self._parts, model, shop_id, period)
+            )
+        try:
+            sheet = await wanted.answer(request)
+        finally:
+            first = self._wanted.get(key) is wanted
+            if first:
+                del self._wanted[key]
+        if first:
+            self._kept.pop(key, None)
+            self._kept[key] = self._parts.now_ms(), sheet
             while len(self._kept) > KEPT:
                 self._kept.pop(next(iter(self._kept)))
-            return kept[1]
+        return sheet
 
 
 def router(parts: Parts) -> APIRouter:
     """The routes under /api/v1/scorecards."""
-    routes = APIRouter(prefix="/api/v1/scorecards", tags=["scorecards"], responses={503: {"model": Problem}})
-    sheets = Sheets(parts)
+    routes = APIRouter(
+        prefix="/api/v1/scorecards",
+        tags=["scorecards"],
+        responses={code: {"model": Problem} for code in (503, 504)},
+    )
+    sheets, names = Sheets(parts), ScorecardModel(parts.db)
 
     def period(kind: Kind, on: date | None, shop_id: str) -> Period:
         zone_name = parts.book.timezone(shop_id)
@@ -75,6 +100,7 @@ def router(parts: Parts) -> APIRouter:
         responses={200: {"content": {"text/csv": {}}}},
     )
     async def get_scorecards(
+        request: Request,
         person: Annotated[Person, needs(May.WATCH)],
         shop_id: Shop = "",
         period_kind: Annotated[Kind, Query(alias="period")] = "month",
@@ -83,9 +109,9 @@ def router(parts: Parts) -> APIRouter:
         fmt: Annotated[Literal["json", "csv"], Query(alias="format")] = "json",
         lang: Annotated[Lang | None, Query(description="of the CSV file's head; default: the fields' names")] = None,
     ) -> Scorecards | Response:
-        shops = await parts.call(sheets.model.shops)
+        shops = await parts.call(names.shops)
         shop = shop_id or next(iter(shops), "")
-        sheet = await sheets.get(shop, period(period_kind, on, shop))
+        sheet = await sheets.get(shop, period(period_kind, on, shop), request)
         cards = shown(sheet, by, shops, parts.book.timezone(shop))
         if fmt == "json":
             return cards
@@ -97,6 +123,7 @@ def router(parts: Parts) -> APIRouter:
 
     @routes.get("/rows", summary="The rows behind a figure, oldest first; their sums are the figure")
     async def get_rows(
+        request: Request,
         person: Annotated[Person, needs(May.SEE_FLAGS)],
         shop_id: Annotated[str, Query(min_length=1, max_length=256)],
         figure: Annotated[str, Query(json_schema_extra={"enum": list(BY_KEY)})],
@@ -115,7 +142,7 @@ def router(parts: Parts) -> APIRouter:
         if offset > _LAST_OFFSET:
             raise HTTPException(422, "cursor: is not one that this API gave out")
         wanted = period(period_kind, on, shop_id)
-        sheet = await sheets.get(shop_id, wanted)
+        sheet = await sheets.get(shop_id, wanted, request)
         by, lines = ("agent", sheet.agents) if team is None else ("team", sheet.teams)
         line = next((line for line in lines if line.id == (agent_id if team is None else team)), None)
         unit = numerator_unit(BY_KEY[figure])
@@ -125,9 +152,8 @@ def router(parts: Parts) -> APIRouter:
             unit = "count" if sheet.goals.in_orders else "yuan"
             found = _hours(sheet.hours(line, by), unit, limit, offset)
         else:
-            found = await parts.call_long(
-                sheets.model.behind, parts.book, shop_id, wanted, sheet.sales, figure, line.members, limit, offset
-            )
+            asked = (parts.book, shop_id, wanted, sheet.sales, figure, line.members, limit, offset)
+            found = await begin(parts, lambda model: model.behind(*asked)).answer(request)
         after = offset + len(found.rows)
         seen = [{"shop_id": shop_id, "buyer_id": row["buyer"]} for row in found.rows if row["buyer"]]
         await parts.trail.saw(person, "scorecard", seen, figure)

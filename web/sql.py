@@ -1,6 +1,5 @@
 """SQL for data engineers: the tables, the queries that have a name, and reading statements under ClickHouse's own limits."""
 
-import asyncio
 import re
 import secrets
 import time
@@ -8,7 +7,6 @@ from functools import partial
 from typing import Annotated, Any, Final, Literal
 
 import orjson
-import structlog
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -24,15 +22,11 @@ from web.access.roles import May, Person
 from web.ingest import media_type, read_body
 from web.models import Problem
 from web.parts import Parts
-
-log = structlog.get_logger(__name__)
+from web.wanted import Wanted
 
 SECONDS: Final = 10.0
 ROWS: Final = 100_000
 MEMORY_BYTES: Final = 1024**3
-LOOK_SECONDS: Final = 0.2
-"""how often somebody who waits for an answer is looked after"""
-CLIENT_CLOSED_REQUEST: Final = 499
 FORMAT_HEADER: Final = "X-ClickHouse-Format"
 """as ClickHouse's own HTTP interface names it"""
 _PARAMETER: Final = "param_"
@@ -198,8 +192,15 @@ def router(parts: Parts, limits: Limits) -> APIRouter:
         if not person.local and not limits.take(QUERIES, "sql", person.name):
             raise HTTPException(429, "too many queries; wait a minute", {"Retry-After": "60"})
         begun = time.monotonic()
+        asked = partial(parts.trail.tried, person, "access.queried", body.format, detail=body.asked)
         try:
             result = await _run(parts, request, body, frozenset() if person.may(May.SEE_TRAIL) else TRAIL_TABLES)
+        except HTTPException as stopped:
+            await asked(status=stopped.status_code)
+            raise
+        except DatabaseUnavailableError:
+            await asked(status=503)
+            raise
         except DatabaseError as error:
             await parts.trail.did(person, "access.queried", body.format, detail=body.asked, status=400)
             problem = SqlProblem(detail=str(error), code=error.code, position=position_of(body.sql, str(error)))
@@ -248,22 +249,8 @@ async def _run(parts: Parts, request: Request, body: Sql, closed: frozenset[str]
         mark=mark,
         closed=closed,
     )
-    future = parts.sql_pool.submit(statement)
-    running = asyncio.wrap_future(future)
-    gone = False
-    while not running.done():
-        await asyncio.wait({running}, timeout=LOOK_SECONDS)
-        gone = gone or (not running.done() and await request.is_disconnected())
-        # again and again: it may have been about to begin
-        if gone and not future.done() and not future.cancel():
-            try:
-                await parts.call(parts.db.stop, mark)
-            except (DatabaseError, DatabaseUnavailableError) as error:
-                log.warning("sql_not_stopped", error=str(error), seconds_left=SECONDS)
-    if gone:
-        running.cancelled() or running.exception()
-        raise HTTPException(CLIENT_CLOSED_REQUEST, "stopped")
-    return running.result()
+    work = parts.sql_pool.submit(statement)
+    return await Wanted(work, partial(parts.call, parts.db.stop, mark)).answer(request)
 
 
 def _schema(parts: Parts) -> Schema:

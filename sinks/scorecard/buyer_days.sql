@@ -1,4 +1,4 @@
--- uses: messages, board_shares
+-- uses: messages, placings
 -- Each (buyer, local day) in which the buyer wrote to the agent: whether the agent replied effectively that day, and whether
 -- an order was placed that day that is credited to the agent.
 SELECT
@@ -15,6 +15,6 @@ LEFT JOIN
 (
     SELECT buyer, agent, toInt64(toUnixTimestamp(toStartOfDay(fromUnixTimestamp64Milli(s.at), {tz:String}))) * 1000 AS day,
         arraySort(groupArray(s.order_id)) AS order_ids
-    FROM board_shares AS s WHERE placed = 1
+    FROM placings AS s
     GROUP BY buyer, agent, day
 ) AS o ON o.buyer = w.buyer AND o.agent = w.agent AND o.day = w.day

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from processors.calendar import calendar
 from processors.ruleset import RulesetBook
-from sinks.database import Database, DatabaseError
+from sinks.database import DatabaseError, Queries
 
 _QUARTER_MS: Final = 900_000
 _DAY_MS: Final = 86_400_000
@@ -29,7 +29,8 @@ _QUARTERS: Final = (
         f" {'count()' if table == 'raw_events' else 'toUInt64(0)'} AS n, min({written}) AS oldest FROM {table}"
         f" WHERE {column} >= fromUnixTimestamp64Milli({{from:Int64}}) AND {column} < fromUnixTimestamp64Milli({{to:Int64}})"
         # no row follows from a reference event alone
-        f" {_OF_BUYERS if table == 'raw_events' else ''} GROUP BY shop_id, quarter"
+        f" {_OF_BUYERS if table == 'raw_events' else ''} AND ({{every:Bool}} OR shop_id = {{shop:String}})"
+        " GROUP BY shop_id, quarter"
         for table, column, written in _DATED
     )
     + ") GROUP BY shop_id, quarter ORDER BY shop_id, quarter"
@@ -51,19 +52,20 @@ class Span(NamedTuple):
 
 
 def spans(
-    db: Database, book: RulesetBook, start_ms: int, end_ms: int, shop_id: str | None = None, max_events: int = 300_000
+    db: Queries, book: RulesetBook, start_ms: int, end_ms: int, shop_id: str | None = None, max_events: int = 300_000
 ) -> list[Span]:
     """The days that [start, end) touches and that hold an event or a row, by shop and time; of one shop or all. Days are
     put together up to `max_events`: what is read at once is the whole history of the buyers in a span."""
     # a zone's days begin on quarters of an hour, and a day that reaches into the range begins less than two days before
     margin = 2 * _DAY_MS
     by_day: dict[tuple[str, int, int], tuple[int, int]] = {}
-    for row in db.query(_QUARTERS, {"from": start_ms - margin, "to": end_ms + margin}):
+    asked = {"from": start_ms - margin, "to": end_ms + margin, "every": shop_id is None, "shop": shop_id or ""}
+    for row in db.query(_QUARTERS, asked):
         shop = row["shop_id"]
         days_of = calendar(book.timezone(shop))
         start = days_of.day_start(row["quarter"] * _QUARTER_MS)
         day = (shop, start, days_of.day_end(start))
-        if shop_id in (None, shop) and start < end_ms and day[2] > start_ms:
+        if start < end_ms and day[2] > start_ms:
             events, written = by_day.get(day, (0, row["written"]))
             by_day[day] = events + row["events"], min(written, row["written"])
     expiry = _expiry(db)
@@ -78,7 +80,7 @@ def spans(
     return found
 
 
-def has_shop(db: Database, shop_id: str) -> bool:
+def has_shop(db: Queries, shop_id: str) -> bool:
     """Whether there is anything of the shop, at any time."""
     selects = (f"SELECT 1 FROM {table} WHERE shop_id = {{shop:String}} LIMIT 1" for table, _, _ in _DATED)
     return bool(db.query(" UNION ALL ".join(selects), {"shop": shop_id}))
@@ -89,7 +91,7 @@ def _alike(a: Span, b: Span) -> bool:
     return (a.shop_id, a.events > 0, a.aged) == (b.shop_id, b.events > 0, b.aged)
 
 
-def _expiry(db: Database) -> int:
+def _expiry(db: Queries) -> int:
     """What was written before this moment, ms by the server's clock, may rest on raw events that have expired."""
     row = db.query(
         "SELECT engine_full, toUnixTimestamp64Milli(now64(3)) AS now FROM system.tables"

@@ -43,9 +43,20 @@ def shown(page: Any) -> list[list[str]]:
     return rows
 
 
+def as_shown(found: Any, card: Any) -> list[str]:
+    """A card's figures as the table has them: from a minute on times are minutes and seconds."""
+    cells = []
+    for kind in found["figures"]:
+        value = card["figures"][kind["key"]]["value"] or ""
+        if kind["unit"] == "seconds" and value and float(value) >= 60:
+            value = "{}:{:02}".format(*divmod(int(float(value) + 0.5), 60))
+        cells.append(value)
+    return cells
+
+
 def _bare(cell: str) -> str:
     """A cell without unit and mark; empty for none."""
-    bare = cell.translate(str.maketrans("", "", "¥%秒s✓✗\u00a0 \n"))
+    bare = cell.translate(str.maketrans("", "", "¥,%秒s✓✗\u00a0 \n"))
     return "" if bare == "–" else bare
 
 
@@ -68,11 +79,13 @@ def test_the_page_shows_the_apis_figures_and_so_does_its_csv_file(browser: Any, 
     page = look(browser, sale)
     found = api(page)
     keys = [figure["key"] for figure in found["figures"]]
+    assert shown(page) == [
+        [card["id"], card["score"]["value"] or "", *as_shown(found, card)] for card in found["cards"]
+    ]
     wanted = [
         [card["id"], card["score"]["value"] or "", *(card["figures"][key]["value"] or "" for key in keys)]
         for card in found["cards"]
     ]
-    assert shown(page) == wanted
     with page.expect_download() as started:
         page.locator("[data-do=csv]").click()
     head, *lines = csv.reader(io.StringIO(started.value.path().read_text("utf-8-sig")))
@@ -103,7 +116,16 @@ def test_stars_are_the_apis(browser: Any, sale: Wall) -> None:
 
 def test_each_figure_opens_its_rows_and_escape_goes_back_to_it(browser: Any, sale: Wall) -> None:
     page = look(browser, sale)
-    for key in ("order_to_paid", "paid_amount", "own_target", "reply_rate", "rating", "complaints", "qc_score"):
+    for key in (
+        "order_to_paid",
+        "paid_amount",
+        "own_target",
+        "reply_rate",
+        "rating",
+        "complaints",
+        "sample_score",
+        "qc_score",
+    ):
         button = page.locator(f"[data-figure={key}]").first
         button.click()
         page.wait_for_selector(f"[data-panel={key}] .behind tbody tr")
@@ -202,6 +224,140 @@ def test_names_are_found(browser: Any, sale: Wall) -> None:
     page.locator("[type=search]").fill("nobody at all")
     page.wait_for_selector("text=没有符合的客服或团队")
     page.context.close()
+
+
+def test_the_date_is_that_of_the_period_shown(browser: Any, sale: Wall) -> None:
+    page = look(browser, sale)
+    assert page.locator("[data-field=on]").input_value() == "2025-11-11"
+    page.context.close()
+    page = browser.new_context(viewport=LAPTOP).new_page()
+    page.goto(f"{sale.address}/scorecards?lang=zh&period=day")  # today's
+    page.wait_for_selector(".head h2")
+    assert page.locator(".head h2").inner_text().startswith(page.locator("[data-field=on]").input_value() + " ")
+    assert "on=2" not in page.url  # tomorrow it will be tomorrow's
+    page.context.close()
+
+
+def test_nothing_is_exported_or_printed_until_the_sheet_asked_for_is_there(browser: Any, sale: Wall) -> None:
+    page = look(browser, sale)
+    csv_button, print_button = page.locator("[data-do=csv]"), page.locator("[data-do=print]")
+    assert (csv_button.get_attribute("aria-disabled"), print_button.is_enabled()) == ("false", True)
+    held: list[Any] = []
+    page.route("**/api/v1/scorecards?*by=team*", lambda route: held.append(route))
+    names = [row[0] for row in shown(page)]
+    page.locator(".tools [data-by=team]").click()
+    page.wait_for_selector(".desk[data-stale=true] .reading")
+    assert (csv_button.get_attribute("aria-disabled"), csv_button.get_attribute("href")) == ("true", None)
+    assert print_button.is_disabled()
+    assert [row[0] for row in shown(page)] == names  # and what is shown is still the agents' in every word
+    assert page.locator("tbody .link").count() == 0
+    page.emulate_media(media="print")
+    assert not page.locator(".sheetbox").is_visible()
+    page.emulate_media(media="screen")
+    for route in held:
+        route.continue_()
+    page.wait_for_selector(".desk[data-stale=false][data-by=team] tbody .link")
+    assert "by=team" in csv_button.get_attribute("href")
+    assert print_button.is_enabled()
+    page.context.close()
+
+
+def test_what_was_asked_for_before_is_asked_for_no_longer(browser: Any, sale: Wall) -> None:
+    page = look(browser, sale)
+    page.route("**/api/v1/scorecards?*on=2020-01-15*", lambda route: None)
+    with page.expect_event("requestfailed", lambda request: "2020-01-15" in request.url):
+        page.locator("[data-field=on]").fill("2020-01-15")
+        page.wait_for_selector(".desk[data-stale=true]")
+        page.locator("[data-field=on]").fill("2025-11-11")
+    page.wait_for_selector(".desk[data-stale=false] tbody tr")
+    assert page.locator("[role=alert]").count() == 0
+    page.context.close()
+
+
+def test_a_sheet_that_takes_too_long_is_explained_and_asked_for_again_by_hand(browser: Any, sale: Wall) -> None:
+    page = look(browser, sale, "en")
+    asked: list[str] = []
+
+    def late(route: Any) -> None:
+        asked.append(route.request.url)
+        route.fulfill(status=504, json={"detail": "it took longer than 30 s; ask for a shorter period, or later"})
+
+    page.route("**/api/v1/scorecards?*period=month*", late)
+    page.locator("[data-period=month]").click()
+    page.wait_for_selector(".desk[data-state=slow] [role=alert]")
+    assert "Choose a shorter period" in page.locator(".empty[role=alert]").inner_text()
+    assert page.locator("[data-do=print]").is_disabled()
+    page.wait_for_timeout(6000)  # polls go on
+    assert len(asked) == 1
+    page.unroute("**/api/v1/scorecards?*period=month*")
+    page.get_by_role("button", name="Try again").click()
+    page.wait_for_selector(".desk[data-state=busy][data-stale=false] tbody tr")
+    assert "2025-11-01" in page.locator(".head h2").inner_text()
+    page.route("**/api/v1/scorecards/rows?*", late)
+    page.locator("[data-figure=reply_rate]").first.click()
+    page.wait_for_selector(".panel >> text=Choose a shorter period")
+    assert page.errors == []
+    page.context.close()
+
+
+def test_a_card_without_a_score_says_why(browser: Any, sale: Wall) -> None:
+    page = look(browser, sale, "en")
+    card = next(card for card in api(page)["cards"] if card["score"]["value"] is None)
+    button = page.locator(f"[data-card='{card['id']}'] [data-figure=score]")
+    assert "so there is no score" in button.get_attribute("title")
+    button.click()
+    assert "so there is no score" in page.locator(".panel .state").inner_text()
+    page.context.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "said"),
+    [
+        ("{n} {n:order|orders}", {"n": 1}, "1 order"),
+        ("{n} {n:order|orders}", {"n": "1"}, "1 order"),
+        ("{n} {n:order|orders}", {"n": "1,001"}, "1,001 orders"),
+        ("{n} {n:order|orders}", {"n": 0}, "0 orders"),
+        ("{a}: {n:one is|some are} {b}", {"a": "x", "n": 1, "b": "y"}, "x: one is y"),
+        ("{missing}.", {}, "."),
+    ],
+)
+def test_texts_count_in_words(browser: Any, sale: Wall, text: str, values: Any, said: str) -> None:
+    page = look(browser, sale)
+    filled = "async ([text, values]) => (await import('/static/words.js')).filled(text, values)"
+    assert page.evaluate(filled, [text, values]) == said
+    page.context.close()
+
+
+def test_figures_are_written_as_people_read_them(browser: Any, sale: Wall) -> None:
+    page = look(browser, sale)
+    grouped = "async (all) => { const w = await import('/static/words.js'); return all.map(w.grouped); }"
+    numbers = ["0", "999", "1000", "1234567.80", "-1234.5", "12345.6789"]
+    assert page.evaluate(grouped, numbers) == ["0", "999", "1,000", "1,234,567.80", "-1,234.5", "12,345.6789"]
+    found = api(page)
+    page.route(
+        "**/api/v1/scorecards?*",
+        lambda route: route.fulfill(json={**found, "cards": [found["cards"][0] | {"figures": long_figures(found)}]}),
+    )
+    page.reload()
+    page.wait_for_selector(TABLE)
+    cell = page.locator("[data-figure=average_response]")
+    assert "7:02" in cell.inner_text()
+    assert "7 分 02 秒" in cell.get_attribute("aria-label")
+    assert "59.9 秒" in page.locator("[data-figure=first_response]").inner_text()
+    assert "¥1,234,567.80" in page.locator("[data-figure=paid_amount]").inner_text()
+    assert "12,345" in page.locator("[data-figure=orders_paid]").inner_text()
+    page.context.close()
+
+
+def long_figures(found: Any) -> Any:
+    values = {
+        "average_response": "422.0",
+        "first_response": "59.9",
+        "paid_amount": "1234567.80",
+        "orders_paid": "12345",
+    }
+    figures = found["cards"][0]["figures"]
+    return figures | {key: figures[key] | {"value": value, "numerator": 1} for key, value in values.items()}
 
 
 def test_it_recovers_from_a_database_that_was_away(browser: Any, sale: Wall) -> None:

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import orjson
 from pipeline import Pipeline
-from web_rows import HOUR, fill, flag, insert, partial, raw_event, round_row
+from web_rows import HOUR, fill, flag, insert, partial, raw_event, round_row, sampled
 
 from processors.calendar import calendar
 from processors.ruleset import default_book, load_book
@@ -79,6 +79,12 @@ def sell(db: Database) -> None:
         for n, one in enumerate(people)
     ]  # fmt: skip
     insert(db, "flags_raw", *judged)
+    day = parse_time("2025-11-11T00:00:00+08:00")
+    drawn = [
+        sampled(f"s{n}", one["shop_id"], day, verdict, score, agent_id=one["agent_id"], buyer_id="b-000007")
+        for n, (one, verdict, score) in enumerate(zip(people, ("dismissed", "upheld"), (88.0, 62.5), strict=False))
+    ]
+    insert(db, "qc_samples_raw", *drawn)
 
 
 def go_unnoticed(db: Database, now_ms: int) -> None:
@@ -121,7 +127,7 @@ def main(data_dir: str, port: str, what: list[str]) -> None:
     app = create_app(settings, db, Broker(db), book)
     query = db.query
 
-    def refuse(*_: Any) -> Any:
+    def refuse(*_: Any, **__: Any) -> Any:
         raise DatabaseUnavailableError("connection refused")
 
     def listen() -> None:

@@ -21,7 +21,8 @@ from fixtures.named_server import clickhouse_at
 from fixtures.native_process import NativeServerProcess
 
 from schemas.settings import Settings
-from sinks.database import Database, DatabaseError, DatabaseUnavailableError, open_database
+from sinks.bounded import Bounded
+from sinks.database import Database, DatabaseError, DatabaseUnavailableError, TooSlowError, open_database
 from sinks.embedded import DatabaseLockedError
 from sinks.guard import engine_of
 
@@ -396,6 +397,43 @@ def test_a_statement_is_stopped_by_its_mark_and_no_other(db: Database) -> None:
     threads["two"].join(10)
     assert set(ended) == {"one", "two"}
     assert db.query(running) == [{"n": 0}]
+
+
+def test_a_select_of_the_programs_own_is_ended_by_its_limit_or_its_mark(db: Database) -> None:
+    with pytest.raises(TooSlowError):
+        db.query(FOREVER, max_seconds=0.3)
+    caught: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            db.query(FOREVER, max_seconds=300, mark="own")
+        except DatabaseUnavailableError as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    running = "SELECT count() AS n FROM system.processes WHERE Settings['log_comment'] = 'own'"
+    while db.query(running) != [{"n": 1}]:
+        assert thread.is_alive()
+        time.sleep(0.05)
+    db.stop("own")
+    thread.join(120)
+    assert [type(error) for error in caught] == [DatabaseUnavailableError]
+    assert db.query("SELECT sleep(0.5) AS n", {}) == [{"n": 0}]  # no limit stays behind
+
+
+def test_statements_of_one_answer_share_its_time_and_are_stopped_together(db: Database) -> None:
+    together = Bounded(db, 2)  # seconds
+    assert together.query("SELECT 1 AS n") == [{"n": 1}]
+    with pytest.raises(TooSlowError, match="longer than 2 s"):
+        together.query(FOREVER)  # for what is left of the time
+    with pytest.raises(TooSlowError, match="longer than 2 s"):
+        together.query("SELECT 1")
+    stopped = Bounded(db, 300)
+    assert stopped.query("SELECT {n:Int64} AS n", {"n": 7}) == [{"n": 7}]
+    stopped.stop()
+    with pytest.raises(TooSlowError, match="stopped"):
+        stopped.query("SELECT 1")
 
 
 @pytest.mark.parametrize("mark", ["a'b", "a b", "\u4e00"])

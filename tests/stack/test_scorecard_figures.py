@@ -14,7 +14,7 @@ from oracle.events import Facts
 from oracle.making import Scene, random_scene
 from oracle.scorecard import KEYS, cards
 from pipeline import Pipeline, line_of
-from web_rows import agent, flag, insert, partial
+from web_rows import agent, flag, insert, partial, sampled
 
 from processors.periods import Kind, Period, period_of
 from processors.ruleset import RulesetBook, default_book, parse_rulesets
@@ -253,6 +253,32 @@ def test_qc_figures_leave_out_cleared_flags_and_slow_replies_in_a_sale_event(db:
     assert refs == {"qc_score": ["5", "1", "2"], "judged": ["5", "1", "2", "3"], "violations": ["1"]}
 
 
+def test_the_sample_counts_on_its_own_day_once_it_has_a_score_and_never_among_the_flags(db: Database) -> None:
+    day = parse_time("2025-11-11T00:00:00+08:00")
+    insert(
+        db,
+        "qc_samples_raw",
+        sampled("1", "s", day, "dismissed", 88.8888),
+        sampled("2", "s", day, "upheld", 50.0),
+        sampled("3", "s", day, "upheld", None),
+        sampled("4", "s", day, "", None),  # claimed
+        sampled("5", "s", day - 86_400_000, "upheld", 10.0),
+        sampled("6", "s", day + 86_400_000, "upheld", 20.0),
+        sampled("7", "other", day, "upheld", 30.0),
+        sampled("1", "s", day, "upheld", 0.0, id="later", actor="somebody else", time=day + 3 * 86_400_000),
+    )
+    insert(db, "flags_raw", flag("1", "language.vague", "notice", "s", day, qc_status="upheld", qc_score=70.0))
+    card = figures(db, "s", of("day"))["s:00"]
+    assert card["sample_score"] == (888_888 + 500_000, 2)
+    assert card["qc_score"] == (700_000, 1)
+    assert card["judged"] == (1, 0)
+    model, period = ScorecardModel(db), of("day")
+    behind = model.behind(default_book(), "s", period, [], "sample_score", ["s:00"], 9, 0)
+    assert [(row["ref"], row["what"], row["n"]) for row in behind.rows] == [
+        ("1", "dismissed", 888_888), ("2", "upheld", 500_000),
+    ]  # fmt: skip
+
+
 def _sale(starts: int, ends: int, targets: list[dict[str, Any]], sale: str = "d11") -> dict[str, Any]:
     return {
         "shop_id": "s", "sale_event_id": sale, "time": starts, "source": "t", "id": sale, "name": "双十一", "starts_at": starts,
@@ -329,4 +355,4 @@ def test_a_server_gives_the_same(request: pytest.FixtureRequest, tmp_path: Path)
         found = figures(served, "s1", of("month"))
         served.close()
     assert {name: {key: card[key] for key in KEYS} for name, card in found.items()} == expected
-    assert len(FIGURES) == len(KEYS) + 4
+    assert len(FIGURES) == len(KEYS) + 5  # targets and QC have tests of their own

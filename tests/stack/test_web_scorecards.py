@@ -3,17 +3,23 @@
 import asyncio
 import csv
 import io
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from fastapi import Request
 from fastapi.testclient import TestClient
 from oracle.making import Scene
 from pipeline import Pipeline, line_of
 from web_people import Kept
-from web_rows import flag, insert
+from web_rows import flag, insert, sampled
+from web_served import FOREVER, asking, running, serving, wait_for
 
 from processors.periods import period_of
 from processors.ruleset import default_book
@@ -23,10 +29,13 @@ from schemas.topics import TOPIC_OF_TYPE
 from schemas.types import parse_time
 from sinks.database import Database, open_database
 from sinks.migrate import up
+from sinks.scorecard_model import ScorecardModel
 from web import scorecards
 from web.access.roles import Role
 from web.access.users import Token, UsersFile, new_token, write_users
 from web.app import create_app
+from web.parts import Parts
+from web.sheet import Sheet, read_sheet
 from web.texts import texts
 
 pytestmark = pytest.mark.stack
@@ -77,6 +86,10 @@ def db(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     for number, agent in enumerate(("a1", "a1", "a2", "a3")):
         judged = {"agent_id": agent, "buyer_id": "b-buyer-99", "qc_status": "upheld", "qc_score": 90.5 - number}
         insert(database, "flags_raw", flag(f"f{number}", "reminder.repeated", "violation", "s1", noon, **judged))
+    midnight = parse_time("2026-11-11T00:00:00+08:00")
+    for number, (agent, score) in enumerate((("a2", 60.0), ("a2", 75.5), ("a3", 100.0))):
+        of = {"agent_id": agent, "buyer_id": f"b-buyer-9{number}"}
+        insert(database, "qc_samples_raw", sampled(f"s{number}", "s1", midnight, "dismissed", score, **of))
     insert(database, "flags_raw", flag("x", "reminder.repeated", "violation", "s2", noon, agent_id="a9"))
     yield database
     database.close()
@@ -139,6 +152,25 @@ def test_the_sheet_of_a_day(web: TestClient) -> None:
         ("own_target", "0.0"), ("qc", "90.0"), ("rating", "66.7"), ("complaints", "0.0"),
     ]  # fmt: skip
     assert (one["score"]["counted"], one["score"]["value"]) == (90, "34.8")  # (20 x 90 + 20 x 66.67) / 90
+
+
+def test_the_sample_goes_before_the_flags_in_the_score_and_stays_apart_from_them(web: TestClient) -> None:
+    cards = {card["id"]: card for card in sheet(web)["cards"]}
+    found = {
+        name: (
+            card["figures"]["sample_score"]["value"],
+            card["figures"]["qc_score"]["value"],
+            next(part["points"] for part in card["score"]["parts"] if part["key"] == "qc"),
+        )
+        for name, card in cards.items()
+    }
+    assert found == {"a1": (None, "90.0", "90.0"), "a2": ("67.8", "88.5", "67.8"), "a3": ("100.0", "87.5", "100.0")}
+    rows, page = all_rows(web, figure="sample_score", agent_id="a2")
+    assert [(row["at"], row["ref"], row["buyer_id"], row["what"], row["value"]) for row in rows] == [
+        ("2026-11-11T00:00:00+08:00", "s0", "b-buyer-90", "dismissed", "60.0"),
+        ("2026-11-11T00:00:00+08:00", "s1", "b-buyer-91", "dismissed", "75.5"),
+    ]
+    assert (page["unit"], page["sum"]) == ("points", "135.5")
 
 
 def test_a_team_adds_numerators_and_denominators(web: TestClient) -> None:
@@ -255,6 +287,86 @@ def test_buyers_are_masked_for_whoever_need_not_know_them(db: Database, tmp_path
     assert "b-buyer-00" not in str(seen[Role.OPS])
 
 
+# ---- slow reading ------------------------------------------------------------------------------------------------------
+
+
+def forever(model: ScorecardModel) -> None:
+    model.rows(FOREVER, {})  # hours, if nobody ended it
+
+
+@pytest.fixture
+def slow(db: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
+    """A web in which the day's sheet has been read, and nothing more can be read in time."""
+    with client(db, Settings(web_read_seconds=55)) as found:
+        assert found.get("/api/v1/scorecards", params=DAY).status_code == 200
+        monkeypatch.setattr(scorecards, "read_sheet", lambda _, model, *__: forever(model))
+        monkeypatch.setattr(ScorecardModel, "behind", lambda model, *_: forever(model))
+        yield found
+
+
+@pytest.mark.parametrize(
+    ("path", "params"),
+    [
+        ("", {"on": "2026-11-10"}),
+        ("", {"on": "2026-11-10", "format": "csv"}),
+        ("/rows", {"figure": "paid_amount", "agent_id": "a1"}),
+    ],
+)
+def test_what_can_not_be_read_in_time_is_ended_and_said_to_be(
+    slow: TestClient, db: Database, path: str, params: dict[str, str]
+) -> None:
+    slow.app.state.parts.settings = Settings(web_read_seconds=0.3)  # type: ignore[attr-defined]
+    answer = slow.get("/api/v1/scorecards" + path, params=DAY | params)
+    assert (answer.status_code, answer.json()["detail"]) == (
+        504,
+        "it took longer than 0.3 s; ask for a shorter period, or later",
+    )
+    assert running(db) == 0
+    assert slow.get("/api/v1/scorecards", params=DAY).status_code == 200  # what is there can be looked at
+
+
+@pytest.fixture
+def served(slow: TestClient) -> Iterator[str]:
+    """The same over a socket. Nothing ends there before 55 seconds by itself."""
+    with serving(slow.app) as address:  # type: ignore[arg-type]
+        yield address
+
+
+@pytest.mark.parametrize(
+    "path", ["?shop_id=s1&on=2026-11-10", "/rows?shop_id=s1&period=day&on=2026-11-11&figure=paid_amount&agent_id=a1"]
+)
+def test_reading_is_stopped_when_its_viewer_has_gone(db: Database, served: str, path: str) -> None:
+    connection = asking(served, "/api/v1/scorecards" + path)
+    wait_for(db, 1, seconds=30)
+    connection.close()
+    wait_for(db, 0, seconds=20)
+
+
+def test_reading_goes_on_for_whoever_still_waits(db: Database, served: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    enough = threading.Event()
+
+    def slowly(parts: Parts, model: ScorecardModel, *of: Any) -> Sheet:
+        while not enough.is_set():
+            model.rows("SELECT sleep(0.2)", {})
+        return read_sheet(parts, model, *of)
+
+    monkeypatch.setattr(scorecards, "read_sheet", slowly)
+    path = "/api/v1/scorecards?shop_id=s1&period=day&on=2026-11-09"
+    with ThreadPoolExecutor(1) as pool:
+        leaving = asking(served, path)
+        staying = pool.submit(httpx.get, served + path, timeout=60)
+        time.sleep(2)
+        leaving.close()
+        time.sleep(2)
+        enough.set()
+        assert staying.result().status_code == 200
+
+
+def connected() -> Request:
+    """The request of somebody who stays."""
+    return Request({"type": "http"}, asyncio.Event().wait)  # type: ignore[arg-type]
+
+
 async def test_viewers_who_come_while_a_slow_sheet_is_read_share_it(
     web: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -267,10 +379,9 @@ async def test_viewers_who_come_while_a_slow_sheet_is_read_share_it(
 
     monkeypatch.setattr(scorecards, "read_sheet", slow)
     monkeypatch.setattr(parts, "clock_ns", lambda: now[0] * 1_000_000)
-    sheets = scorecards.Sheets(parts)
-    found = await asyncio.gather(
-        *(sheets.get("s", period_of("month", date(2026, 11, 11), "Asia/Shanghai")) for _ in range(5))
-    )
-    assert found == ["sheet 1"] * 5
-    now[0] += scorecards.KEPT_MS
-    assert await sheets.get("s", period_of("month", date(2026, 11, 11), "Asia/Shanghai")) == "sheet 2"
+    sheets, month = scorecards.Sheets(parts), period_of("month", date(2026, 11, 11), "Asia/Shanghai")
+    assert await asyncio.gather(*(sheets.get("s", month, connected()) for _ in range(5))) == ["sheet 1"] * 5
+    now[0] += scorecards.KEPT_MS - 1
+    assert await sheets.get("s", month, connected()) == "sheet 1"
+    now[0] += 1
+    assert await sheets.get("s", month, connected()) == "sheet 2"

@@ -2,18 +2,17 @@
 
 import json
 import socket
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from web_rows import fill
+from web_served import FOREVER, asking, running, serving, wait_for
 
 from processors.ruleset import default_book
 from schemas.settings import Settings
@@ -27,8 +26,8 @@ from web.app import create_app
 pytestmark = pytest.mark.stack
 
 NOW = parse_time("2026-11-11T20:40:00+08:00")
-FOREVER = "SELECT count() FROM numbers(1000000000000) WHERE NOT ignore(sipHash64(number))"
-RUNNING = "SELECT count() AS n FROM system.processes WHERE Settings['log_comment'] != ''"
+LONG = 120.0
+"""seconds that a statement may run where a test is about its being stopped before: no machine is as slow"""
 
 
 class NoProducer:
@@ -60,31 +59,12 @@ def web(app: FastAPI) -> Iterator[TestClient]:
 
 @pytest.fixture
 def served(app: FastAPI) -> Iterator[str]:
-    """The same over a real socket, whose other end can go away."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        while not server.started:
-            time.sleep(0.02)
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        server.should_exit = True
-        thread.join(20)
-        assert not thread.is_alive()
+    with serving(app) as address:
+        yield address
 
 
 def sql(web: TestClient, text: str, fmt: str = "JSON", **parameters: Any) -> Any:
     return web.post("/api/v1/sql", json={"sql": text, "format": fmt, "parameters": parameters})
-
-
-def wait_for(db: Database, running: int, seconds: float) -> float:
-    """How long until so many statements of users run."""
-    begun = time.monotonic()
-    while db.query(RUNNING) != [{"n": running}]:
-        assert time.monotonic() - begun < seconds, f"not {running} statements after {seconds} s"
-        time.sleep(0.02)
-    return time.monotonic() - begun
 
 
 # ---- statements --------------------------------------------------------------------------------------------------------
@@ -205,7 +185,7 @@ def test_values_that_do_not_fit_are_refused(
 def test_an_answer_tells_its_format_and_how_long_the_query_took(web: TestClient) -> None:
     answer = sql(web, "SELECT sleep(0.2) FORMAT CSV")
     assert answer.headers["x-clickhouse-format"] == "CSV"
-    assert 200 <= float(answer.headers["server-timing"].removeprefix("query;dur=")) < 5000
+    assert 200 <= float(answer.headers["server-timing"].removeprefix("query;dur=")) < 60_000
 
 
 @pytest.mark.parametrize(
@@ -246,52 +226,46 @@ def test_the_limits_are_clickhouses_own_settings(web: TestClient) -> None:
 
 def test_a_statement_that_takes_too_long_is_ended(web: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sql_module, "SECONDS", 0.5)
-    begun = time.monotonic()
-    answer = sql(web, FOREVER)
+    answer = sql(web, FOREVER)  # which would run for hours
     assert (answer.status_code, answer.json()["code"]) == (400, 159)
-    assert time.monotonic() - begun < 5
 
 
-def test_a_statement_is_stopped_when_nobody_waits_for_it(db: Database, served: str) -> None:
-    with pytest.raises(httpx.ReadTimeout):  # httpx closes the connection then, as a browser does
-        httpx.post(f"{served}/api/v1/sql", json={"sql": FOREVER}, timeout=1)
-    assert wait_for(db, 0, seconds=4) < sql_module.SECONDS / 2
+@pytest.fixture
+def ask(served: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[], socket.socket]:
+    """Asks for what takes hours, which is the caller's to close."""
+    monkeypatch.setattr(sql_module, "SECONDS", LONG)
+    return lambda: asking(served, "/api/v1/sql", {"sql": FOREVER})
 
 
-def test_a_statement_that_has_not_begun_never_begins(
-    db: Database, served: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def leave(seconds: float) -> None:
-        with pytest.raises(httpx.ReadTimeout):
-            httpx.post(f"{served}/api/v1/sql", json={"sql": FOREVER}, timeout=seconds)
+def test_a_statement_is_stopped_when_nobody_waits_for_it(db: Database, ask: Callable[[], socket.socket]) -> None:
+    connection = ask()
+    wait_for(db, 1, seconds=60)
+    connection.close()
+    wait_for(db, 0, seconds=LONG / 2)
 
-    waiting = [threading.Thread(target=leave, args=(seconds,)) for seconds in (3, 3)]
-    for thread in waiting:
-        thread.start()
-    wait_for(db, 2, seconds=3)  # as many as may run at once
-    leave(0.5)
-    for thread in waiting:
-        thread.join()
-    wait_for(db, 0, seconds=4)
+
+def test_a_statement_that_has_not_begun_never_begins(db: Database, ask: Callable[[], socket.socket]) -> None:
+    connections = [ask(), ask()]
+    wait_for(db, 2, seconds=60)  # as many as may run at once
+    waiting = ask()
     time.sleep(1)
-    assert db.query(RUNNING) == [{"n": 0}]
+    waiting.close()
+    time.sleep(1)
+    for connection in connections:
+        connection.close()
+    wait_for(db, 0, seconds=LONG / 2)
+    time.sleep(1)
+    assert running(db) == 0
 
 
-def test_slow_statements_keep_nobody_else_waiting(db: Database, served: str) -> None:
-    def leave() -> None:
-        with pytest.raises(httpx.ReadTimeout):
-            httpx.post(f"{served}/api/v1/sql", json={"sql": FOREVER}, timeout=5)
-
-    slow = [threading.Thread(target=leave) for _ in range(6)]
-    for thread in slow:
-        thread.start()
-    wait_for(db, 2, seconds=3)
-    begun = time.monotonic()
-    assert httpx.get(f"{served}/api/v1/leaderboard", timeout=10).status_code == 200
-    assert time.monotonic() - begun < 3
-    for thread in slow:
-        thread.join()
-    wait_for(db, 0, seconds=4)
+def test_slow_statements_keep_nobody_else_waiting(db: Database, served: str, ask: Callable[[], socket.socket]) -> None:
+    slow = [ask() for _ in range(6)]
+    wait_for(db, 2, seconds=60)
+    assert httpx.get(f"{served}/api/v1/leaderboard", timeout=LONG / 2).status_code == 200
+    assert running(db) == 2  # they were there all the time
+    for connection in slow:
+        connection.close()
+    wait_for(db, 0, seconds=LONG / 2)
 
 
 # ---- what there is to read ----------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from argon2 import PasswordHasher
 from fastapi.testclient import TestClient
 from web_people import HERE, PASSWORD, SITE, Kept, sign_in, write_people
 from web_rows import fill, flag, insert, task
+from web_served import FOREVER, asking, serving, wait_for
 
 from processors.ruleset import default_book
 from schemas.settings import Settings
@@ -19,7 +20,9 @@ from sinks.batch import Batch, insert_batch
 from sinks.database import Database, open_database
 from sinks.migrate import up
 from sinks.rows import Record
+from web import sql as sql_module
 from web.access import users as users_module
+from web.access.roles import Role
 from web.access.trail import AWAY_MS, SUMMED_MS
 from web.access.users import Token, UsersFile, new_token, read_users, write_users
 from web.app import create_app
@@ -187,6 +190,22 @@ def test_queries_are_on_record_with_their_text(client: Callable[..., TestClient]
         ("queried", "CSV", "SELECT 1 FORMAT CSV", 200, len(good.content)),
         ("queried", "JSON", "SELECT nothing", 400, 0),
     ]
+
+
+def test_a_statement_that_was_stopped_is_on_record(
+    db: Database, kept: Kept, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sql_module, "SECONDS", 300.0)
+    token, digest = new_token()
+    write_users(tmp_path / "t.yaml", UsersFile(tokens=[Token(name="etl", roles=[Role.ENGINEER], sha256=digest)]))
+    app = create_app(Settings(web_users=tmp_path / "t.yaml"), db, kept, default_book(), clock_ns=clock, pages=False)
+    with serving(app) as address:
+        connection = asking(address, "/api/v1/sql", {"sql": FOREVER}, Authorization=f"Bearer {token}")
+        wait_for(db, 1, seconds=60)
+        assert told(kept) == []
+        connection.close()
+        wait_for(db, 0, seconds=120)
+    assert told(kept, "actor", "detail", "status") == [("queried", "etl", FOREVER, 499)]
 
 
 def test_a_long_statement_is_on_record_by_its_beginning_and_its_hash(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.ruleset import RulesetError, default_book, load_book
-from processors.sampling import day_of_id, last_days, on_day
+from processors.sampling import day_of_id, known_salts, last_days, on_day
 from schemas.types import parse_time, zone
 
 BOOK = load_book(
@@ -53,6 +53,14 @@ def test_a_day_has_the_rates_in_force_when_it_began() -> None:
 def test_packaged_two_of_a_hundred_are_read() -> None:
     sample = default_book().at("any", 0).sample
     assert (sample.rate, sample.roles, sample.agents) == (0.02, {}, {})
+
+
+def test_a_salt_that_everybody_can_read_is_told() -> None:
+    now = parse_time("2026-11-11T12:00:00+08:00")
+    assert known_salts(default_book(), now) == [""]
+    assert known_salts(BOOK, now) == []
+    own = "name: own\nversion: '1'\nshops: {one: {qc: {sample: {salt: geheim}}}, two: {timezone: Asia/Tokyo}}"
+    assert known_salts(load_book(own, "own"), now) == ["", "two"]
 
 
 @pytest.mark.parametrize("year", [1, 1999, 2200, 9999])

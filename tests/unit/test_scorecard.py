@@ -123,9 +123,7 @@ def test_a_team_is_the_sum_of_its_agents(cards: list[dict[str, Pair]]) -> None:
 # ---- the score -----------------------------------------------------------------------------------------------------------
 
 
-@given(
-    st.sampled_from(COMPONENTS), SUMS.map(lambda one: one | {"rating": _stars(one["rating"]), "qc_score": _points(one)})
-)
+@given(st.sampled_from(COMPONENTS), SUMS.map(lambda one: one | {"rating": _stars(one["rating"]), **_points(one)}))
 def test_points_lie_between_0_and_100(key: str, one: dict[str, Pair]) -> None:
     points = component_points(key, one, TENTH)
     assert points is None or 0 <= points <= 100
@@ -136,13 +134,14 @@ def _stars(pair: Pair) -> Pair:
     return (pair[1] + pair[0] % (4 * pair[1] + 1), pair[1])
 
 
-def _points(one: dict[str, Pair]) -> Pair:
-    numerator, denominator = one["qc_score"]
-    return (numerator % (1_000_000 * denominator + 1), denominator)
+def _points(one: dict[str, Pair]) -> dict[str, Pair]:
+    """Possible sums of rubric scores."""
+    pairs = {key: one[key] for key in ("sample_score", "qc_score")}
+    return {key: (up % (1_000_000 * down + 1), down) for key, (up, down) in pairs.items()}
 
 
 @given(
-    st.sampled_from([("own_target", "own_target", 1), ("qc", "qc_score", 1), ("rating", "rating", 1), ("complaints", "complaints", -1)]),
+    st.sampled_from([("own_target", "own_target", 1), ("qc", "qc_score", 1), ("qc", "sample_score", 1), ("rating", "rating", 1), ("complaints", "complaints", -1)]),
     COUNTS, COUNTS, st.integers(1, 10**6),
 )  # fmt: skip
 def test_the_better_the_figure_the_more_points(part: tuple[str, str, int], a: int, b: int, denominator: int) -> None:
@@ -161,6 +160,7 @@ def test_the_better_the_figure_the_more_points(part: tuple[str, str, int], a: in
         ("own_target", "own_target", (40, 50), 80),
         ("own_target", "own_target", (99, 50), 100),
         ("qc", "qc_score", (1_700_000, 2), 85),
+        ("qc", "sample_score", (1_700_000, 2), 85),
         ("rating", "rating", (5, 1), 100),
         ("rating", "rating", (1, 1), 0),
         ("rating", "rating", (8, 2), 75),
@@ -177,6 +177,13 @@ def test_the_better_the_figure_the_more_points(part: tuple[str, str, int], a: in
 )
 def test_points_of_a_component(key: str, figure: str, pair: Pair, points: int | None) -> None:
     assert component_points(key, sums(**{figure: pair}), TENTH) == points
+
+
+@given(SUMS)
+def test_flags_have_no_say_where_conversations_were_sampled(one: dict[str, Pair]) -> None:
+    of_sample = component_points("qc", sums(sample_score=one["sample_score"]), TENTH)
+    of_flags = component_points("qc", sums(qc_score=one["qc_score"]), TENTH)
+    assert component_points("qc", one, TENTH) == (of_sample if one["sample_score"][1] else of_flags)
 
 
 def test_the_weights_are_those_of_the_handbook() -> None:
@@ -198,7 +205,7 @@ def test_a_component_without_data_leaves_and_the_others_share_its_weight() -> No
 
 
 @given(
-    SUMS.map(lambda one: one | {"rating": _stars(one["rating"]), "qc_score": _points(one)}),
+    SUMS.map(lambda one: one | {"rating": _stars(one["rating"]), **_points(one)}),
     st.sampled_from(["presale", "aftersale"]),
 )
 def test_a_score_lies_among_its_components(one: dict[str, Pair], group: str) -> None:

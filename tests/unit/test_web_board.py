@@ -106,9 +106,17 @@ def test_every_text_is_there_in_both_languages() -> None:
     assert all(en.values())
     for key in zh:
         assert sorted(re.findall(r"{\w+}", zh[key])) == sorted(re.findall(r"{\w+}", en[key])), key
+        assert set(re.findall(r"{(\w+):[^{}|]+\|[^{}|]+}", en[key])) <= set(re.findall(r"{(\w+)}", en[key])), key
+        assert not re.search(r":\w+\|", zh[key]), key  # Chinese has one form
     assert {f"rule.{rule}" for rule in RULES} <= set(zh)
     used = set(re.findall(r"\bt\.([a-z_]+)\b", JS)) | set(re.findall(r"say\([\"'](\w+)[\"']", JS))
     assert used <= set(zh)
+
+
+def test_what_is_counted_in_english_has_a_word_for_one_and_one_for_several() -> None:
+    several = re.compile(r"\{(n|rows)\} (more )?(\w{3,}s|are|share)\b")
+    counted = {key for key, text in catalogue.texts("en").items() if several.search(text)}
+    assert counted == {"sql_limits"}  # a hundred thousand rows
 
 
 def test_the_page_asks_for_nothing_from_elsewhere() -> None:

@@ -1,4 +1,6 @@
 // What the desks share: who sits here, talking to the API, telling when that fails, a buyer's time line.
+import { filled } from "/static/words.js";
+
 const NAME_KEY = "zhengdian.actor";
 const REFRESH_MS = 5000;
 const AGENTS_EVERY = 6; // refreshes: agents come and go by the day
@@ -108,7 +110,7 @@ export const desk = {
   },
   unmounted() { removeEventListener("keydown", this.key); clearInterval(this.timer); },
   methods: {
-    say(key, values) { return this.t[key].replace(/{(\w+)}/g, (_, name) => values[name] ?? ""); },
+    say(key, values) { return filled(this.t[key], values); },
     may(what) { return !!this.me && this.me.may.includes(what); },
     nameOf(shop, id) { const agent = this.agents.get(shop + "|" + id); return (agent && agent.name) || id; },
     timeText(time) { return time.slice(5, 10) + " " + time.slice(11, 19); },
@@ -122,17 +124,22 @@ export const desk = {
     keepName() { localStorage.setItem(NAME_KEY, this.actor); },
 
     // --- the API
-    async ask(path, body) {
+    // `signal`: of an AbortController whose owner may lose interest
+    async ask(path, body, signal) {
       const options = body === undefined ? {} : { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
       let answer;
-      try { answer = await fetch(path, { ...options, signal: AbortSignal.timeout(ANSWER_MS) }); } catch { this.trouble = "offline"; throw new Error("offline"); }
+      const late = AbortSignal.timeout(ANSWER_MS);
+      try { answer = await fetch(path, { ...options, signal: signal && AbortSignal.any ? AbortSignal.any([signal, late]) : late }); } catch {
+        if (signal && signal.aborted) throw Object.assign(new Error("not wanted any more"), { unwanted: true });
+        this.trouble = "offline"; throw new Error("offline");
+      }
       // nobody is sent away from what they are typing
       if (answer.status === 401) { this.trouble = "signed_out"; this.askWho = true; throw new Error("signed out"); }
-      if (answer.status >= 502 && body === undefined) { this.trouble = answer.status === 503 ? "unavailable" : "offline"; throw new Error("unavailable"); }
+      if (answer.status >= 502 && answer.status !== 504 && body === undefined) { this.trouble = answer.status === 503 ? "unavailable" : "offline"; throw new Error("unavailable"); }
       return answer;
     },
-    async read(path) {
-      const answer = await this.ask(path);
+    async read(path, signal) {
+      const answer = await this.ask(path, undefined, signal);
       const said = await answer.json().catch(() => ({}));
       if (answer.ok) return said;
       throw Object.assign(new Error(this.detailText(said.detail) || answer.status + " " + answer.statusText), { status: answer.status });
@@ -152,7 +159,7 @@ export const desk = {
         await show();
       } catch (error) { this.failed(error); } finally { if (this.reading === turn) this.reading = 0; }
     },
-    failed(error) { if (!this.trouble) this.failure = error.status === 403 ? this.t.forbidden : error.message; },
+    failed(error) { if (!this.trouble && !error.unwanted) this.failure = error.status === 403 ? this.t.forbidden : error.status === 504 ? this.t.too_slow : error.message; },
     // what somebody does to a row: the answer, or null with the reason told
     async give(row, step, body) {
       if (this.busy) return null;

@@ -1,4 +1,6 @@
 // A report on the hour, drawn large (web/reports/models.py has what it is given), spoken, and shown over the wallboard.
+import { filled } from "/static/words.js";
+
 const SPEAK_KEY = "zhengdian.speak";
 const SHOWN_KEY = "zhengdian.reports.shown";
 const STAGE_SECONDS = 20;
@@ -101,7 +103,7 @@ export const ReportSheet = {
   },
   methods: {
     yuan, count,
-    say(key, values) { return this.t[key].replace(/{(\w+)}/g, (_, name) => values[name] ?? ""); },
+    say(key, values) { return filled(this.t[key], values); },
     points(team) { return this.report.pk_basis === "orders" ? team.orders_paid : Number(team.paid_amount); },
     score(team) { return this.report.pk_basis === "orders" ? this.say("orders_paid_unit", { n: count(team.orders_paid) }) : yuan(team.paid_amount); },
     share(team) { const top = this.points(this.report.teams[0]); return top ? (this.points(team) / top) * 100 : 0; },

@@ -36,7 +36,7 @@ const Sheet = {
   <template v-if="desk.mayJudge && (desk.isUnjudged || desk.dirty)">
     <button class="claim" v-if="desk.isUnjudged && !desk.mine" @click="desk.claim" :disabled="desk.busy || !desk.canJudge">{{ desk.t.qc_claim }} <kbd>C</kbd></button>
     <fieldset class="sheet" v-if="desk.rubric">
-      <legend>{{ desk.t.qc_sheet }} <output>{{ desk.t.qc_score }} <b>{{ desk.scoreText }}</b></output></legend>
+      <legend>{{ desk.t.qc_sheet }} <output :title="desk.started ? null : desk.t.qc_unscored_hint">{{ desk.t.qc_score }} <b>{{ desk.scoreText }}</b></output></legend>
       <div v-for="item in desk.rubric.items" :key="item.key" class="item" role="radiogroup" :aria-label="item[desk.lang]">
         <span>{{ item[desk.lang] }} <em v-if="item.critical">{{ desk.t.qc_critical }}</em><small v-else>{{ item.weight }}</small></span>
         <span class="marks"><label v-for="value in item.critical ? [1, 0] : [1, 0.5, 0]" :key="value" :class="{ on: desk.marks[item.key] === value }"><input type="radio" :name="'mark-' + item.key" :value="value" v-model="desk.marks[item.key]">{{ desk.t['qc_mark_' + value] }}</label></span>

@@ -1,50 +1,54 @@
 // The scorecards: everybody's KPIs of a day, week or month against targets, the score, and the rows behind each figure.
 import { desk } from "/static/desk.js";
+import { grouped } from "/static/words.js";
 
 const AGAIN_MS = 30_000; // figures of the past do not move, those of today slowly
 const PAGE_ROWS = 50;
 const DAY_MS = 86_400_000;
 const PLACE_KEY = "zhengdian.scorecards";
 const KINDS = ["day", "week", "month"];
-// what its parts are called among the figures
-const PART_FIGURES = { own_target: "own_target", qc: "qc_score", rating: "rating", complaints: "complaints" };
+const SKELETON_ROWS = 8;
+// what a part of the score is called among the figures: the first of them that has data
+const PART_FIGURES = { own_target: ["own_target"], qc: ["sample_score", "qc_score"], rating: ["rating"], complaints: ["complaints"] };
 const dayAfter = (day, days) => new Date(Date.parse(day) + days * DAY_MS).toISOString().slice(0, 10);
 
 export default {
   template: `
-<div class="desk cards" :data-state="state" :data-by="by">
+<div class="desk cards" :data-state="slow ? 'slow' : state" :data-by="shownBy" :data-stale="stale">
   <Bar :desk="self" :title="t.scorecards"></Bar>
   <div class="tools" role="search">
     <label v-if="shops.length > 1"><span>{{ t.scorecards_shop }}</span><select v-model="shop" @change="change" data-field="shop"><option v-for="one in shops" :key="one" :value="one">{{ one }}</option></select></label>
     <div class="tabs" role="group" :aria-label="t.scorecards_period"><button v-for="one in kinds" :key="one" :aria-pressed="period === one" :data-period="one" @click="pick({ period: one })">{{ t['scorecards_' + one] }}</button></div>
-    <div class="stepper"><button :aria-label="t.scorecards_earlier" data-step="-1" @click="step(-1)" :disabled="!sheet">‹</button><label><span class="off">{{ t.scorecards_on }}</span><input type="date" v-model="on" @change="change" min="2000-01-01" max="2199-12-31" data-field="on"></label><button :aria-label="t.scorecards_later" data-step="1" @click="step(1)" :disabled="!sheet || !sheet.over">›</button></div>
+    <div class="stepper"><button :aria-label="t.scorecards_earlier" data-step="-1" @click="step(-1)" :disabled="!sheet">‹</button><label><span class="off">{{ t.scorecards_on }}</span><input type="date" :value="onShown" @change="pick({ on: $event.target.value })" min="2000-01-01" max="2199-12-31" data-field="on"></label><button :aria-label="t.scorecards_later" data-step="1" @click="step(1)" :disabled="!sheet || !sheet.over">›</button></div>
     <div class="tabs" role="group" :aria-label="t.scorecards_by"><button v-for="one in ['agent', 'team']" :key="one" :aria-pressed="by === one" :data-by="one" @click="pick({ by: one })">{{ t['scorecards_by_' + one] }}</button></div>
     <label class="find"><span class="off">{{ t.scorecards_search }}</span><input type="search" v-model.trim="search" :placeholder="t.scorecards_search" maxlength="64"></label>
     <label class="sorts"><span class="off">{{ say('scorecards_sort', { what: '' }) }}</span><select v-model="sortKey" @change="down = true"><option value="">{{ t.scorecards_rank }}</option><option v-for="one in figures" :key="one.key" :value="one.key">{{ t['scorecards.' + one.key] }}</option></select></label>
-    <div class="does"><a class="button" :href="csvHref" download data-do="csv" v-if="sheet">{{ t.scorecards_csv }}</a><button @click="print" data-do="print">{{ t.scorecards_print }}</button></div>
+    <div class="does"><a class="button" role="link" :href="settled ? csvHref : null" :aria-disabled="!settled" download data-do="csv">{{ t.scorecards_csv }}</a><button @click="print" data-do="print" :disabled="!settled">{{ t.scorecards_print }}</button></div>
   </div>
   <div class="head" v-if="sheet" :aria-busy="stale">
     <h2>{{ spanText }} <small>{{ sheet.shop_id }} · {{ say(sheet.over ? 'scorecards_as_of' : 'scorecards_running', { time: timeText(sheet.generated_at) }) }} · {{ say('scorecards_rules', { ruleset: sheet.ruleset }) }}</small></h2>
     <p class="note"><b v-if="sheet.sale_events.length">{{ say('scorecards_sales', { names: salesText }) }}</b> <span>{{ t.scorecards_key }}</span></p>
   </div>
-  <p class="empty" v-if="state === 'loading'">{{ t.loading }}</p>
-  <div class="empty" v-else-if="state === 'empty'"><b>{{ t.scorecards_empty }}</b><p>{{ t.scorecards_empty_hint }}</p></div>
+  <p class="reading" role="status" v-if="(stale || state === 'loading') && !slow">{{ t.scorecards_adding }}</p>
+  <div class="bones" aria-hidden="true" v-if="state === 'loading'"><i v-for="n in bones" :key="n"></i></div>
+  <div class="empty" role="alert" v-else-if="slow"><p>{{ t.too_slow }}</p><button @click="change">{{ t.scorecards_retry }}</button></div>
+  <div class="empty" v-else-if="state === 'empty' && !stale"><b>{{ t.scorecards_empty }}</b><p>{{ t.scorecards_empty_hint }}</p></div>
   <div class="empty" v-else-if="rows.length && !shown.length"><b>{{ t.scorecards_none_found }}</b></div>
   <div class="sheetbox" v-if="shown.length" :class="{ stale }" ref="list">
     <table>
       <thead><tr>
-        <th scope="col" class="whose" :aria-sort="ariaSort('rank')"><button @click="sortBy('')" data-sort="rank">{{ by === 'team' ? t.scorecards_team : t.scorecards_name }}</button></th>
+        <th scope="col" class="whose" :aria-sort="ariaSort('rank')"><button @click="sortBy('')" data-sort="rank">{{ shownBy === 'team' ? t.scorecards_team : t.scorecards_name }}</button></th>
         <th scope="col" :aria-sort="ariaSort('score')"><button @click="sortBy('score')" data-sort="score" :title="say('scorecards_sort', { what: t.scorecards_score })">{{ t.scorecards_score }}<i aria-hidden="true">{{ arrow('score') }}</i></button></th>
         <th scope="col" v-for="one in figures" :key="one.key" :aria-sort="ariaSort(one.key)"><button @click="sortBy(one.key)" :data-sort="one.key" :title="t['scorecards_about.' + one.key]">{{ t['scorecards.' + one.key] }}<i aria-hidden="true">{{ arrow(one.key) }}</i><small v-if="one.target">{{ targetText(one) }}</small></button></th>
       </tr></thead>
       <tbody>
         <tr v-for="card in shown" :key="card.id" :data-card="card.id" :class="{ starred: card.star }">
           <th scope="row" class="whose"><b class="rank" :title="t.scorecards_rank">{{ card.rank === null ? '–' : card.rank }}</b>
-            <span class="name"><button v-if="by === 'team'" class="link" @click="openTeam(card)">{{ titleOf(card) }}</button><b v-else>{{ titleOf(card) }}</b> <b v-if="card.star" class="star" role="img" :aria-label="t.scorecards_star" :title="t.scorecards_star">★</b>
-            <small>{{ by === 'team' ? say('scorecards_people', { n: card.agents }) : [card.team || t.scorecards_no_team, t['scorecards_role.' + card.role] || card.role].filter((one) => one).join(' · ') }}</small></span></th>
-          <td :data-label="t.scorecards_score" class="score"><button v-if="card.score.value !== null || card.score.weights" :data-figure="'score'" @click="openScore(card, $event)">{{ card.score.value === null ? '–' : card.score.value }}</button><span v-else>–</span></td>
+            <span class="name"><button v-if="shownBy === 'team'" class="link" @click="openTeam(card)">{{ titleOf(card) }}</button><b v-else>{{ titleOf(card) }}</b> <b v-if="card.star" class="star" role="img" :aria-label="t.scorecards_star" :title="t.scorecards_star">★</b>
+            <small>{{ shownBy === 'team' ? say('scorecards_people', { n: card.agents }) : [card.team || t.scorecards_no_team, t['scorecards_role.' + card.role] || card.role].filter((one) => one).join(' · ') }}</small></span></th>
+          <td :data-label="t.scorecards_score" class="score"><button data-figure="score" :title="whyNoScore(card)" :aria-label="t.scorecards_score + t.colon + (card.score.value || whyNoScore(card))" @click="openScore(card, $event)">{{ card.score.value === null ? '–' : card.score.value }}</button></td>
           <td v-for="one in figures" :key="one.key" :data-label="t['scorecards.' + one.key]" :class="markOf(card, one)">
-            <button v-if="hasRows(card, one.key)" :data-figure="one.key" :aria-label="t['scorecards.' + one.key] + t.colon + valueText(card, one) + markText(card, one)" :title="say('scorecards_rows_hint', { what: t['scorecards.' + one.key] })" @click="openRows(card, one.key, $event)">{{ valueText(card, one) }}<i aria-hidden="true">{{ { met: '✓', missed: '✗' }[markOf(card, one)] }}</i></button><span v-else>{{ valueText(card, one) }}</span>
+            <button v-if="hasRows(card, one.key)" :data-figure="one.key" :aria-label="t['scorecards.' + one.key] + t.colon + valueText(card, one, true) + markText(card, one)" :title="say('scorecards_rows_hint', { what: t['scorecards.' + one.key] })" @click="openRows(card, one.key, $event)">{{ valueText(card, one) }}<i aria-hidden="true">{{ { met: '✓', missed: '✗' }[markOf(card, one)] }}</i></button><span v-else>{{ valueText(card, one) }}</span>
           </td>
         </tr>
       </tbody>
@@ -54,9 +58,10 @@ export default {
   <aside class="panel" v-if="panel" role="dialog" :aria-label="panelTitle" ref="panel" tabindex="-1" :data-panel="panel.figure">
     <header><h2>{{ panelTitle }} <small>{{ titleOf(panel.card) }}</small></h2><button @click="close" :aria-label="t.scorecards_close">✕</button></header>
     <template v-if="panel.figure === 'score'">
-      <p class="note">{{ panel.card.score.weights ? say('scorecards_why_score', { group: t['scorecards_group.' + panel.card.score.weights] }) : t.scorecards_no_group }}</p>
-      <table class="parts"><thead><tr><th scope="col">{{ t.scorecards_part }}</th><th scope="col">{{ t.scorecards_weight }}</th><th scope="col">{{ t.scorecards_points }}</th></tr></thead>
-        <tbody><tr v-for="part in weighed" :key="part.key" :class="{ off2: part.points === null }" :data-part="part.key"><td><button class="link" v-if="part.points !== null && mayRows && hasRows(panel.card, partFigure(part))" @click="openRows(panel.card, partFigure(part))">{{ t['scorecards_part.' + part.key] }}</button><template v-else>{{ t['scorecards_part.' + part.key] }}</template></td><td>{{ part.points === null ? '(' + part.weight + ')' : part.weight + ' / ' + panel.card.score.counted }}</td><td>{{ part.points === null ? t.scorecards_not_counted : part.points }}</td></tr></tbody>
+      <p class="state" v-if="panel.card.score.value === null">{{ whyNoScore(panel.card) }}</p>
+      <p class="note" v-if="panel.card.score.weights">{{ say('scorecards_why_score', { group: t['scorecards_group.' + panel.card.score.weights] }) }}</p>
+      <table class="parts" v-if="panel.card.score.weights"><thead><tr><th scope="col">{{ t.scorecards_part }}</th><th scope="col">{{ t.scorecards_weight }}</th><th scope="col">{{ t.scorecards_points }}</th></tr></thead>
+        <tbody><tr v-for="part in weighed" :key="part.key" :class="{ off2: part.points === null }" :data-part="part.key"><td><button class="link" v-if="part.points !== null && mayRows && partFigure(part)" @click="openRows(panel.card, partFigure(part))">{{ t['scorecards_part.' + part.key] }}</button><template v-else>{{ t['scorecards_part.' + part.key] }}</template></td><td>{{ part.points === null ? '(' + part.weight + ')' : part.weight + ' / ' + panel.card.score.counted }}</td><td>{{ part.points === null ? t.scorecards_not_counted : part.points }}</td></tr></tbody>
         <tfoot><tr><th scope="row">{{ t.scorecards_score }}</th><td>{{ panel.card.score.counted }}</td><td><b>{{ panel.card.score.value === null ? '–' : panel.card.score.value }}</b></td></tr></tfoot></table>
     </template>
     <template v-else-if="talkOf">
@@ -67,11 +72,11 @@ export default {
       <p class="note">{{ t['scorecards_about.' + panel.figure] }}</p>
       <p class="state" v-if="!mayRows">{{ t.scorecards_rows_hidden }}</p>
       <template v-else-if="behind">
-        <p class="sum"><b>{{ sumText }}</b> <small>{{ say('scorecards_rows_sum', { n: behind.total }) }}</small></p>
+        <p class="sum"><b>{{ sumText }}</b> <small>{{ say('scorecards_rows_sum', { n: grouped(behind.total) }) }}</small></p>
         <p class="state" v-if="differs">{{ t.scorecards_rows_differ }}</p>
         <p class="empty" v-if="!behind.rows.length">{{ t.scorecards_rows_none }}</p>
         <table class="behind" v-else><thead><tr><th scope="col">{{ t.scorecards_when }}</th><th scope="col" v-if="anyBuyer">{{ t.scorecards_buyer }}</th><th scope="col">{{ t.scorecards_ref }}</th><th scope="col">{{ t.scorecards_adds }}</th></tr></thead>
-          <tbody><tr v-for="(row, i) in behind.rows" :key="i" :class="{ off2: row.numerator === 0 }"><td>{{ whenText(row) }}<small v-if="by === 'team' && row.agent_id">{{ nameOf(sheet.shop_id, row.agent_id) }}</small></td>
+          <tbody><tr v-for="(row, i) in behind.rows" :key="i" :class="{ off2: row.numerator === 0 }"><td>{{ whenText(row) }}<small v-if="shownBy === 'team' && row.agent_id">{{ nameOf(sheet.shop_id, row.agent_id) }}</small></td>
             <td v-if="anyBuyer"><button class="link" v-if="may('see_buyers') && row.buyer_id" @click="openTalk(row)">{{ row.buyer_id }}</button><template v-else>{{ row.buyer_id }}</template></td>
             <td>{{ refText(row) }}</td><td class="adds">{{ addsText(row) }}</td></tr></tbody></table>
         <button v-if="behind.next_cursor" class="more" @click="more" :disabled="paging">{{ t.scorecards_more }}</button>
@@ -83,7 +88,7 @@ export default {
   mixins: [desk],
   row: { id: "id", path: "/api/v1/scorecards", draft: {} },
   data() {
-    return { sheet: null, shop: "", period: "month", on: "", by: "agent", search: "", sortKey: "", down: true, panel: null, behind: null, talkOf: null, stale: false };
+    return { sheet: null, shop: "", period: "month", on: "", by: "agent", search: "", sortKey: "", down: true, panel: null, behind: null, talkOf: null, stale: false, slow: false };
   },
   created() {
     this.due = 0;
@@ -97,6 +102,12 @@ export default {
   computed: {
     kinds() { return KINDS; },
     shops() { return this.sheet ? this.sheet.shops : []; },
+    // the sheet is the one that was asked for last
+    settled() { return !!this.sheet && !this.stale; },
+    shownBy() { return this.sheet ? this.sheet.by : this.by; },
+    // today stays today: it is not asked for by its date
+    onShown() { return this.on || (this.sheet ? this.sheet.generated_at.slice(0, 10) : ""); },
+    bones() { return SKELETON_ROWS; },
     figures() { return this.sheet ? this.sheet.figures : []; },
     mayRows() { return this.may("see_flags"); },
     spanText() { return this.sheet.first === this.sheet.last ? this.sheet.first : this.say("scorecards_span", this.sheet); },
@@ -118,8 +129,8 @@ export default {
       const kind = this.figures.find((one) => one.key === this.panel.figure);
       const { denominator, unit, sum, over } = this.behind;
       if (!denominator) return this.partText(sum, unit);
-      const divisor = this.panel.figure === "own_target" ? this.partText(over, unit) : over;
-      return this.partText(sum, unit) + " ÷ " + divisor + (this.differs ? "" : " = " + this.valueText(this.panel.card, kind));
+      const divisor = this.panel.figure === "own_target" ? this.partText(over, unit) : grouped(over);
+      return this.partText(sum, unit) + " ÷ " + divisor + (this.differs ? "" : " = " + this.valueText(this.panel.card, kind, true));
     },
     differs() { const figure = this.panel.card.figures[this.panel.figure]; return figure.numerator !== this.behind.numerator || figure.denominator !== this.behind.denominator; },
   },
@@ -130,15 +141,22 @@ export default {
       const asked = new URLSearchParams({ period: this.period, by: this.by });
       if (this.shop) asked.set("shop_id", this.shop);
       if (this.on) asked.set("on", this.on);
-      const sheet = await this.read("/api/v1/scorecards?" + asked);
+      this.unwanted(); // what was asked before is read no further, and its viewer gone
+      this.aborter = new AbortController();
+      let sheet;
+      try { sheet = await this.read("/api/v1/scorecards?" + asked, this.aborter.signal); } catch (error) {
+        if (error.status !== 504) throw error;
+        return () => { this.due = Infinity; this.slow = true; }; // it would take as long again: somebody has to ask for it
+      }
       return () => {
-        this.due = Date.now() + AGAIN_MS; this.stale = false;
+        this.due = Date.now() + AGAIN_MS; this.stale = false; this.slow = false;
         this.sheet = sheet; this.rows = sheet.cards; this.shop = sheet.shop_id;
         if (this.panel) this.panel.card = sheet.cards.find((card) => card.id === this.panel.card.id) || this.panel.card;
       };
     },
+    unwanted() { if (this.aborter) this.aborter.abort(); },
     change() {
-      this.close(); this.due = 0; this.stale = true; this.failure = "";
+      this.close(); this.due = 0; this.stale = true; this.slow = false; this.failure = "";
       const place = { shop: this.shop, period: this.period, on: this.on, by: this.by };
       try { sessionStorage.setItem(PLACE_KEY, JSON.stringify(place)); } catch { /* the address has it */ }
       history.replaceState(history.state, "", "?" + new URLSearchParams({ lang: this.lang, ...place }));
@@ -150,13 +168,22 @@ export default {
     print() { window.print(); },
 
     // --- the table
-    titleOf(card) { return card.name || (this.by === "team" ? this.t.scorecards_no_team : card.id); },
-    valueText(card, one) {
+    grouped,
+    whyNoScore(card) { return card.score.value !== null ? null : card.score.weights ? this.t.scorecards_no_data : this.t.scorecards_no_group; },
+    titleOf(card) { return card.name || (this.shownBy === "team" ? this.t.scorecards_no_team : card.id); },
+    valueText(card, one, inWords = false) {
       const value = card.figures[one.key].value;
-      return value === null ? "–" : one.unit === "yuan" ? "¥" + value : value + this.unitText(one.unit);
+      return value === null ? "–" : this.partText(value, one.unit, inWords);
+    },
+    // from a minute on in minutes: 7:02, or in words
+    timeLong(seconds, inWords) {
+      const all = Math.round(Number(seconds)), two = (n) => String(n).padStart(2, "0");
+      const h = Math.floor(all / 3600), m = Math.floor(all / 60) % 60, s = two(all % 60);
+      if (!inWords) return (h ? h + ":" + two(m) : m) + ":" + s;
+      return this.say("scorecards_span." + (h ? "hours" : "seconds"), { h, m: h ? two(m) : m, s });
     },
     unitText(unit) { return unit === "percent" ? "%" : unit === "seconds" ? " " + this.t["scorecards_unit.seconds"] : ""; },
-    targetText(one) { return (one.better === "low" ? "≤ " : "≥ ") + (one.unit === "yuan" ? "¥" : "") + Number(one.target) + this.unitText(one.unit); },
+    targetText(one) { return (one.better === "low" ? "≤ " : "≥ ") + this.partText(String(Number(one.target)), one.unit); },
     markOf(card, one) { const { met } = card.figures[one.key]; return met === null ? "" : met ? "met" : "missed"; },
     markText(card, one) { const mark = this.markOf(card, one); return mark ? " " + this.t["scorecards_" + mark] : ""; },
     hasRows(card, key) { const figure = card.figures[key]; return figure.numerator !== 0 || figure.denominator !== 0; },
@@ -174,6 +201,7 @@ export default {
     },
     show(card, figure, event) {
       if (event) this.opener = event.currentTarget;
+      if (this.rowsAborter) this.rowsAborter.abort();
       this.panel = { card, figure }; this.behind = null; this.talkOf = null; this.talk = null; this.message = "";
       this.$nextTick(() => this.$refs.panel && this.$refs.panel.focus());
     },
@@ -181,15 +209,20 @@ export default {
       const { card, figure } = this.panel;
       const before = this.behind;
       this.paging = true;
+      const { signal } = (this.rowsAborter = new AbortController());
       try {
-        const whose = this.by === "team" ? { team: card.id } : { agent_id: card.id };
-        const found = await this.read("/api/v1/scorecards/rows?" + this.query({ figure, limit: PAGE_ROWS, cursor: (before && before.next_cursor) || "", ...whose }));
+        const whose = this.shownBy === "team" ? { team: card.id } : { agent_id: card.id };
+        const found = await this.read("/api/v1/scorecards/rows?" + this.query({ figure, limit: PAGE_ROWS, cursor: (before && before.next_cursor) || "", ...whose }), signal);
         if (!this.panel || this.panel.card.id !== card.id || this.panel.figure !== figure || this.behind !== before) return;
         this.behind = { ...found, rows: [...(before ? before.rows : []), ...found.rows] };
-      } catch (error) { this.failed(error); this.message = error.message; } finally { this.paging = false; }
+      } catch (error) {
+        if (error.status === 504) this.message = this.t.too_slow;
+        else if (!error.unwanted) { this.failed(error); this.message = error.message; }
+      } finally { if (this.rowsAborter.signal === signal) this.paging = false; }
     },
     close() {
       if (!this.panel) return;
+      if (this.rowsAborter) this.rowsAborter.abort();
       this.panel = null; this.behind = null; this.talkOf = null; this.talk = null;
       if (this.opener && this.opener.isConnected) this.opener.focus();
     },
@@ -202,17 +235,24 @@ export default {
       } catch (error) { if (error.status !== 404) this.failed(error); else if (this.talkOf === row) this.talk = { shop_id: shop, entries: [] }; }
     },
     // what on the time line the row stands for
-    isRow(entry) { return entry.time === this.talkOf.at || (!!entry.order_id && this.talkOf.order_id.split(" ").includes(entry.order_id)); },
-    partFigure(part) { return PART_FIGURES[part.key]; },
-    partText(text, unit) { return unit === "yuan" ? "¥" + text : text + this.unitText(unit); },
+    isRow(entry) {
+      if (this.panel.figure === "sample_score") return entry.agent_id === this.talkOf.agent_id && entry.time.slice(0, 10) === this.talkOf.at.slice(0, 10);
+      return entry.time === this.talkOf.at || (!!entry.order_id && this.talkOf.order_id.split(" ").includes(entry.order_id));
+    },
+    partFigure(part) { return (PART_FIGURES[part.key] || []).find((key) => this.hasRows(this.panel.card, key)); },
+    partText(text, unit, inWords = true) {
+      if (unit === "yuan") return "¥" + grouped(text);
+      return unit === "seconds" && Number(text) >= 60 ? this.timeLong(text, inWords) : grouped(text) + this.unitText(unit);
+    },
     whenText(row) {
       if (this.panel.figure === "own_target") return row.at.slice(5, 10) + " " + row.at.slice(11, 16) + "–" + row.until.slice(11, 16);
-      return this.behind.figure === "inquiry_to_order" || this.behind.figure === "reply_rate" ? row.at.slice(0, 10) : this.timeText(row.at);
+      return ["inquiry_to_order", "reply_rate", "sample_score"].includes(this.behind.figure) ? row.at.slice(0, 10) : this.timeText(row.at);
     },
     refText(row) {
       const { figure } = this.panel;
       if (figure === "own_target") return this.t.target + " " + this.partText(row.what, this.behind.unit);
       if (figure === "rating" || (figure === "complaints" && row.what)) return "★".repeat(Number(row.what)) + " " + row.order_id;
+      if (figure === "sample_score") return this.t["samples_status." + row.what] || row.what;
       if (["qc_score", "judged", "violations"].includes(figure)) return this.t["rule." + row.what] || row.what;
       if (row.order_id) return row.order_id;
       return row.until ? "→ " + this.timeText(row.until).slice(6) : "";

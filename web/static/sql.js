@@ -6,8 +6,8 @@ import { Chart, Grid, guess, instantOf, resultOf, tsvOf, wallAt } from "/static/
 const RETRY_MS = 5000;
 const TICK_MS = 100;
 const KEPT = 50;
-const HISTORY = "zhengdian.sql.history";
-const DRAFT = "zhengdian.sql.draft";
+const HISTORY = "zhengdian.sql.history:"; // and whose it is: the next person at this desk must not read it
+const DRAFT = "zhengdian.sql.draft:";
 const FIRST = "best_agents";
 const PANES = ["queries", "tables", "history"];
 const DOWNLOADS = { CSV: ["CSVWithNames", "csv"], JSON: ["JSONEachRow", "jsonl"], Parquet: ["Parquet", "parquet"] };
@@ -100,7 +100,7 @@ export default {
           <div class="tools"><span class="note">FORMAT {{ plain.format }}</span><button class="link" @click="save(plain.blob, 'result.' + plain.format.toLowerCase())">{{ t.sql_save }}</button></div>
           <pre class="plain-text" tabindex="0">{{ plain.text === null ? t.sql_binary : plain.text }}</pre>
         </template>
-        <p class="empty" v-else>{{ running ? t.sql_running : t.sql_hint }}</p>
+        <p class="empty" v-else><template v-if="running">{{ t.sql_running }}</template><template v-else><span class="roomy">{{ t.sql_hint }}</span><span class="small">{{ t.sql_hint_small }}</span></template></p>
       </section>
     </main>
   </div>
@@ -148,7 +148,6 @@ export default {
   },
   async mounted() {
     document.documentElement.lang = this.lang === "zh" ? "zh-CN" : "en";
-    this.past = this.stored(localStorage, HISTORY, []);
     this.timer = setInterval(() => { if (!this.schema && !this.loading && this.state !== "forbidden") this.load(); }, RETRY_MS);
     await this.load();
   },
@@ -171,6 +170,7 @@ export default {
         this.queries = queries.queries;
         this.agents = agents.agents;
         this.shops = [...new Set(this.agents.map((agent) => agent.shop_id))].sort();
+        this.past = this.stored(localStorage, HISTORY + this.me.name, []);
         this.schema = schema;
         this.trouble = ""; this.failure = "";
         this.begin();
@@ -182,7 +182,7 @@ export default {
       const linked = new URLSearchParams(location.hash.slice(1)).get("sql") || asked.get("sql");
       const query = this.queries.find((one) => one.name === asked.get("query"));
       const values = Object.fromEntries([...asked].filter(([key]) => key.startsWith("param_")).map(([key, value]) => [key.slice(6), value]));
-      const draft = this.stored(sessionStorage, DRAFT, null);
+      const draft = this.stored(sessionStorage, DRAFT + this.me.name, null);
       if (linked || query) {
         this.values = values;
         this.text = query && !linked ? query.sql : linked;
@@ -194,7 +194,7 @@ export default {
     },
     stored(store, key, otherwise) { try { return JSON.parse(store.getItem(key)) ?? otherwise; } catch { return otherwise; } },
     store(store, key, value) { try { store.setItem(key, JSON.stringify(value)); } catch { /* no room: it is still on the page */ } },
-    keep() { if (this.ready) this.store(sessionStorage, DRAFT, { text: this.text, values: this.values }); },
+    keep() { if (this.ready) this.store(sessionStorage, DRAFT + this.me.name, { text: this.text, values: this.values }); },
 
     // --- the statement and its values
     open(query) { this.replace(query.sql); this.unfolded = false; },
@@ -293,9 +293,9 @@ export default {
     remember(rows) {
       const one = { sql: this.text, values: { ...this.values }, at: Date.now(), rows };
       this.past = [one, ...this.past.filter((other) => other.sql !== one.sql || JSON.stringify(other.values) !== JSON.stringify(one.values))].slice(0, KEPT);
-      this.store(localStorage, HISTORY, this.past);
+      this.store(localStorage, HISTORY + this.me.name, this.past);
     },
-    forget() { this.past = []; this.store(localStorage, HISTORY, []); },
+    forget() { this.past = []; this.store(localStorage, HISTORY + this.me.name, []); },
     async copy() { this.message = (await this.toClipboard(tsvOf(this.result))) ? this.t.sql_copied : this.t.failed; },
     async share() {
       const values = new URLSearchParams({ lang: this.lang, ...(this.named ? { query: this.named.name } : {}), ...Object.fromEntries(this.fields.map((field) => ["param_" + field.name, this.values[field.name] ?? ""])) });

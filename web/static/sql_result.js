@@ -125,7 +125,29 @@ export function guess(result) {
   const groups = of("text").filter((column) => column.at !== x.at);
   return { x: x.at, y: [(figures.find((column) => column.at !== x.at) || figures[0]).at], group: !distinct(x) && groups.length ? groups[0].at : -1, kind: x.kind === "time" ? "line" : "bar" };
 }
-export function optionOf(result, chosen) {
+// Names stand below their bars, each of them: cut in the middle, and slanted where there is no room side by side. As many bars are shown at
+// first as there is room for names; the slider has the others. What was cut is told at the pointer.
+const LABEL = { side: 80, apart: 22, longest: 130, slant: 45, wide: 13, narrow: 7.5 };
+const widthOf = (text) => [...text].reduce((sum, sign) => sum + (sign.charCodeAt(0) > 0x2e7f ? LABEL.wide : LABEL.narrow), 0);
+// names often begin alike and differ at the end
+export function cut(text, wide = LABEL.longest) {
+  const signs = [...text];
+  if (widthOf(text) <= wide) return text;
+  let kept = signs.length - 1;
+  const parts = () => signs.slice(0, Math.ceil(kept / 2)).join("").trimEnd() + "…" + signs.slice(signs.length - Math.floor(kept / 2)).join("").trimStart();
+  while (kept > 2 && widthOf(parts()) > wide) kept -= 1;
+  return parts();
+}
+function namesOf(places, width) {
+  const room = Math.max(width - LABEL.side, LABEL.apart);
+  const shown = Math.max(1, Math.min(places.length, Math.floor(room / LABEL.apart)));
+  const each = room / shown, longest = Math.min(Math.max(0, ...places.map(widthOf)), LABEL.longest);
+  const slanted = longest > each - 8;
+  const label = { interval: 0, hideOverlap: true, rotate: slanted ? LABEL.slant : 0, formatter: (text) => cut(text) };
+  // a slanted name ends below its bar and begins left of it
+  return { shown, label, left: slanted ? Math.max(12, longest * Math.SQRT1_2 - each / 2 - 30) : 12 };
+}
+export function optionOf(result, chosen, width = 900) {
   const { columns, rows } = result;
   const places = [...new Set(rows.map((row) => row[chosen.x] ?? "NULL"))];
   if (columns[chosen.x].kind === "time") places.sort();
@@ -140,15 +162,17 @@ export function optionOf(result, chosen) {
       if (row[y] !== null) series.get(group)[at] = series.get(group)[at] + Number(row[y]);
     }
   }
+  const names = columns[chosen.x].kind === "time" ? { shown: ROWS_ZOOMED, label: {}, left: 12 } : namesOf(places, width);
+  const zoomed = places.length > names.shown;
   const quiet = { axisLine: { lineStyle: { color: "#4a5f88" } }, axisLabel: { color: "#b3c0d6", hideOverlap: true }, splitLine: { lineStyle: { color: "#2c394f" } } };
   return {
     color: COLORS, animation: false,
     tooltip: { trigger: "axis", renderMode: "richText", confine: true, backgroundColor: "#18202e", borderColor: "#4a5f88", textStyle: { color: "#eef2f9" } },
     legend: { type: "scroll", top: 0, textStyle: { color: "#eef2f9" }, pageTextStyle: { color: "#b3c0d6" }, pageIconColor: "#6fa8ff" },
-    grid: { left: 12, right: 20, top: 40, bottom: places.length > ROWS_ZOOMED ? 52 : 12, containLabel: true },
-    xAxis: { type: "category", data: places, ...quiet },
+    grid: { left: names.left, right: 20, top: 40, bottom: zoomed ? 52 : 12, containLabel: true },
+    xAxis: { type: "category", data: places, ...quiet, axisLabel: { ...quiet.axisLabel, ...names.label } },
     yAxis: { type: "value", ...quiet },
-    dataZoom: places.length > ROWS_ZOOMED ? [{ type: "slider", bottom: 8, height: 24, textStyle: { color: "#b3c0d6" } }, { type: "inside" }] : [],
+    dataZoom: zoomed ? [{ type: "slider", bottom: 8, height: 24, textStyle: { color: "#b3c0d6" }, showDetail: false }, { type: "inside" }].map((one) => (names.label.rotate === undefined ? one : { ...one, startValue: 0, endValue: names.shown - 1 })) : [],
     series: [...series].map(([name, data]) => ({ name, data, type: chosen.kind, connectNulls: chosen.kind === "line", showSymbol: places.length <= ROWS_ZOOMED })),
   };
 }
@@ -174,7 +198,7 @@ export const Chart = {
     this.lib = (await import("nicegui-echart")).echarts;
     if (!this.$refs.host) return;
     this.picture = this.lib.init(this.$refs.host);
-    this.sized = new ResizeObserver(() => this.picture.resize());
+    this.sized = new ResizeObserver(() => { this.picture.resize(); if (this.picture.getWidth() !== this.width) this.draw(); });
     this.sized.observe(this.$refs.host);
     this.draw();
   },
@@ -183,7 +207,8 @@ export const Chart = {
   methods: {
     draw() {
       if (!this.picture) return;
-      const option = optionOf(this.result, this.chosen);
+      this.width = this.picture.getWidth();
+      const option = optionOf(this.result, this.chosen, this.width);
       this.picture.setOption({ ...option, textStyle: { fontFamily: getComputedStyle(this.$refs.host).fontFamily } }, { notMerge: true });
       this.drawn = option.series.length;
     },

@@ -1,5 +1,6 @@
 // The wallboard: draws the boards that the server sends (web/wallboard.py) and knows no rule of its own.
 import { ReportStage } from "/static/report_sheet.js";
+import { filled } from "/static/words.js";
 
 const LIST = { rows: 10, pinned: 3, seconds: 9 };
 const SHOPS_AT_ONCE = 2;
@@ -239,7 +240,7 @@ export default {
       clearTimeout(this.bumpTimer);
       this.bumpTimer = setTimeout(() => { this.bumped = new Set(); }, 1500);
     },
-    say(key, values) { return (this.t[key] || key).replace(/\{(\w+)\}/g, (_, name) => values[name]); },
+    say(key, values) { return filled(this.t[key] || key, values); },
     format(ms, options) { return new Intl.DateTimeFormat(this.locale, { timeZone: this.zone, hourCycle: "h23", ...options }).format(ms); },
     hm(ms) { return this.format(ms, { hour: "2-digit", minute: "2-digit" }); },
     count(n) { return n === null || n === undefined ? "–" : n.toLocaleString("en-US"); },

@@ -5,7 +5,7 @@ from typing import Final
 TEXTS: Final[dict[str, tuple[str, str]]] = {
     "audit": ("访问记录", "Access log"),
     "audit_title": ("整点 · 访问记录", "Zhengdian · access log"),
-    "audit_count": ("{n} 条", "{n} entries"),
+    "audit_count": ("{n} 条", "{n} {n:entry|entries}"),
     "audit_actor": ("谁", "Who"),
     "audit_buyer_id": ("看过的买家", "Buyer shown"),
     "audit_type": ("做了什么", "Did"),

@@ -35,6 +35,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "The database or the broker cannot be reached; retrying…",
     ),
     "signed_out": ("登录已失效，您填写的内容会保留。", "You are signed out; what you have typed is kept."),
+    "too_slow": (
+        "读取超过了时间上限，已停止。请换更短的时间范围，或稍后再试。",
+        "Reading took longer than it may and was stopped. Choose a shorter period, or try again later.",
+    ),
     "failed": ("提交失败，请重试", "It did not work; try again"),
     "colon": ("：", ": "),
     "forbidden": ("您的角色不能做这件事", "Your role may not do that"),

@@ -11,7 +11,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "sql_history": ("历史", "History"),
     "sql_search": ("搜索名称或说明", "Search names and comments"),
     "sql_nothing": ("没有找到", "Nothing found"),
-    "sql_about_rows": ("约 {n} 行", "about {n} rows"),
+    "sql_about_rows": ("约 {n} 行", "about {n} {n:row|rows}"),
     "sql_insert": ("插入名称", "Insert name"),
     "sql_browse": ("看前 100 行", "First 100 rows"),
     "sql_forget": ("清空历史", "Clear history"),
@@ -26,8 +26,8 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "sql_stopped": ("已停止", "Stopped"),
     "sql_running": ("正在查询…", "Running…"),
     "sql_elapsed": ("已用 {s} 秒", "{s} s"),
-    "sql_rows": ("{rows} 行", "{rows} rows"),
-    "sql_done": ("{rows} 行 · {ms} 毫秒（查询 {query} 毫秒）", "{rows} rows · {ms} ms (query {query} ms)"),
+    "sql_rows": ("{rows} 行", "{rows} {rows:row|rows}"),
+    "sql_done": ("{rows} 行 · {ms} 毫秒（查询 {query} 毫秒）", "{rows} {rows:row|rows} · {ms} ms (query {query} ms)"),
     "sql_done_plain": ("完成 · {ms} 毫秒（查询 {query} 毫秒）", "Done · {ms} ms (query {query} ms)"),
     "sql_limits": (
         "只读 · 最多 {seconds} 秒、{rows} 行、{gib} GB 内存",
@@ -48,6 +48,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "sql_hint": (
         "从左侧选一个常用查询，或自己写 SQL，按 Ctrl+Enter 运行。",
         "Choose a query on the left or write your own; Ctrl+Enter runs it.",
+    ),
+    "sql_hint_small": (
+        "点上面选一个常用查询，或自己写 SQL，然后运行。",
+        "Choose a query above or write your own, then run it.",
     ),
     "sql_x": ("横轴", "Across"),
     "sql_y": ("数值", "Figures"),
