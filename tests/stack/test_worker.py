@@ -48,7 +48,8 @@ async def test_kafka_away_is_retried_and_named_in_the_last_line(tmp_path: Path) 
     assert "worker_died" in lines[-1]
     assert "reach Kafka at 127.0.0.1:1: KafkaConnectionError" in lines[-1]
     assert worker.logged("what=topics") >= 2
-    assert worker.logged("Unable connect to") == 1
+    # aiokafka complains at each attempt, and the last one is followed by no retry; a slow one may be told again
+    assert 1 <= worker.logged("Unable connect to") <= worker.logged("what=topics")
     assert worker.logged("Traceback") == 0
 
 
