@@ -15,6 +15,13 @@ _YI: Final = 100_000_000
 _TEAMS_SAID: Final = 3
 _MARKUP: Final = str.maketrans("*_`[]<>#|~\n", "＊＿｀［］＜＞＃｜～ ")
 """a name must not become markup, or call everybody in the group"""
+_NAMES: Final = {
+    ("hour", True): ("整点报数", "Hourly report", "Report on the hour"),
+    ("hour", False): ("即时报数", "The hour so far", "The hour so far"),
+    ("day", True): ("全天报数", "Day's report", "Report of the day"),
+    ("day", False): ("当日即时报数", "The day so far", "The day so far"),
+}
+"""kind, whether it had ended -> name in Chinese, in an English title, in English speech"""
 _ORDINALS: Final = ("first", "second", "third")
 
 
@@ -41,17 +48,15 @@ def _cut(value: int, unit: int, decimals: int) -> str:
 def title(report: Report, lang: Lang) -> str:
     """Which report of which shop and when: `整点报数 lining-hz 11月11日 20:00–21:00`."""
     begin, hours = _local(report, report.starts_at), f"{_clock(report, report.starts_at)}–{_until(report)}"
-    if lang == "zh":
-        day = f"{begin.month}月{begin.day}日"
-        return (
-            f"全天报数 {report.shop_id} {day}" if report.kind == "day" else f"整点报数 {report.shop_id} {day} {hours}"
-        )
-    day = f"{begin.day} {begin:%b}"
-    return (
-        f"Day's report {report.shop_id} {day}"
-        if report.kind == "day"
-        else f"Hourly report {report.shop_id} {day} {hours}"
-    )
+    day = f"{begin.month}月{begin.day}日" if lang == "zh" else f"{begin.day} {begin:%b}"
+    zh, en, _ = _NAMES[report.kind, _is_over(report)]
+    name = zh if lang == "zh" else en
+    return f"{name} {report.shop_id} {day}" + ("" if report.kind == "day" and _is_over(report) else f" {hours}")
+
+
+def _is_over(report: Report) -> bool:
+    """Whether the hour or day had ended: only then is it the report on the hour, or of the day."""
+    return report.as_of >= report.ends_at
 
 
 def speech(report: Report, lang: Lang) -> str:
@@ -113,15 +118,15 @@ def markdown(report: Report, lang: Lang) -> str:
 
 def _opening(report: Report, lang: Lang) -> str:
     amount, shop = money(report.paid_amount, lang), report.shop_id
+    zh, _, en = _NAMES[report.kind, _is_over(report)]
     if lang == "zh":
         if report.kind == "day":
             begin = _local(report, report.starts_at)
-            return f"全天报数。{shop}，{begin.month}月{begin.day}日，成交{amount}，付款{report.orders_paid}单。"
-        return f"整点报数。{shop}，{_spoken(report, lang)}，成交{amount}，付款{report.orders_paid}单。"
+            return f"{zh}。{shop}，{begin.month}月{begin.day}日，成交{amount}，付款{report.orders_paid}单。"
+        return f"{zh}。{shop}，{_spoken(report, lang)}，成交{amount}，付款{report.orders_paid}单。"
     orders = _orders(report.orders_paid, lang)
-    name = "Report of the day" if report.kind == "day" else "Report on the hour"
     when = f"{_local(report, report.starts_at):%d %B}".lstrip("0") if report.kind == "day" else _spoken(report, lang)
-    return f"{name}. {shop}, {when}: {amount} paid, {orders}."
+    return f"{en}. {shop}, {when}: {amount} paid, {orders}."
 
 
 def _goal(report: Report, lang: Lang) -> str:

@@ -11,7 +11,7 @@ class Topic:
     """A Kafka topic. `partitions` None means: as many as the source topics have (they are co-partitioned)."""
 
     name: str
-    kind: Literal["source", "reference", "command", "output", "state", "rejected", "access"]
+    kind: Literal["source", "reference", "command", "output", "report", "state", "rejected", "access"]
     key: str
     types: tuple[str, ...]
     text: str
@@ -138,7 +138,7 @@ TOPICS: Final[tuple[Topic, ...]] = (
     ),
     Topic(
         REPORTS,
-        "output",
+        "report",
         "{report_id}",
         ("report",),
         "what was announced on the hour and at the day's end, made by the web; of equal revisions the first counts",

@@ -47,7 +47,7 @@ BOOTSTRAP_SECONDS: Final = 5.0
 MAX_WAIT_SECONDS: Final = 10.0
 REVOKE_SECONDS: Final = 2.0
 STOP_SECONDS: Final = 20.0
-KINDS: Final = frozenset({"source", "reference", "command", "output", "rejected", "access"})
+KINDS: Final = frozenset({"source", "reference", "command", "output", "report", "rejected", "access"})
 
 OnBatch = Callable[[set[str]], None]
 

@@ -19,7 +19,7 @@ Share = Mapping[str, Any]
 """schemas.outputs.ResponseWindowPartial"""
 
 OUTPUTS: Final = tuple(topic.name for topic in TOPICS if topic.kind in ("output", "state"))
-"""what the worker writes, and the web's reports, of which there are none here"""
+"""what the worker writes"""
 _POLL_MS: Final = 200
 
 

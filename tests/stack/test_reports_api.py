@@ -145,6 +145,8 @@ def test_by_hand_the_hour_is_told_as_far_as_it_has_come(floor: Floor, web: Calla
         "4000.00",
     )
     assert "20点到20点35分" in report["speech"]["zh"]
+    # what was answered can be read at once, before the sink has it
+    assert client.get(f"/api/v1/reports/{report['report_id']}").json() | {"standing": None} == report
     floor.topic.sink()
     assert client.get(f"/api/v1/reports/{report['report_id']}").json() | {"standing": None} == report
     outputs.Report.model_validate_json(floor.topic.records[0][1])

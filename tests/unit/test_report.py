@@ -194,7 +194,10 @@ def test_many_who_share_a_rank_are_counted() -> None:
 def test_part_of_an_hour_is_not_compared_with_a_whole_one_and_says_how_far_it_goes() -> None:
     made = report(row("a", 500), before=900, made_at=AT + 35 * 60_000)
     assert made.as_of == AT + 35 * 60_000
-    assert "20点到20点35分" in speech(made, "zh")
+    assert title(made, "zh") == "即时报数 s 11月11日 20:00–20:35"
+    assert title(made, "en") == "The hour so far s 11 Nov 20:00–20:35"
+    assert speech(made, "zh").startswith("即时报数。s，20点到20点35分，")
+    assert speech(made, "en").startswith("The hour so far. s, 20:00 to 20:35: ")
     assert "上一小时" not in speech(made, "zh")
 
 
@@ -209,6 +212,9 @@ def test_a_day_has_no_conversion_and_is_told_as_a_day() -> None:
     assert made.conversion is None
     assert speech(made, "zh").startswith("全天报数。s，11月11日，成交5元，付款1单。比前一天少4元。")
     assert title(made, "en") == "Day's report s 11 Nov"
+    early = report(row("a", 500), span=span, made_at=AT)
+    assert title(early, "zh") == "当日即时报数 s 11月11日 00:00–20:00"
+    assert speech(early, "en").startswith("The day so far. s, 11 November: ")
 
 
 def test_what_may_be_incomplete_says_so() -> None:

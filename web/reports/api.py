@@ -2,14 +2,15 @@
 
 import asyncio
 import contextlib
+from collections import OrderedDict
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Final
 
 import structlog
 from fastapi import APIRouter, HTTPException, Query
 
-from processors.report import span_at
+from processors.report import Report, span_at
 from schemas.outputs import ReportKind
 from sinks.kafka import PublishError
 from sinks.report_reader import ReportReader
@@ -28,6 +29,8 @@ from web.reports.robots import read_robots, robots_for
 
 log = structlog.get_logger(__name__)
 
+_ANNOUNCED_KEPT: Final = 100
+
 
 class Reports:
     """The reports of one web process: its routes, and the tasks that make and post them. Raises RobotsError."""
@@ -36,6 +39,8 @@ class Reports:
         self._parts = parts
         self._reader = ReportReader(parts.db)
         self._robots = read_robots(parts.settings.web_report_urls.get_secret_value())
+        self._announced: OrderedDict[str, Report] = OrderedDict()
+        """made by hand here a moment ago: readable before the sink has them"""
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -83,7 +88,7 @@ class Reports:
             dependencies=[needs(May.WATCH)],
         )
         async def get_report(report_id: str) -> ReportOut:
-            report = await parts.call(reader.report, report_id)
+            report = await parts.call(reader.report, report_id) or self._announced.get(report_id)
             if report is None:
                 raise HTTPException(404, "no such report")
             rows = await parts.call(reader.figures, report.shop_id, report.starts_at, report.ends_at)
@@ -108,6 +113,9 @@ class Reports:
             except PublishError as error:
                 log.warning("report_not_published", error=str(error))
                 raise HTTPException(503, "the broker cannot be reached; try again") from None
+            self._announced[report.report_id] = report
+            if len(self._announced) > _ANNOUNCED_KEPT:
+                self._announced.popitem(last=False)
             metrics.REPORTS.labels(span.kind).inc()
             log.info("report_announced", report_id=report.report_id, shop=span.shop_id, actor=who, post=body.post)
             return ReportOut.of(report)

@@ -13,7 +13,7 @@ export const ReportSheet = {
   template: `
 <article class="sheet" :class="report.kind" :data-report="report.report_id">
   <header>
-    <span class="ritual"><span class="dial" aria-hidden="true"><i></i></span>{{ report.kind === 'day' ? t.reports_day_title : t.reports_hour_title }}</span>
+    <span class="ritual"><span class="dial" aria-hidden="true"><i></i></span>{{ name }}</span>
     <b class="span">{{ spanText }}</b>
     <span class="whose"><b>{{ report.shop_id }}</b><span class="event" v-if="report.sale_event">{{ report.sale_event }}</span></span>
   </header>
@@ -83,6 +83,10 @@ export const ReportSheet = {
       if (level.length > 1) return level.join(this.lang === "zh" ? "、" : ", ") + " " + this.t.tied;
       const n = this.report.pk_basis === "orders" ? this.say("orders_paid_unit", { n: count(Number(this.report.lead)) }) : yuan(this.report.lead);
       return level[0] + " " + this.say("lead", { n });
+    },
+    name() {
+      const over = Date.parse(this.report.as_of) >= Date.parse(this.report.ends_at);
+      return this.t["reports_" + this.report.kind + (over ? "_title" : "_now")];
     },
     figuresText() {
       const r = this.report, parts = [];

@@ -6,6 +6,8 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "reports_title": ("整点 · 整点报数", "Zhengdian · reports on the hour"),
     "reports_hour_title": ("整点报数", "On the hour"),
     "reports_day_title": ("全天报数", "The day's report"),
+    "reports_hour_now": ("即时报数", "The hour so far"),
+    "reports_day_now": ("当日即时报数", "The day so far"),
     "reports_stars": ("业绩前三", "Best agents"),
     "reports_no_star": ("还没有客服开单", "No agent has a payment yet"),
     "reports_more_stars": ("另有 {n} 人并列", "{n} more {n:shares|share} the last place"),
