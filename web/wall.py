@@ -61,6 +61,8 @@ def mount(app: FastAPI, parts: Parts, boards: Boards) -> None:
 
 
 def _configure(app: FastAPI) -> None:
+    # or a nameless progress bar would come at each request of a page
+    gui.config.quasar_config["loadingBar"]["skipHijack"] = True
     ui.run_with(
         app,
         title="整点 Zhengdian",

@@ -26,7 +26,8 @@ BAD = ("serious", "critical")
 @pytest.fixture(scope="module", params=["busy", "empty"])
 def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, browser: Any) -> Iterator[Wall]:
     """A web part with data, and one without."""
-    running = Wall(tmp_path_factory.mktemp("axe") / "data", *(["empty"] if request.param == "empty" else []))
+    options = ["empty"] if request.param == "empty" else []
+    running = Wall(tmp_path_factory.mktemp("axe") / "data", *options, web_reports="true")
     if request.param == "busy":
         page = browser.new_page()
         page.goto(f"{running.address}/reports")
@@ -52,3 +53,14 @@ def test_axe_finds_nothing_serious(browser: Any, served: Wall, path: str, lang: 
                 found.append((size["width"], violation["id"], violation["help"], nodes))
         page.close()
     assert found == []
+
+
+def test_no_request_of_a_page_shows_a_bar_without_a_name(browser: Any, served: Wall) -> None:
+    page = browser.new_page()
+    page.goto(f"{served.address}/qc")
+    page.wait_for_selector(PAGES["/qc"], timeout=30_000)
+    page.route("**/slow", lambda _: None)  # never answered
+    page.evaluate("const asked = new XMLHttpRequest(); asked.open('GET', '/slow'); asked.send();")
+    page.wait_for_timeout(500)
+    assert page.locator(".q-loading-bar").get_attribute("aria-hidden") == "true"
+    page.close()

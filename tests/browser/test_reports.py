@@ -11,6 +11,7 @@ from wall_process import Wall
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(240)]
 
+SETTINGS = {"web_reports": "true"}
 look = partial(open_desk, path="/reports", ready=".sheet")
 
 

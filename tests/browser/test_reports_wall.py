@@ -8,6 +8,8 @@ from wall_process import Wall
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(240)]
 
+SETTINGS = {"web_reports": "true"}
+
 
 def test_a_new_report_comes_over_the_wallboard_is_spoken_once_and_leaves(browser: Any, desk: Wall) -> None:
     wall = listening(browser, desk, path="/", speak="1")
