@@ -22,6 +22,13 @@ class WaitingBuyer(NamedTuple):
     since_ms: int
 
 
+class UnansweredBuyer(NamedTuple):
+    """A buyer nobody has answered: when the last round that waits was opened, and when its day ends (ms)."""
+
+    opened_ms: int
+    day_ends_ms: int
+
+
 class AgentWaiting(NamedTuple):
     """What waits for one agent; `longest_ms` is how long the first of them has waited."""
 
@@ -56,6 +63,12 @@ def waiting_in(buyers: Iterable[WaitingBuyer], now_ms: int, limits: Overload) ->
     )
     count = sum(one.buyers for one in agents)
     return Waiting(count, max((one.longest_ms for one in agents), default=None), _level(count, limits), tuple(agents))
+
+
+def gave_up(buyers: Iterable[UnansweredBuyer], from_ms: int, now_ms: int, limits: Overload) -> int:
+    """How many of them have ceased to wait in [from, now]: at the limit, or at midnight, which ends a round."""
+    limit = limits.waiting_minutes * MINUTE_MS
+    return sum(from_ms <= min(buyer.opened_ms + limit, buyer.day_ends_ms) <= now_ms for buyer in buyers)
 
 
 def _level(buyers: int, limits: Overload) -> Level:

@@ -37,7 +37,9 @@ class Access(BaseModel):
     shop_id: str = Field("", description="of the buyers")
     buyer_ids: list[str] = Field([], description="buyers who were shown, not masked")
     target_id: str = Field("", description="the one flag or task that was shown")
-    detail: str = Field("", description="the SQL, the reason of a refusal, the types of the events sent")
+    detail: str = Field(
+        "", description="the SQL, the reason of a refusal, the types of the events sent, what who signs in is called"
+    )
     status: int = Field(200, description="HTTP status that was answered")
     size: int = Field(0, ge=0, description="bytes of a query's answer or an export, number of events sent")
 

@@ -11,6 +11,15 @@ TRAIL_TABLES: Final = frozenset({"access_log", "access_log_raw"})
 class AccessLog(Reader):
     """Reads the view access_log. Every method may raise DatabaseError or DatabaseUnavailableError."""
 
+    def display_names(self) -> dict[str, str]:
+        """What people were called when they last signed in, by name; who has no other name than that is left out."""
+        rows = self.rows(
+            "SELECT actor, argMax(detail, time) AS shown FROM access_log WHERE type = 'access.signed_in'"
+            " GROUP BY actor HAVING shown != ''",
+            {},
+        )
+        return {row["actor"]: row["shown"] for row in rows}
+
     def entries(
         self,
         filters: dict[str, str],

@@ -31,6 +31,19 @@ class FloorModel(Reader):
             {"now": now_ms, "from": now_ms - longest_ms, "shop": shop_id or ""},
         )
 
+    def unanswered(self, from_ms: int, now_ms: int, shop_id: str | None = None) -> list[Row]:
+        """One row a buyer with a round of [from, now] that was opened after the last answer by anybody and has none:
+        shop_id, newest (when the last such round was opened), ends (when its day does; ms). Who waits now is among them.
+        """
+        return self.rows(
+            "SELECT shop_id, max(opened_at) AS newest, max(day_ends_at) AS ends FROM ("
+            "SELECT shop_id, buyer_id, opened_at, day_ends_at, replied_at IS NULL AND opened_at > ifNull(max(replied_at)"
+            " OVER (PARTITION BY shop_id, buyer_id), toDateTime64(0, 3)) AS waits FROM response_rounds"
+            f" WHERE opened_at >= {_at('from')} AND opened_at <= {_at('now')}{and_shop(shop_id)})"
+            " WHERE waits GROUP BY shop_id, buyer_id",
+            {"now": now_ms, "from": from_ms, "shop": shop_id or ""},
+        )
+
     def response(self, at_ms: int, shop_id: str | None = None) -> list[Row]:
         """Sums over the agents of each shop's hour windows and day windows that hold `at_ms`.
 

@@ -223,8 +223,11 @@ def window_row(
     }
 
 
-def fill(db: Database, now_ms: int, seed: int = 5) -> None:
-    """Two shops, forty agents, six hours up to now, flags, calls, one buyer's time line, a sale event in the first shop."""
+def fill(db: Database, now_ms: int, seed: int = 5, ahead: int = 0) -> None:
+    """Two shops, forty agents, six hours up to now, flags, calls, one buyer's time line, a sale event in the first shop.
+
+    `ahead`: of so many hours to come there are figures and flags already, for tests under which the clock goes on.
+    """
     rng = random.Random(seed)
     hour = now_ms // HOUR * HOUR
     agents: list[Row] = []
@@ -233,7 +236,7 @@ def fill(db: Database, now_ms: int, seed: int = 5) -> None:
     tasks: list[Row] = []
     for shop, names in zip(SHOPS, (NAMES, NAMES[::-1]), strict=True):
         agents += [agent(shop, number, name, now_ms) for number, name in enumerate(names)]
-        for back in range(6):
+        for back in range(-ahead, 6):
             for number in range(len(names)):
                 orders = max(1, int(rng.gauss(24 - number * 0.8, 6)))
                 amount = Decimal(orders * rng.randint(15_000, 32_000)) / 100
@@ -245,6 +248,9 @@ def fill(db: Database, now_ms: int, seed: int = 5) -> None:
                 flags.append(
                     flag(f"{shop}-{rule}-{number:03d}", rule, severity, shop, at, agent_id=f"{shop}:{number % 20:02d}")
                 )
+            for later in range(ahead + 1 if ahead else 0):
+                at = max(now_ms, hour + later * HOUR)
+                flags.append(flag(f"{shop}-{rule}-later-{later}", rule, severity, shop, at, agent_id=f"{shop}:00"))
         tasks += [
             task(
                 f"{shop}-t{number}",
@@ -256,7 +262,7 @@ def fill(db: Database, now_ms: int, seed: int = 5) -> None:
             )
             for number in range(9)
         ]
-    windows, rounds = _service(hour, now_ms, rng)
+    windows, rounds = _service([hour + later * HOUR for later in range(ahead + 1)], now_ms, rng)
     shop = SHOPS[0]
     line = [
         raw_event(
@@ -335,15 +341,16 @@ def fill(db: Database, now_ms: int, seed: int = 5) -> None:
     insert(db, "sale_events_raw", sale)
 
 
-def _service(hour: int, now_ms: int, rng: random.Random) -> tuple[list[Row], list[Row]]:
-    """Response windows of this hour and of its day in Shanghai, and buyers who wait."""
-    day = (hour + 8 * HOUR) // (24 * HOUR) * 24 * HOUR - 8 * HOUR
+def _service(hours: list[int], now_ms: int, rng: random.Random) -> tuple[list[Row], list[Row]]:
+    """Response windows of the hours and of their days in Shanghai, and buyers who wait."""
+    days = sorted({_day_of(hour) for hour in hours})
+    spans = [*((hour, 3600, 1) for hour in hours), *((day, 86_400, 9) for day in days)]
     windows, rounds = [], []
     for shop in SHOPS:
         for number in range(20):
             agent_id = f"{shop}:{number:02d}"
             answered = rng.randint(40, 90)
-            for start, size, times in ((hour, 3600, 1), (day, 86_400, 9)):
+            for start, size, times in spans:
                 for definition in ("all", "platform"):
                     ms = answered * times * rng.randint(15_000, 40_000)
                     windows.append(
@@ -356,10 +363,15 @@ def _service(hour: int, now_ms: int, rng: random.Random) -> tuple[list[Row], lis
                             answered * times + 4,
                             answered * times,
                             ms,
-                            day_ends_at=day + 24 * HOUR,
+                            day_ends_at=_day_of(start) + 24 * HOUR,
                         )
                     )
             for waits in range(rng.randint(0, 4)):
                 opened = now_ms - rng.randint(1000, 400_000)
-                rounds.append(round_row(shop, f"w-{number}-{waits}", agent_id, opened, None, day + 24 * HOUR, number))
+                ends_at = _day_of(opened) + 24 * HOUR
+                rounds.append(round_row(shop, f"w-{number}-{waits}", agent_id, opened, None, ends_at, number))
     return windows, rounds
+
+
+def _day_of(ms: int) -> int:
+    return (ms + 8 * HOUR) // (24 * HOUR) * 24 * HOUR - 8 * HOUR

@@ -87,6 +87,17 @@ def task_out(parts: Parts, row: dict[str, Any], person: Person) -> CallTaskOut:
     return CallTaskOut.model_validate({**masked(row, person), **shown})
 
 
+def me_of(parts: Parts, person: Person) -> Me:
+    """What a person is told of themselves."""
+    return Me(
+        name="" if person.local else person.name,
+        can_sign_in=parts.can_sign_in,
+        display_name=person.display_name,
+        roles=sorted(person.roles),
+        may=sorted(may.name.lower() for may in May if person.may(may)),
+    )
+
+
 def router(parts: Parts) -> APIRouter:
     """The routes under /api/v1 that read."""
     routes = APIRouter(prefix="/api/v1", tags=["read"], responses={503: {"model": Problem}})
@@ -111,14 +122,7 @@ def router(parts: Parts) -> APIRouter:
 
     @routes.get("/me", summary="Who has sent this request, and what they may do")
     async def get_me(person: Annotated[Person, Depends(person_of)]) -> Me:
-        allowed = sorted(may.name.lower() for may in May if person.may(may))
-        return Me(
-            name="" if person.local else person.name,
-            can_sign_in=parts.can_sign_in,
-            display_name=person.display_name,
-            roles=sorted(person.roles),
-            may=allowed,
-        )
+        return me_of(parts, person)
 
     @routes.get("/agents", summary="The agents' names and teams", dependencies=[needs(May.WATCH)])
     async def get_agents(shop_id: ShopId = None) -> Agents:

@@ -32,6 +32,7 @@ from web import (
     health,
     ingest,
     metrics,
+    people,
     qc,
     samples,
     scorecards,
@@ -47,6 +48,7 @@ from web.access.sessions import Sessions
 from web.access.sign_in import SignIn
 from web.access.sign_in import router as sign_in_router
 from web.access.users import Users, UsersError
+from web.language import Languages
 from web.live import Live
 from web.models import Problem
 from web.parts import Parts, Producer
@@ -146,6 +148,7 @@ def create_app(
         open=open_to_all,
         unproxied=settings.web_access in ("auto", "local"),
     )
+    app.add_middleware(Languages)
     app.add_middleware(_Outer)
     hosts = [host.strip() for host in settings.web_hosts.split(",") if host.strip()]
     if open_to_all and (hosts or settings.web_host in LOOPBACK):
@@ -165,6 +168,7 @@ def create_app(
         commands.router(parts),
         sql.router(parts, limits),
         audit.router(parts),
+        people.router(parts, users),
         reports.router(),
     ]
     for router in [*routers, sign_in_router(signing_in)]:

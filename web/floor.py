@@ -11,23 +11,26 @@ from pydantic import BaseModel, Field
 from processors.calendar import calendar
 from processors.ruleset_fields import MINUTE_MS
 from processors.sides import side_of
-from processors.waiting import Waiting, WaitingBuyer, waiting_in
+from processors.waiting import UnansweredBuyer, Waiting, WaitingBuyer, gave_up, waiting_in
 from sinks.floor_model import DAY_SECONDS, HOUR_SECONDS, FloorModel
 from web.access.guard import needs
 from web.access.roles import May
 from web.api import Hour, ShopId, instant_or_422
 from web.board import Shop, read_shops
 from web.models import Problem
-from web.parts import Parts
+from web.parts import HOUR_MS, Parts
 
 Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class ShopFloor:
-    """One shop: `waiting` None for a past hour; `hour` and `day` by definition, the summed windows' rows."""
+    """One shop: `waiting` None for a past hour, `gave_up` who have ceased to wait in this one; `hour` and `day` by
+    definition, the summed windows' rows.
+    """
 
     waiting: Waiting | None
+    gave_up: int
     hour: Mapping[str, Row]
     day: Mapping[str, Row]
 
@@ -48,12 +51,19 @@ def read_floor(parts: Parts, at_ms: int, shop_id: str | None, *, live: bool) -> 
     longest = max(limit.waiting_minutes for limit in limits.values()) * MINUTE_MS
     for row in model.waiting(now, longest, shop_id) if live else ():
         waits[row["shop_id"]].append(WaitingBuyer(row["agent_id"], row["since"]))
-    return {
-        shop: ShopFloor(
-            waiting_in(waits[shop], now, limits.get(shop, limits[""])) if live else None, hours[shop], days[shop]
+    left: defaultdict[str, list[UnansweredBuyer]] = defaultdict(list)
+    for row in model.unanswered(now - HOUR_MS - longest, now, shop_id) if live else ():
+        left[row["shop_id"]].append(UnansweredBuyer(row["newest"], row["ends"]))
+    found = {}
+    for shop in sorted({*hours, *days, *waits, *left}):
+        limit, begun = limits.get(shop, limits[""]), calendar(parts.book.timezone(shop)).hour_start(now)
+        found[shop] = ShopFloor(
+            waiting_in(waits[shop], now, limit) if live else None,
+            gave_up(left[shop], begun, now, limit),
+            hours[shop],
+            days[shop],
         )
-        for shop in sorted({*hours, *days, *waits})
-    }
+    return found
 
 
 def sides(rows: Iterable[Row]) -> dict[str, int]:
@@ -113,6 +123,10 @@ class WaitingOut(BaseModel):
     level: Literal["ok", "busy", "overload"] = Field(description="busy above warning_at, overload above overload_at")
     warning_at: int
     overload_at: int
+    gave_up: int = Field(
+        description="buyers who have ceased to wait in this hour without an answer: after the ruleset's "
+        "overload.waiting_minutes (10), or at midnight"
+    )
     agents: list[AgentWaitingOut] = Field(description="for whom most wait first")
 
 
@@ -158,8 +172,8 @@ def windows_out(rows: Mapping[str, Row]) -> Windows:
     return Windows(all=figures[0], platform=figures[1], first_responses=first)
 
 
-def waiting_out(parts: Parts, shop_id: str, waiting: Waiting) -> WaitingOut:
-    """With the thresholds that are in force."""
+def waiting_out(parts: Parts, shop_id: str, waiting: Waiting, left: int) -> WaitingOut:
+    """With the thresholds that are in force; `left`: who have ceased to wait."""
     limits = parts.book.at(shop_id, parts.now_ms()).overload
     return WaitingOut(
         buyers=waiting.buyers,
@@ -167,6 +181,7 @@ def waiting_out(parts: Parts, shop_id: str, waiting: Waiting) -> WaitingOut:
         level=waiting.level,
         warning_at=limits.warning_buyers,
         overload_at=limits.waiting_buyers,
+        gave_up=left,
         agents=[AgentWaitingOut(**one._asdict()) for one in waiting.agents],
     )
 
@@ -177,7 +192,7 @@ def shop_out(parts: Parts, shop: Shop | None, floor: ShopFloor, shop_id: str) ->
     return ShopFloorOut(
         shop_id=shop_id,
         in_sale_event=shop is not None and shop.sale_event is not None,
-        waiting=None if floor.waiting is None else waiting_out(parts, shop_id, floor.waiting),
+        waiting=None if floor.waiting is None else waiting_out(parts, shop_id, floor.waiting, floor.gave_up),
         hour=windows_out(floor.hour),
         day=windows_out(floor.day),
         reply_rate=every["buyers_replied"] / every["buyers_wrote"] if every and every["buyers_wrote"] else None,
@@ -190,7 +205,7 @@ def service_of(parts: Parts, shops: Iterable[Shop], at_ms: int, shop_id: str | N
     now = parts.now_ms()
     floors = read_floor(parts, at_ms, shop_id, live=live)
     boards = {shop.shop_id: shop for shop in shops}
-    nothing = ShopFloor(waiting_in((), now, parts.book.at("", now).overload) if live else None, {}, {})
+    nothing = ShopFloor(waiting_in((), now, parts.book.at("", now).overload) if live else None, 0, {}, {})
     return Floor(
         now=parts.time(now, shop_id or "") or "",
         shops=[

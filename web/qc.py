@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
-from schemas.outputs import Rule
+from schemas.outputs import RULES, Rule
 from web.access.guard import needs
 from web.access.roles import May, Person
 from web.api import Limit, ShopId, decode_cursor, encode_cursor, flag_out, given, instant_or_422
@@ -61,7 +61,7 @@ class Rubric(BaseModel):
 
 
 class Precision(BaseModel):
-    """By rule."""
+    """By rule: every rule, also one that was never broken."""
 
     rules: list[RulePrecision]
 
@@ -144,9 +144,13 @@ def router(parts: Parts) -> APIRouter:
     async def get_precision(shop_id: ShopId = None, since: Moment = None, until: Moment = None) -> Precision:
         span = instant_or_422("since", since), instant_or_422("until", until)
         rows = await parts.call(parts.read.rule_precision, *span, shop_id)
+        found = {row["rule"]: row for row in rows}
+        # those of the contract in its order, then what older rulesets had
+        nothing = {"raised": 0, "judged": 0, "upheld": 0}
+        each = [{"rule": rule, **nothing} | found.pop(rule, {}) for rule in RULES] + list(found.values())
         return Precision(
             rules=[
-                RulePrecision(**row, precision=row["upheld"] / row["judged"] if row["judged"] else None) for row in rows
+                RulePrecision(**row, precision=row["upheld"] / row["judged"] if row["judged"] else None) for row in each
             ]
         )
 

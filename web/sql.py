@@ -160,9 +160,9 @@ def router(parts: Parts, limits: Limits) -> APIRouter:
     """The routes under /api/v1/sql."""
     routes = APIRouter(prefix="/api/v1/sql", tags=["SQL"], responses={503: {"model": Problem}})
 
-    @routes.get("/tables", summary="Tables and views with their comments", dependencies=[needs(May.QUERY)])
-    async def get_tables() -> Schema:
-        return await parts.call(_schema, parts)
+    @routes.get("/tables", summary="Tables and views with their comments")
+    async def get_tables(person: Annotated[Person, needs(May.QUERY)]) -> Schema:
+        return await parts.call(_schema, parts, _kept_from(person))
 
     @routes.get("/queries", summary="The queries that have a name", dependencies=[needs(May.QUERY)])
     async def get_queries() -> Queries:
@@ -194,7 +194,7 @@ def router(parts: Parts, limits: Limits) -> APIRouter:
         begun = time.monotonic()
         asked = partial(parts.trail.tried, person, "access.queried", body.format, detail=body.asked)
         try:
-            result = await _run(parts, request, body, frozenset() if person.may(May.SEE_TRAIL) else TRAIL_TABLES)
+            result = await _run(parts, request, body, _kept_from(person))
         except HTTPException as stopped:
             await asked(status=stopped.status_code)
             raise
@@ -253,8 +253,13 @@ async def _run(parts: Parts, request: Request, body: Sql, closed: frozenset[str]
     return await Wanted(work, partial(parts.call, parts.db.stop, mark)).answer(request)
 
 
-def _schema(parts: Parts) -> Schema:
-    """Called on a thread of the database."""
+def _kept_from(person: Person) -> frozenset[str]:
+    """The tables that are not for them."""
+    return frozenset() if person.may(May.SEE_TRAIL) else TRAIL_TABLES
+
+
+def _schema(parts: Parts, kept: frozenset[str]) -> Schema:
+    """Without the tables of `kept`. Called on a thread of the database."""
     return Schema(
         database=parts.db.name,
         timezone=parts.book.timezone(""),
@@ -269,6 +274,7 @@ def _schema(parts: Parts) -> Schema:
                 columns=[ColumnOut(name=c.name, type=c.type, comment=c.comment) for c in table.columns],
             )
             for table in describe.tables(parts.db)
+            if table.name not in kept
         ],
     )
 

@@ -12,7 +12,7 @@ from nicegui.element import Element
 
 from web import desk
 from web.parts import Parts, read_instant
-from web.texts import Lang, pick_lang, texts
+from web.texts import Lang, texts
 from web.wallboard import BAD_HOUR, LOADING, Board, Boards
 
 log = structlog.get_logger(__name__)
@@ -31,7 +31,7 @@ class Wall(Element, component="static/wall.js"):
 
     def __init__(self, board: Board, lang: Lang) -> None:
         super().__init__()
-        self._props.update(first=board, texts=texts(lang), lang=lang)
+        self._props.update(first=board, texts=texts(lang), lang=lang, places=desk.LINKS)
 
 
 def mount(app: FastAPI, parts: Parts, boards: Boards) -> None:
@@ -39,8 +39,8 @@ def mount(app: FastAPI, parts: Parts, boards: Boards) -> None:
     css = "\n".join((_STATIC / name).read_text(encoding="utf-8") for name in ("wall.css", "report_sheet.css"))
 
     @ui.page("/", favicon=_ICON, dark=True, reconnect_timeout=RECONNECT_SECONDS)
-    async def wall_page(client: Client, hour: str = "", shop_id: str = "", lang: str = "") -> None:
-        language = pick_lang(lang)
+    async def wall_page(client: Client, hour: str = "", shop_id: str = "") -> None:
+        language: Lang = client.request.state.lang
         ui.page_title(texts(language)["title"])
         ui.add_css(css)
         try:
@@ -56,7 +56,7 @@ def mount(app: FastAPI, parts: Parts, boards: Boards) -> None:
             board = LOADING  # a slow database: the stream has the board when it has been read
         Wall(board, language)
 
-    desk.mount(_ICON)
+    desk.mount(_ICON, parts)
     _configure(app)
 
 

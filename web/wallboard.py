@@ -124,18 +124,19 @@ def _days(rows: Iterable[dict[str, Any]], sales: list[dict[str, Any]], at_ms: in
 
 
 def _flag_counts(buckets: Iterable[dict[str, Any]], at_ms: int, zone_of: Any) -> list[dict[str, Any]]:
-    """By rule, in the contract's order: how many in the hour and in the day that hold `at_ms`."""
+    """By rule, violations first: how many in the hour and in the day that hold `at_ms`; `severity` of most of the day's."""
     counts: dict[str, dict[str, Any]] = {}
     for row in buckets:
         days = calendar(zone_of(row["shop_id"]))
         if not days.day_start(at_ms) <= row["bucket"] < days.day_end(at_ms):
             continue
-        one = counts.setdefault(row["rule"], {"rule": row["rule"], "severity": "notice", "hour": 0, "day": 0})
-        if row["severity"] == "violation":
-            one["severity"] = "violation"
+        one = counts.setdefault(row["rule"], {"rule": row["rule"], "hour": 0, "day": 0, "violations": 0})
         start = days.hour_start(at_ms)
         one["day"] += row["count"]
+        one["violations"] += row["count"] if row["severity"] == "violation" else 0
         one["hour"] += row["count"] if start <= row["bucket"] < start + HOUR_MS else 0
+    for one in counts.values():  # a rule may raise both
+        one["severity"] = "violation" if 2 * one["violations"] >= one["day"] else "notice"
     order = {rule: place for place, rule in enumerate(RULES)}
     return sorted(counts.values(), key=lambda one: (one["severity"] != "violation", order.get(one["rule"], 99)))
 
@@ -164,7 +165,9 @@ def read_board(parts: Parts, moves: Moves, hour_ms: int | None, shop_id: str | N
     if mode == "live":  # nobody has served them yet, and they wait all the same
         known = {shop.shop_id for shop in shops}
         crowds = [
-            name for name, floor in floors.items() if name not in known and floor.waiting and floor.waiting.buyers
+            name
+            for name, floor in floors.items()
+            if name not in known and floor.waiting and (floor.waiting.buyers or floor.waiting.gave_up)
         ]
         shops += [Shop(name, calendar(zone_of(name)).hour_start(at), [], [], add_up(()), None) for name in crowds]
         shops.sort(key=lambda shop: shop.shop_id)

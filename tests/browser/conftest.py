@@ -51,9 +51,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Wall]]:
 
 
 @pytest.fixture(scope="module")
-def desk(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, browser: Any
-) -> Iterator[Wall]:
+def desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, browser: Any) -> Iterator[Wall]:
     """A web part with flags and calls, for the tests of one desk; a module's `SETTINGS` are its own."""
     running = Wall(tmp_path_factory.mktemp("desk") / "data", **getattr(request.module, "SETTINGS", {}))
     yield running

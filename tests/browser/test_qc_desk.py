@@ -67,6 +67,8 @@ def test_a_reviewer_works_by_keyboard(browser: Any, desk: Wall) -> None:
     page.keyboard.press("j")
     page.wait_for_function(f"document.querySelector('[aria-selected=true]').dataset.flag !== '{first}'")
     second = selected(page)
+    row = page.locator("[aria-selected=true]")
+    said_title = f"{row.locator('b').inner_text()} {row.locator('.agent').inner_text()}"
     page.keyboard.press("k")
     page.wait_for_function(f"document.querySelector('[aria-selected=true]').dataset.flag === '{first}'")
     page.keyboard.press("j")
@@ -77,11 +79,14 @@ def test_a_reviewer_works_by_keyboard(browser: Any, desk: Wall) -> None:
     page.wait_for_selector("text=请写明不成立的理由")
     page.keyboard.type("客人主动问付款")  # the reason has the focus
     page.keyboard.press("Control+Enter")
-    page.wait_for_selector("text=已提交：不成立")
+    page.wait_for_selector(".toast >> text=已提交：不成立")
+    assert page.locator(".toast").inner_text().startswith(said_title)
+    assert page.locator(".verdict .state").inner_text() == ""  # what stands above the next one is about that one
     assert page.locator(f"[data-flag='{second}']").count() == 0
     assert selected(page) not in (first, second)  # the next one loads by itself
     page.wait_for_timeout(6_000)  # nor does it come back while no worker has read the verdict
     assert page.locator(f"[data-flag='{second}']").count() == 0
+    page.wait_for_selector(".toast span", state="detached", timeout=15_000)  # it has gone by itself
     assert page.errors == []
     page.context.close()
 
@@ -395,3 +400,30 @@ def test_nothing_to_review(browser: Any, start: Any) -> None:
     page.wait_for_selector(".desk[data-state=empty]", timeout=30_000)
     assert "Nothing to review" in page.locator(".queue").inner_text()
     page.close()
+
+
+@pytest.mark.parametrize("size", [LAPTOP, WIDE, PHONE], ids=["laptop", "wide", "phone"])
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_how_often_each_rule_is_right_is_one_click_away(
+    browser: Any, desk: Wall, lang: str, size: dict[str, int]
+) -> None:
+    page = look(browser, desk, lang=lang, size=size)
+    page.locator("[data-view=precision]").click()
+    page.wait_for_selector(".precision[data-state=busy] tbody tr")
+    rules = page.evaluate("fetch('/api/v1/qc/precision').then(a => a.json())")["rules"]
+    assert len(rules) == 9
+    for rule in rules:
+        cells = page.locator(f"[data-rule='{rule['rule']}'] td").all_inner_texts()
+        assert cells[:3] == [f"{rule[key]:,}" for key in ("raised", "judged", "upheld")]
+        none = "尚未判定" if lang == "zh" else "none judged"
+        assert cells[3].strip() == (none if rule["precision"] is None else f"{int(rule['precision'] * 100 + 0.5)}%")
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert "undefined" not in page.content()
+    found = pytest.importorskip("axe_playwright_python.sync_playwright").Axe().run(page).response["violations"]
+    assert [one["id"] for one in found if one["impact"] in ("serious", "critical")] == []
+    page.reload()
+    page.wait_for_selector(".precision tbody tr", timeout=30_000)
+    page.locator("[data-view=flags]").click()
+    page.wait_for_selector(".desk[data-state=busy] .sheet")
+    assert page.errors == []
+    page.context.close()

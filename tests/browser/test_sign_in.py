@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 from desk_page import LAPTOP, PHONE, WIDE
 from fixtures.oidc_provider import CLIENT, SECRET, Provider
@@ -75,7 +76,79 @@ def test_a_password_leads_to_the_desk_and_out_again(browser: Any, site: Wall, na
     page.wait_for_selector("input[name=password]")
     page.goto(site.address + DESK_OF[name])
     page.wait_for_selector("input[name=password]")
+    assert page.locator("html").get_attribute("lang") == lang  # nobody has asked for it again
     assert page.errors == []
+    page.context.close()
+
+
+HOMES = {"ops": "/", "qc": "/qc", "caller": "/calls", "engineer": "/sql", "admin": "/"}
+
+
+@pytest.mark.parametrize("name", list(HOMES))
+def test_everybody_lands_at_their_own_desk_in_their_language_and_goes_on_from_the_walls_menu(
+    browser: Any, site: Wall, name: str
+) -> None:
+    page = fresh(browser)
+    page.goto(f"{site.address}/sign-in?lang=en")
+    page.fill("#name", name)
+    page.fill("#password", PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url(site.address + HOMES[name], timeout=30_000)
+    page.wait_for_selector(":is(.desk, .wall):has-text('Zhengdian')", timeout=30_000)
+    page.goto(site.address + "/")
+    page.locator(".menu summary").click()
+    page.wait_for_selector(".menu .who b")
+    links = page.locator(".menu nav a").all_inner_texts()
+    more = {"engineer": ["SQL"], "admin": ["SQL", "Access log"]}.get(name, [])
+    assert links == ["QC desk", "Call desk", "Scorecards", "Reports", *more]
+    page.locator(".menu .who button").click()
+    page.wait_for_selector("button:has-text('Sign in')")
+    assert page.errors == []
+    page.context.close()
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+@pytest.mark.parametrize("size", [LAPTOP, PHONE], ids=["laptop", "phone"])
+def test_who_may_not_see_a_page_is_told_so_once_and_nothing_is_asked(
+    browser: Any, site: Wall, lang: str, size: dict[str, int]
+) -> None:
+    page = fresh(browser, size)
+    asked: list[str] = []
+    page.on("request", lambda one: asked.append(one.url) if "/api/" in one.url else None)
+    sign_in(page, site, "qc", "/audit", lang)
+    page.wait_for_selector(".desk[data-state=forbidden] .refusal", timeout=30_000)
+    page.wait_for_timeout(6_000)
+    assert (asked, page.errors) == ([], [])
+    assert page.locator("[role=alert]").count() == 1
+    assert ("管理员" if lang == "zh" else "administrator") in page.locator(".refusal").inner_text()
+    assert page.locator(".bar nav a").count() == 5
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert "undefined" not in page.content()
+    page.context.close()
+
+
+@pytest.mark.parametrize("size", [LAPTOP, PHONE], ids=["laptop", "phone"])
+def test_a_long_statement_in_the_access_log_is_opened_by_a_click(
+    browser: Any, site: Wall, size: dict[str, int]
+) -> None:
+    page = fresh(browser, size)
+    sign_in(page, site, "admin", "/audit")
+    page.wait_for_selector(".audit[data-state=busy]", timeout=30_000)
+    statement = "SELECT " + ",\n  ".join(f"{n} AS column_{n}" for n in range(40))
+    asked = "body => fetch('/api/v1/sql', {method: 'POST', headers: {'content-type': 'application/json'}, body}).then(a => a.status)"
+    assert page.evaluate(asked, orjson.dumps({"sql": statement, "format": "JSONCompactStrings"}).decode()) == 200
+    page.select_option("[data-filter=type]", "access.queried")
+    page.wait_for_selector("[data-entry='access.queried'] .detail button[aria-expanded=false]", timeout=15_000)
+    row = page.locator("[data-entry='access.queried']").first
+    assert "数据表查询" in row.inner_text()
+    assert "JSONCompact" not in row.inner_text()
+    before = row.bounding_box()["height"]
+    assert row.locator(".detail").bounding_box()["height"] < 100
+    row.locator(".detail button").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector("[data-entry='access.queried'] .detail button[aria-expanded=true]")
+    assert row.bounding_box()["height"] > before + 300
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     page.context.close()
 
 

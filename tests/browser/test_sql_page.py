@@ -516,9 +516,7 @@ def test_the_page_comes_back_by_itself(browser: Any, desk: Wall) -> None:
     page.context.close()
 
 
-@pytest.mark.parametrize(
-    ("lang", "text"), [("zh", "您的角色不能查询数据表"), ("en", "Your role may not query the tables")]
-)
+@pytest.mark.parametrize(("lang", "text"), [("zh", "您的角色不能打开“SQL”"), ("en", "Your role may not open “SQL”")])
 def test_who_may_not_query_is_told_so(
     browser: Any, start: Callable[..., Wall], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lang: str, text: str
 ) -> None:
@@ -540,8 +538,8 @@ def test_who_may_not_query_is_told_so(
         return page
 
     page = enter("mei")
-    page.wait_for_selector(".sql[data-state=forbidden]", timeout=30_000)
-    assert text in page.locator(".refused").inner_text()
+    page.wait_for_selector(".desk[data-state=forbidden]", timeout=30_000)
+    assert text in page.locator(".refusal").inner_text()
     assert page.locator(".editor").count() == 0
     refused = page.evaluate(
         "Promise.all([fetch('/api/v1/sql', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ sql: 'SELECT 1' }) }),"

@@ -5,8 +5,12 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import httpx
+import orjson
 import pytest
 from wall_process import Wall
+
+from schemas.types import parse_time
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -34,6 +38,12 @@ def look(browser: Any, address: str, size: dict[str, int] = BIG) -> Any:
     page.goto(address)
     page.wait_for_selector(".wall", timeout=20_000)
     return page
+
+
+def away_from_the_hour(seconds: float = 40) -> None:
+    """Where an hour would end within that time, wait for the next one."""
+    if time.time() % 3600 > 3600 - seconds:
+        time.sleep(3600.5 - time.time() % 3600)
 
 
 def inside(page: Any) -> bool:
@@ -140,6 +150,46 @@ def test_response_figures_are_greyed_during_a_sale_alone(browser: Any, wall: Wal
     page.close()
 
 
+def test_who_gave_up_is_told_as_the_api_tells_it(browser: Any, start: Callable[..., Wall]) -> None:
+    wall = start()
+    page = look(browser, wall.address)
+    tile = page.locator("[data-shop=anta-xm] [data-figure=gave_up]")
+    assert tile.locator("dd").inner_text() == "0"
+    away_from_the_hour()  # at which all begins anew
+    wall.tell("unanswered anta-xm anta-xm:03 7")
+    page.wait_for_selector("[data-shop=anta-xm] [data-figure=gave_up].busy >> text=7", timeout=15_000)
+    shops = page.evaluate("fetch('/api/v1/service').then(a => a.json())")["shops"]
+    assert {shop["shop_id"]: shop["waiting"]["gave_up"] for shop in shops} == {"anta-xm": 7, "lining-hz": 0}
+    assert "10 分钟" in tile.get_attribute("title")
+    page.close()
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+@pytest.mark.parametrize(
+    ("hour", "why"), [(6, {"zh": "8–23 点", "en": "08–23 h"}), (12, {"zh": "暂无", "en": "none yet"})]
+)
+def test_a_tile_without_a_figure_says_why(browser: Any, wall: Wall, lang: str, hour: int, why: dict[str, str]) -> None:
+    with httpx.stream("GET", f"{wall.address}/api/v1/wall/stream?shop_id=lining-hz", timeout=30) as stream:
+        board = next(orjson.loads(line[6:]) for line in stream.iter_lines() if line.startswith("data: "))
+    board["hour_start_ms"] = parse_time(f"2026-11-11T{hour:02d}:00:00+08:00")
+    (shop,) = board["shops"]
+    for figures in (shop["service"]["hour"]["platform"], shop["service"]["hour"]["all"]):
+        figures["avg_response_ms"] = figures["rate_3min"] = None
+    shop["hour"]["conversion"] = None
+    told = f"event: board\ndata: {orjson.dumps(board).decode()}\n\n"
+    page = browser.new_page(viewport=BIG)
+    page.route("**/wall/stream?*", lambda route: route.fulfill(content_type="text/event-stream", body=told))
+    page.goto(f"{wall.address}/?lang={lang}&shop_id=lining-hz")
+    none = "暂无" if lang == "zh" else "none yet"
+    page.wait_for_selector(f"[data-figure=platform] dd >> text={why[lang]}")
+    assert page.locator("[data-figure=rate] dd").inner_text().split() == ["–", *why[lang].split()]
+    assert page.locator("[data-figure=all] dd small").inner_text() == none
+    assert page.locator("[data-figure=platform] dd").get_attribute("title")
+    assert page.locator(".kpis dd small.why").count() == 4
+    assert inside(page)
+    page.close()
+
+
 @pytest.mark.parametrize("lang", ["zh", "en"])
 @pytest.mark.parametrize("size", [BIG, {"width": 1366, "height": 768}])
 def test_the_big_screen_shows_each_shops_sales_and_service_in_turn(
@@ -163,6 +213,8 @@ def test_the_big_screen_shows_each_shops_sales_and_service_in_turn(
         flags = page.evaluate(right % ".flags dl")
         assert flags <= page.evaluate("document.querySelector('.tasks').getBoundingClientRect().left")
         assert page.evaluate(right % ".tasks dl") <= size["width"]
+        cut = "[...document.querySelectorAll('.side b, .side small')].filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.innerText)"
+        assert page.evaluate(cut) == []
         if size is BIG:  # what is to be read from five metres
             small = page.evaluate(
                 """() => [...document.querySelectorAll('.shop *')].filter(e => [...e.childNodes].some(n => n.nodeType === 3
@@ -197,6 +249,9 @@ def test_rotation_is_switched_on_and_off_and_survives_a_reload(browser: Any, wal
 def test_the_menu_leads_to_the_desks(browser: Any, wall: Wall) -> None:
     page = look(browser, wall.address)
     page.locator(".menu summary").click()
+    assert [link.inner_text() for link in page.locator(".menu nav a").all()] == [
+        *("质检台", "回访台", "绩效表", "报数", "SQL", "访问记录")
+    ]
     page.locator(".menu a", has_text="质检台").click()
     page.wait_for_selector(".desk")
     assert page.url.endswith("/qc?lang=zh")
@@ -208,9 +263,9 @@ def test_too_many_waiting_buyers_are_told_before_and_when_it_is_so(browser: Any,
     page = look(browser, wall.address)
     assert page.locator("[data-crowded]").count() == 0
     wall.tell("waiting anta-xm anta-xm:03 320")
-    page.wait_for_selector("[data-crowded=anta-xm].warn >> text=即将爆旺", timeout=5000)
+    page.wait_for_selector("[data-crowded=anta-xm].warn >> text=即将爆旺", timeout=15_000)
     wall.tell("waiting anta-xm anta-xm:03 560")
-    page.wait_for_selector("[data-crowded=anta-xm].bad >> text=请切换自助回复", timeout=5000)
+    page.wait_for_selector("[data-crowded=anta-xm].bad >> text=请切换自助回复", timeout=15_000)
     assert "爆旺 500" in page.locator("[data-crowded]").inner_text()
     page.goto(f"{wall.address}/?shop_id=anta-xm&rotate=1")
     page.wait_for_selector(".floor .gauge.overload", timeout=30_000)

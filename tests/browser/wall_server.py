@@ -1,7 +1,7 @@
 """A web part with a wallboard for the browser tests: `wall_server.py DATA_DIR PORT [empty | sale]`, told what to do on stdin.
 
 `rows SHOP AGENT ORDERS AMOUNT`: a newer leaderboard row of this hour, and a message. `waiting SHOP AGENT BUYERS`: so many
-buyers begin to wait. `down` / `up`: the database is away, is back.
+buyers begin to wait; `unanswered`: have waited in vain until now. `down` / `up`: the database is away, is back.
 """
 
 import sys
@@ -118,7 +118,7 @@ def main(data_dir: str, port: str, what: list[str]) -> None:
     if "sale" in what:
         sell(db)
     elif "empty" not in what:
-        fill(db, time.time_ns() // 1_000_000)
+        fill(db, time.time_ns() // 1_000_000, ahead=2)
         accuse(db, time.time_ns() // 1_000_000)
         go_unnoticed(db, time.time_ns() // 1_000_000)
     book = (
@@ -143,11 +143,12 @@ def main(data_dir: str, port: str, what: list[str]) -> None:
                 insert(db, "raw_events", raw_event("chat.message", "chat.messages", f"m-{revision}", shop, now, **said))
                 insert(db, "leaderboard_partials", partial(shop, agent_id, hour, int(orders), amount, revision))
                 app.state.parts.live.rows_arrived(["leaderboard_partials"])
-            elif word == "waiting":
+            elif word in ("waiting", "unanswered"):
                 shop, agent_id, buyers = rest
                 now = time.time_ns() // 1_000_000
+                opened = now - (90_000 if word == "waiting" else 600_000)
                 waits = [
-                    round_row(shop, f"q{n}", agent_id, now - 90_000, None, now + 24 * HOUR, n)
+                    round_row(shop, f"{word}{n}", agent_id, opened, None, now + 24 * HOUR, n)
                     for n in range(int(buyers))
                 ]
                 insert(db, "rounds_raw", *waits)

@@ -17,12 +17,13 @@ from web_rows import fill, flag, insert, raw_event, task
 from processors.ruleset import default_book
 from schemas.settings import Settings
 from schemas.types import format_time, parse_time
+from sinks.access_log import TRAIL_TABLES
 from sinks.database import Database, open_database
 from sinks.migrate import up
 from web.access import users as users_module
 from web.access.guard import person_of
 from web.access.roles import Role
-from web.access.users import Token, UsersError, UsersFile, new_token, write_users
+from web.access.users import Token, UsersError, UsersFile, new_token, read_users, write_users
 from web.app import create_app
 
 pytestmark = pytest.mark.stack
@@ -172,9 +173,37 @@ def test_a_browser_is_sent_to_the_sign_in_page_and_back(client: Callable[..., Te
     assert "HttpOnly" in cookie
     assert "SameSite=lax" in cookie
     assert web.get("/api/v1/flags").status_code == 200
-    assert sign_in(web, "qc", next="https://evil.test/").headers["location"] == "/"
+    assert sign_in(web, "qc", next="https://evil.test/").headers["location"] == "/qc"
     assert web.post("/sign-out", headers=HERE).status_code == 303
     assert web.get("/api/v1/flags", headers={"accept": "*/*"}).status_code == 401
+
+
+HOMES = {"ops": "/", "admin": "/", "qc": "/qc", "caller": "/calls", "engineer": "/sql"}
+
+
+@pytest.mark.parametrize("name", list(HOMES))
+def test_who_asked_for_no_page_lands_on_their_own(client: Callable[..., TestClient], name: str) -> None:
+    web = client(accept="text/html")
+    for target in ("", "/", "/?lang=en"):
+        assert sign_in(web, name, next=target).headers["location"].partition("?")[0] == HOMES[name]
+    for target in ("/reports", "/?rotate=1", "/?shop_id=s1&lang=en"):
+        assert sign_in(web, name, next=target).headers["location"] == target
+
+
+def test_the_language_is_kept_until_another_is_asked_for(client: Callable[..., TestClient]) -> None:
+    web = client(accept="text/html")
+    assert "登录" in web.get("/sign-in").text
+    # what is asked for where one is not let in, is the language of the sign-in page, and of all that follows
+    sent = web.get("/qc?lang=en")
+    assert "Sign in" in web.get(sent.headers["location"]).text
+    assert sign_in(web, "qc").headers["location"] == "/qc"
+    out = web.post("/sign-out", headers=HERE)
+    assert "Sign in" in web.get(out.headers["location"]).text
+    # switched there, it is switched where one goes next, too
+    switched = web.get("/sign-in?lang=zh&next=/qc?lang=en").text
+    assert 'value="/qc?lang=zh"' in switched
+    assert "登录" in web.get("/sign-in").text
+    assert "登录" in web.get("/sign-in?lang=fr").text
 
 
 def test_a_wrong_password_says_no_more_than_that(client: Callable[..., TestClient]) -> None:
@@ -209,6 +238,29 @@ def test_buyers_are_masked_for_whoever_need_not_know_them(client: Callable[..., 
         if name == "ops":
             assert all("•••" in row["buyer_id"] for row in [*flags, *queued, *called, *tasks])
             assert all(id.startswith("•••") for row in flags for id in row["order_ids"])
+
+
+def test_people_are_called_what_the_users_file_says_else_what_they_were_when_they_signed_in(
+    db: Database, settings: Settings, client: Callable[..., TestClient]
+) -> None:
+    assert settings.web_users is not None
+    users = read_users(settings.web_users)
+    named = [user.model_copy(update={"display_name": "李静"}) if user.name == "qc" else user for user in users.users]
+    write_users(settings.web_users, UsersFile(users=named))
+    row = {"roles": [], "recognised_by": "oidc", "address": "", "what": "sign-in", "shop_id": "", "buyer_ids": []}
+    seen = [("oidc:lan", "兰", NOW - 2), ("oidc:lan", "小兰", NOW - 1), ("qc", "旧名", NOW), ("gone", "", NOW)]
+    for number, (actor, shown, at) in enumerate(seen):
+        more = {"event_id": f"in-{number}", "time": at, "type": "access.signed_in", "actor": actor, "detail": shown}
+        insert(db, "access_log_raw", {**row, **more, "target_id": "", "status": 200, "size": 0})
+    people = client("ops").get("/api/v1/people").json()["people"]
+    assert people == [{"name": "oidc:lan", "display_name": "小兰"}, {"name": "qc", "display_name": "李静"}]
+
+
+def test_who_may_not_see_the_trail_is_not_shown_its_tables(client: Callable[..., TestClient]) -> None:
+    told = {name: client(name).get("/api/v1/sql/tables").json()["tables"] for name in ("engineer", "admin")}
+    engineer, admin = ({table["name"] for table in tables} for tables in told.values())
+    assert admin - engineer == TRAIL_TABLES
+    assert "flags" in engineer
 
 
 PARAMETERS = {

@@ -63,6 +63,16 @@ def rounds() -> list[Row]:
                 replied = None if dice.random() < 0.4 else at + dice.randint(1, 300_000)
                 found.append(round_row(shop, f"b{buyer}", dice.choice(AGENTS), at, replied, DAY_END, number))
                 at += dice.randint(1, 6 * MINUTE)
+    # about the hour's beginning: still of the hour before, of this one, and answered late or by somebody else
+    for name, opened, replied in (
+        ("early", HOUR_START - 11 * MINUTE, None),
+        ("edge", HOUR_START - 10 * MINUTE, None),
+        ("late", HOUR_START - 8 * MINUTE, HOUR_START + 9 * MINUTE),
+        ("else", HOUR_START - 7 * MINUTE, None),
+        ("else", HOUR_START - 6 * MINUTE, HOUR_START - 5 * MINUTE),
+    ):
+        number += 1
+        found.append(round_row("s1", name, "a0", opened, replied, DAY_END, number))
     return found
 
 
@@ -133,6 +143,23 @@ def test_a_buyer_waits_for_who_has_them_now_from_the_first_message_after_the_las
             agent_id: (len(one), max(one)) for agent_id, one in waits.items()
         }
         assert (waiting["level"], waiting["warning_at"], waiting["overload_at"]) == ("ok", 300, 500)
+
+
+def test_who_gave_up_in_this_hour_is_what_a_query_by_hand_says(web: TestClient, db: Database) -> None:
+    by_hand = db.query(
+        "SELECT shop_id, count() AS buyers FROM (SELECT shop_id, buyer_id, max(opened_at) AS newest FROM response_rounds"
+        " WHERE replied_at IS NULL AND opened_at <= {now:DateTime64(3, 'UTC')} AND (shop_id, buyer_id, opened_at) NOT IN"
+        " (SELECT r.shop_id, r.buyer_id, r.opened_at FROM response_rounds AS r JOIN response_rounds AS a"
+        " ON a.shop_id = r.shop_id AND a.buyer_id = r.buyer_id WHERE a.replied_at >= r.opened_at"
+        " AND a.opened_at <= {now:DateTime64(3, 'UTC')}) GROUP BY shop_id, buyer_id)"
+        " WHERE newest + INTERVAL 10 MINUTE >= {hour:DateTime64(3, 'UTC')}"
+        " AND newest + INTERVAL 10 MINUTE <= {now:DateTime64(3, 'UTC')} GROUP BY shop_id ORDER BY shop_id",
+        {"now": "2026-11-11 12:40:00.000", "hour": "2026-11-11 12:00:00.000"},
+    )
+    told = {shop: found["waiting"]["gave_up"] for shop, found in shops(web).items()}
+    assert told == {row["shop_id"]: row["buyers"] for row in by_hand}
+    assert min(told.values()) > 5
+    assert {shop["waiting"]["gave_up"] for shop in shops(web, shop_id="s2").values()} == {told["s2"]}
 
 
 @pytest.mark.parametrize(("size", "seconds", "start"), [("hour", 3600, HOUR_START), ("day", 86_400, DAY_START)])

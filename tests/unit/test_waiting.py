@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from processors.ruleset import default_book
 from processors.ruleset_model import Overload
-from processors.waiting import WaitingBuyer, waiting_in
+from processors.waiting import UnansweredBuyer, WaitingBuyer, gave_up, waiting_in
 
 LIMITS = Overload(waiting_buyers=5, warning_buyers=3, agent_buyers=2, waiting_minutes=10)
 NOW = 1_000_000_000
@@ -50,3 +50,30 @@ def test_every_buyer_waits_for_one_agent_whatever_the_order(buyers: list[Waiting
     shuffled = list(buyers)
     dice.shuffle(shuffled)  # type: ignore[attr-defined]
     assert waiting_in(shuffled, NOW, LIMITS) == found
+
+
+HOUR, LIMIT = 3_600_000, 600_000
+UNANSWERED = st.lists(
+    st.builds(UnansweredBuyer, st.integers(NOW - 3 * HOUR, NOW), st.sampled_from([NOW - HOUR // 2, NOW + HOUR])),
+    max_size=12,
+)
+
+
+def test_who_gets_no_answer_gives_up_at_the_limit_or_at_midnight() -> None:
+    midnight, far = NOW - 60_000, NOW + HOUR
+    waits = [
+        UnansweredBuyer(NOW - LIMIT, far),
+        UnansweredBuyer(NOW - LIMIT + 1, far),
+        UnansweredBuyer(NOW - 90_000, midnight),
+    ]
+    assert [gave_up([one], NOW - HOUR, NOW, LIMITS) for one in waits] == [1, 0, 1]
+    before = [UnansweredBuyer(NOW - HOUR - LIMIT, far), UnansweredBuyer(NOW - HOUR - LIMIT - 1, far)]
+    assert [gave_up([one], NOW - HOUR, NOW, LIMITS) for one in before] == [1, 0]
+
+
+@given(UNANSWERED)
+def test_every_buyer_without_an_answer_waits_or_has_given_up_in_one_hour(buyers: list[UnansweredBuyer]) -> None:
+    waiting = [WaitingBuyer("a", one.opened_ms) for one in buyers if one.day_ends_ms > NOW]
+    hours = [(NOW - back * HOUR + 1, NOW - (back - 1) * HOUR) for back in range(1, 5)]
+    left = sum(gave_up(buyers, start, end, LIMITS) for start, end in hours)
+    assert left + waiting_in(waiting, NOW, LIMITS).buyers == len(buyers)

@@ -14,6 +14,7 @@ from web import desk
 from web import texts as catalogue
 from web.api import decode_cursor, encode_cursor
 from web.board import add_up, derived, pk_teams
+from web.language import in_language
 from web.parts import read_instant
 from web.wallboard import _flag_counts
 
@@ -96,7 +97,21 @@ def test_flags_are_counted_in_the_local_hour_and_day() -> None:
         bucket("2026-11-12T00:00:00+08:00", 100),
     ]
     (counted,) = _flag_counts(buckets, parse_time("2026-11-11T20:10:00+08:00"), lambda _: "Asia/Shanghai")
-    assert counted == {"rule": "language.vague", "severity": "violation", "hour": 2, "day": 7}
+    assert counted == {"rule": "language.vague", "severity": "notice", "hour": 2, "day": 7, "violations": 2}
+
+
+@pytest.mark.parametrize(
+    ("violations", "severity"), [(0, "notice"), (4, "notice"), (5, "violation"), (10, "violation")]
+)
+def test_a_rule_that_raises_both_has_the_colour_of_most_of_its_flags_of_the_day(violations: int, severity: str) -> None:
+    at = parse_time("2026-11-11T20:00:00+08:00")
+    buckets = [
+        {"shop_id": "s", "rule": "reminder.same_day", "severity": kind, "bucket": at, "count": count}
+        for kind, count in (("violation", violations), ("notice", 10 - violations))
+        if count
+    ]
+    (counted,) = _flag_counts(buckets, at, lambda _: "Asia/Shanghai")
+    assert (counted["severity"], counted["violations"], counted["day"]) == (severity, violations, 10)
 
 
 def test_every_text_is_there_in_both_languages() -> None:
@@ -128,6 +143,13 @@ def test_the_page_asks_for_nothing_from_elsewhere() -> None:
 def test_language() -> None:
     asked = [catalogue.pick_lang(value) for value in (None, "", "en", "EN-gb", "zh", "fr")]
     assert asked == ["zh", "zh", "en", "en", "zh", "zh"]
+    wishes = [("zh", "en"), ("en", "zh"), (None, "en"), ("fr", "en")]
+    assert [catalogue.pick_lang(*both) for both in wishes] == ["zh", "en", "en", "en"]
+
+
+def test_an_address_that_asks_for_a_language_is_put_into_another() -> None:
+    kept = [in_language(path, "en") for path in ("/qc", "/qc?lang=zh", "/?rotate=1&lang=zh&hour=", "/sql?query=a%26b")]
+    assert kept == ["/qc", "/qc?lang=en", "/?rotate=1&lang=en&hour=", "/sql?query=a%26b"]
 
 
 def test_cursor_there_and_back() -> None:

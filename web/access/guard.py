@@ -6,7 +6,7 @@ What a person may do is asked where it is done: routes name their permission by 
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import replace
 from typing import Annotated, Any, Final
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import quote, urlsplit
 
 from fastapi import Depends, HTTPException, Request
 from starlette.datastructures import Headers
@@ -97,9 +97,7 @@ class Guard:
                 return None
             if method == "GET" and "authorization" not in headers and "text/html" in headers.get("accept", ""):
                 query = scope.get("query_string", b"").decode("latin-1")
-                lang = dict(parse_qsl(query)).get("lang", "")
-                place = f"{SIGN_IN}?next={quote(path + ('?' + query if query else ''), safe='')}"
-                return RedirectResponse(place + (f"&lang={quote(lang)}" if lang else ""), 303)
+                return RedirectResponse(f"{SIGN_IN}?next={quote(path + ('?' + query if query else ''), safe='')}", 303)
             unknown = "authorization" in headers
             return _problem(401, "unknown token" if unknown else "sign in first", {"WWW-Authenticate": "Bearer"})
         counted = not person.local and not path.startswith(_OPEN_BELOW) and path != _EVENTS

@@ -64,7 +64,6 @@ class Flow(NamedTuple):
     verifier: str
     redirect_uri: str
     target: str
-    lang: str
 
 
 class Oidc:
@@ -97,13 +96,13 @@ class Oidc:
         )
         self._client.issuer = issuer
 
-    async def begin(self, redirect_uri: str, target: str, lang: str) -> Begun:
+    async def begin(self, redirect_uri: str, target: str) -> Begun:
         """`target`: the path to go to afterwards."""
         try:
             begun = await self._client.create_authorization_url(redirect_uri)
         except (*_REFUSED, *_DOWN) as error:
             raise _failed(error) from None
-        flow = Flow(begun["state"], begun["nonce"], begun["code_verifier"], redirect_uri, target, lang)
+        flow = Flow(begun["state"], begun["nonce"], begun["code_verifier"], redirect_uri, target)
         return Begun(begun["url"], str(self._signer.dumps(flow)))
 
     def flow(self, cookie: str) -> Flow:

@@ -47,6 +47,10 @@ GRANTS: Final[Mapping[Role, frozenset[May]]] = {
 }
 
 
+_HOMES: Final = {Role.ADMIN: "/", Role.OPS: "/", Role.QC: "/qc", Role.CALLER: "/calls", Role.ENGINEER: "/sql"}
+"""the page at which each works; of several roles the first counts"""
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
     """Somebody, or something with an API token, that the web has recognised."""
@@ -66,6 +70,11 @@ class Person:
     def may(self, what: May) -> bool:
         """Whether one of the roles grants it."""
         return any(what in GRANTS[role] for role in self.roles)
+
+    @property
+    def home(self) -> str:
+        """The path of the page at which they work."""
+        return next((path for role, path in _HOMES.items() if role in self.roles), "/")
 
 
 LOCAL: Final = Person("local", frozenset({Role.ADMIN}), local=True)

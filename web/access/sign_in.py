@@ -18,7 +18,8 @@ from web.access.roles import Person
 from web.access.sessions import COOKIE, Sessions
 from web.access.trail import Trail
 from web.access.users import MAX_PASSWORD, Users
-from web.texts import pick_lang, texts
+from web.language import in_language
+from web.texts import Lang, texts
 
 log = structlog.get_logger(__name__)
 
@@ -49,13 +50,13 @@ class SignIn:
         self._provider = provider
         self._open = open
 
-    def page(self, target: str, lang: str, name: str = "", error: str = "", status: int = 200) -> Response:
+    def page(self, request: Request, target: str, name: str = "", error: str = "", status: int = 200) -> Response:
         """The page; `error` is the key of a text."""
-        language = pick_lang(lang)
+        language: Lang = request.state.lang
         html = _TEMPLATES.get_template("sign_in.html").render(
             t=texts(language),
             lang=language,
-            next=local_path(target),
+            next=in_language(local_path(target), language),
             name=name,
             error=error,
             hint=self._settings.web_sign_in_hint,
@@ -65,7 +66,7 @@ class SignIn:
         )
         return HTMLResponse(html, status, {"Cache-Control": "no-store"})
 
-    async def by_password(self, request: Request, lang: str) -> Response:
+    async def by_password(self, request: Request) -> Response:
         """What the form was sent with."""
         form = await _form(request)
         name, password, target = form.get("name", "")[:64], form.get("password", ""), form.get("next", "/")
@@ -73,25 +74,25 @@ class SignIn:
         # by address and name: a stranger must not be able to keep somebody out by guessing from elsewhere
         if not (self._limits.take(SIGN_IN_BY_ADDRESS, address) and self._limits.take(SIGN_IN_BY_NAME, address, name)):
             log.warning("sign_in_limited", name=name, address=address)
-            return self.page(target, lang, name, "sign_in_limited", 429)
+            return self.page(request, target, name, "sign_in_limited", 429)
         # slow by design, and no slower for a password that nobody can have
         person = await run_in_threadpool(self._users.check, name, password[: MAX_PASSWORD + 1])
         if person is None:
             await self._refused(name if self._users.knows(name) else "", address, "name or password is not right")
-            return self.page(target, lang, name, "sign_in_refused", 401)
-        return await self._enter(request, person, target, lang)
+            return self.page(request, target, name, "sign_in_refused", 401)
+        return await self._enter(request, person, target)
 
-    async def at_provider(self, request: Request, target: str, lang: str) -> Response:
+    async def at_provider(self, request: Request, target: str) -> Response:
         """Off to the provider."""
         if self._provider is None:
             raise HTTPException(404)
         if not self._limits.take(SIGN_IN_BY_ADDRESS, _address(request)):
-            return self.page(target, lang, error="sign_in_limited", status=429)
+            return self.page(request, target, error="sign_in_limited", status=429)
         try:
-            begun = await self._provider.begin(self._place(request, OIDC_CALLBACK), local_path(target), lang)
+            begun = await self._provider.begin(self._place(request, OIDC_CALLBACK), local_path(target))
         except OidcError as error:
             log.warning("oidc_failed", error=str(error))
-            return self.page(target, lang, error=error.key, status=error.status)
+            return self.page(request, target, error=error.key, status=error.status)
         answer = RedirectResponse(begun.url, 303)
         self._set_cookie(request, answer, oidc.COOKIE, begun.cookie, oidc.FLOW_SECONDS)
         return answer
@@ -100,19 +101,19 @@ class SignIn:
         """Back from the provider."""
         if self._provider is None:
             raise HTTPException(404)
-        target, lang = "/", ""
+        target = "/"
         # every failure is put on record, and anybody may come here
         if not self._limits.take(SIGN_IN_BY_ADDRESS, _address(request)):
-            return self.page(target, lang, error="sign_in_limited", status=429)
+            return self.page(request, target, error="sign_in_limited", status=429)
         try:
             flow = self._provider.flow(request.cookies.get(oidc.COOKIE, ""))
-            target, lang = flow.target, flow.lang
+            target = flow.target
             person = await self._provider.finish(flow, request.query_params)
         except OidcError as error:
             await self._refused("", _address(request), str(error))
-            answer = self.page(target, lang, error=error.key, status=error.status)
+            answer = self.page(request, target, error=error.key, status=error.status)
         else:
-            answer = await self._enter(request, person, target, lang)
+            answer = await self._enter(request, person, target)
         answer.delete_cookie(oidc.COOKIE)
         return answer
 
@@ -128,14 +129,14 @@ class SignIn:
         answer.delete_cookie(COOKIE)
         return answer
 
-    async def _enter(self, request: Request, person: Person, target: str, lang: str) -> Response:
+    async def _enter(self, request: Request, person: Person, target: str) -> Response:
         address = _address(request)
         try:
-            await self._trail.did(_from(person, address), "access.signed_in", "sign-in")
+            await self._trail.did(_from(person, address), "access.signed_in", "sign-in", detail=person.display_name)
         except HTTPException:
-            return self.page(target, lang, error="sign_in_unrecorded", status=503)
+            return self.page(request, target, error="sign_in_unrecorded", status=503)
         log.info("signed_in", name=person.name, address=address, by=person.by)
-        answer = RedirectResponse(local_path(target), 303)
+        answer = RedirectResponse(_place_for(person, local_path(target)), 303)
         self._set_cookie(request, answer, COOKIE, self._sessions.begin(person), self._sessions.max_age_seconds)
         return answer
 
@@ -158,6 +159,12 @@ def _address(request: Request) -> str:
     return request.client.host if request.client else ""
 
 
+def _place_for(person: Person, target: str) -> str:
+    """The page that was asked for; one's own where that was none in particular."""
+    path, _, query = target.partition("?")
+    return person.home if path == "/" and dict(parse_qsl(query)).keys() <= {"lang"} else target
+
+
 def _from(person: Person, address: str) -> Person:
     return Person(person.name, person.roles, person.display_name, person.agent_ids, by=person.by, address=address)
 
@@ -167,16 +174,16 @@ def router(sign_in: SignIn) -> APIRouter:
     routes = APIRouter(include_in_schema=False)
 
     @routes.get(SIGN_IN)
-    def show(next: str = "/", lang: str = "") -> Response:
-        return sign_in.page(next, lang)
+    def show(request: Request, next: str = "/") -> Response:
+        return sign_in.page(request, next)
 
     @routes.post(SIGN_IN)
-    async def by_password(request: Request, lang: str = "") -> Response:
-        return await sign_in.by_password(request, lang)
+    async def by_password(request: Request) -> Response:
+        return await sign_in.by_password(request)
 
     @routes.get(SIGN_IN_OIDC)
-    async def at_provider(request: Request, next: str = "/", lang: str = "") -> Response:
-        return await sign_in.at_provider(request, next, lang)
+    async def at_provider(request: Request, next: str = "/") -> Response:
+        return await sign_in.at_provider(request, next)
 
     @routes.get(OIDC_CALLBACK)
     async def from_provider(request: Request) -> Response:

@@ -157,6 +157,11 @@ class Users:
         """Whether that is the name of somebody who signs in by password."""
         return name in self._users
 
+    def display_names(self) -> dict[str, str]:
+        """What those are called who sign in by password; empty where that is their name."""
+        self._look()
+        return {user.name: user.display_name for user in self._users.values()}
+
     def check(self, name: str, password: str) -> Person | None:
         """The person with that name and password. Takes about 50 ms of CPU, by design."""
         self._look()

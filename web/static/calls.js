@@ -19,7 +19,7 @@ export default {
         <li v-for="task in rows" :key="task.task_id" :id="domId(task)" role="option" :aria-selected="isCurrent(task)" :class="[task.priority, { overdue: task.overdue, later: !task.callable }]" :data-task="task.task_id" @click="open(task)">
           <b><span class="stars">{{ '★'.repeat(task.rating) }}</span> {{ t['category.' + task.category] }}</b><span class="badge">{{ t['priority.' + task.priority] }}</span>
           <span class="agent">{{ task.shop_id }}</span><time>{{ whenText(task) }}</time>
-          <small v-if="task.claimed_by">{{ t['task.' + task.status] }} {{ task.claimed_by }}</small>
+          <small v-if="task.claimed_by">{{ t['task.' + task.status] }} {{ personText(task.claimed_by) }}</small>
         </li>
       </ol>
       <p class="note" v-if="left > 0">{{ say('calls_left', { n: left }) }}</p>
@@ -64,7 +64,7 @@ export default {
           </template>
         </template>
       </template>
-      <p class="keys">{{ t.calls_keys }}</p>
+      <p class="keys">{{ mayCall ? t.calls_keys : t.keys_reading }}</p>
     </section>
   </div>
 </div>`,
@@ -81,7 +81,7 @@ export default {
     canSettle() { return this.canWork && this.current.calls > 0; },
     canWork() { return this.mayCall && this.isUnsettled && this.mine; },
     countText() { return this.counts ? this.say("calls_count", { now: this.counts.now, overdue: this.counts.overdue }) : ""; },
-    stateText() { return this.current.status === "open" ? "" : [this.t["task." + this.current.status], this.holder].filter((part) => part).join(" · "); },
+    stateText() { return this.current.status === "open" ? "" : [this.t["task." + this.current.status], this.personText(this.holder)].filter((part) => part).join(" · "); },
   },
   methods: {
     whenText(task) { return task.callable ? this.say("calls_due_at", { at: this.timeText(task.due_at) }) : this.say("calls_from", { at: this.timeText(task.call_again_at || task.not_before) }); },

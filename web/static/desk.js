@@ -1,5 +1,6 @@
 // What the desks share: who sits here, talking to the API, telling when that fails, a buyer's time line.
 import { filled } from "/static/words.js";
+import { Account, Links, signInPath } from "/static/menu.js";
 
 const NAME_KEY = "zhengdian.actor";
 const REFRESH_MS = 5000;
@@ -7,6 +8,7 @@ const AGENTS_EVERY = 6; // refreshes: agents come and go by the day
 const ANSWER_MS = 60_000; // a server that never answers must not stop the refreshes for good
 const HOLD_MS = 60_000; // as long as the API itself holds an accepted command (web/commands.py)
 const DRAFTS = 50;
+const TOAST_MS = 8000;
 // how far a flag, conversation or task has come: see web/commands.py
 export const PLACE = { open: 0, claimed: 1, called: 2, upheld: 3, dismissed: 3, resolved: 3, revisited: 4, withdrawn: 5, flagged: 5 };
 
@@ -17,22 +19,16 @@ export const Bar = {
     <a class="brand" :href="'/?lang=' + desk.lang"><span class="mark" aria-hidden="true"><i></i></span>{{ desk.t.brand }}</a>
     <h1>{{ title }}</h1>
     <slot></slot>
-    <nav><a v-for="[href, text] in links" :key="href" :href="href + '?lang=' + desk.lang">{{ text }}</a></nav>
+    <Links :texts="desk.t" :lang="desk.lang" :places="desk.places" :me="desk.me"></Links>
     <label class="who" v-if="desk.me && !desk.me.name" :title="desk.t.your_name_hint"><span>{{ desk.t.your_name }}</span><input v-model.trim="desk.actor" @change="desk.keepName()" maxlength="64" autocomplete="name"></label>
-    <form class="who" v-else-if="desk.me" method="post" action="/sign-out"><b>{{ desk.me.display_name || desk.me.name }}</b><button class="link">{{ desk.t.sign_out }}</button></form>
-    <a class="enter" v-if="desk.me && !desk.me.name && desk.me.can_sign_in" :href="signIn">{{ desk.t.sign_in }}</a>
+    <Account :texts="desk.t" :lang="desk.lang" :me="desk.me"></Account>
     <a class="lang" :href="'?lang=' + (desk.lang === 'zh' ? 'en' : 'zh')" :aria-label="desk.t.switch_hint">{{ desk.t.switch }}</a>
   </header>
-  <div class="banner bad" role="alert" v-if="desk.trouble || desk.failure">{{ desk.trouble ? desk.t[desk.trouble] : desk.failure }} <a v-if="desk.trouble === 'signed_out'" :href="signIn">{{ desk.t.sign_in }}</a></div>`,
+  <div class="banner bad" role="alert" v-if="desk.trouble || desk.failure">{{ desk.trouble ? desk.t[desk.trouble] : desk.failure }} <a v-if="desk.trouble === 'signed_out'" :href="signIn()">{{ desk.t.sign_in }}</a></div>
+  <p class="toast" role="status"><span v-if="desk.toast">{{ desk.toast }}</span></p>`,
+  components: { Account, Links },
   props: { desk: Object, title: String },
-  computed: {
-    links() {
-      const t = this.desk.t;
-      return [["/", t.wallboard, "watch"], ["/qc", t.qc, "see_flags"], ["/calls", t.calls, "see_tasks"], ["/scorecards", t.scorecards, "watch"], ["/reports", t.reports, "watch"], ["/sql", t.sql, "query"], ["/audit", t.audit, "see_trail"]]
-        .filter(([href, , what]) => href !== location.pathname && this.desk.may(what));
-    },
-    signIn() { return "/sign-in?lang=" + this.desk.lang + "&next=" + encodeURIComponent(location.pathname + location.search); },
-  },
+  methods: { signIn() { return signInPath(this.desk.lang); } },
 };
 
 // one buyer's time line; `accused` and `cited` tell which entries to point at, `hits` what to mark in the accused one
@@ -81,9 +77,9 @@ export const TimeLine = {
    It calls `did(row, change)` for what the API has accepted, and `leave(row, text)` when it is through with a row. */
 export const desk = {
   components: { Bar, TimeLine },
-  props: { texts: Object, lang: String },
+  props: { texts: Object, lang: String, places: Array },
   data() {
-    return { me: null, actor: "", agents: new Map(), rows: [], current: null, talk: null, message: "", busy: false, paging: false, trouble: "", failure: "", ready: false };
+    return { me: null, actor: "", agents: new Map(), people: new Map(), toast: "", rows: [], current: null, talk: null, message: "", busy: false, paging: false, trouble: "", failure: "", ready: false };
   },
   computed: {
     self() { return this; },
@@ -108,10 +104,12 @@ export const desk = {
     this.timer = setInterval(() => { if (!this.reading) this.refresh(); }, REFRESH_MS);
     await this.refresh();
   },
-  unmounted() { removeEventListener("keydown", this.key); clearInterval(this.timer); },
+  unmounted() { removeEventListener("keydown", this.key); clearInterval(this.timer); clearTimeout(this.toastTimer); },
   methods: {
     say(key, values) { return filled(this.t[key], values); },
     may(what) { return !!this.me && this.me.may.includes(what); },
+    // of people at the desks
+    personText(name) { return this.people.get(name) || name; },
     nameOf(shop, id) { const agent = this.agents.get(shop + "|" + id); return (agent && agent.name) || id; },
     timeText(time) { return time.slice(5, 10) + " " + time.slice(11, 19); },
     listText(parts) { return parts.join(this.lang === "zh" ? "、" : ", "); },
@@ -151,7 +149,9 @@ export const desk = {
       try {
         if (!this.me || this.askWho) { this.me = await this.read("/api/v1/me"); this.askWho = false; }
         if (!this.agents.size || ++this.polls % AGENTS_EVERY === 0) {
-          this.agents = new Map((await this.read("/api/v1/agents")).agents.map((agent) => [agent.shop_id + "|" + agent.agent_id, agent]));
+          const [{ agents }, { people }] = await Promise.all(["agents", "people"].map((path) => this.read("/api/v1/" + path)));
+          this.agents = new Map(agents.map((agent) => [agent.shop_id + "|" + agent.agent_id, agent]));
+          this.people = new Map(people.map((person) => [person.name, person.display_name]));
         }
         const show = await this.load();
         if (turn !== this.turn) return; // the filters have changed meanwhile, or a command was accepted
@@ -172,7 +172,7 @@ export const desk = {
         const detail = (said && answer.status < 500 && this.detailText(said.detail)) || this.t.failed;
         const holder = answer.status === 409 && /^(.+) has it \((\w+)\)/.exec(detail);
         const late = answer.status === 409 && /^it is (\w+);/.exec(detail);
-        this.tell(row, holder ? this.say("taken", { who: holder[1] }) : late ? this.t.too_late : answer.status !== 403 ? detail
+        this.tell(row, holder ? this.say("taken", { who: this.personText(holder[1]) }) : late ? this.t.too_late : answer.status !== 403 ? detail
           : /served this buyer/.test(detail) ? this.t.served_buyer : / may not /.test(detail) ? this.t.forbidden : detail);
         if (answer.status === 409) { this.learn(row, holder, late); this.refresh(); }
         return null;
@@ -180,6 +180,12 @@ export const desk = {
     },
     // of a row that is no longer open, one must be told which it was
     tell(row, text) { this.message = this.isCurrent(row) ? text : this.titleOf(row) + this.t.colon + text; },
+    // what has been done to a row that one has left: beside what one reads now, and for a while
+    flash(row, text) {
+      this.toast = this.titleOf(row) + this.t.colon + text;
+      clearTimeout(this.toastTimer);
+      this.toastTimer = setTimeout(() => { this.toast = ""; }, TOAST_MS);
+    },
 
     // --- rows
     idOf(row) { return row[this.$options.row.id]; },
@@ -255,9 +261,9 @@ export const desk = {
       this.rows = this.rows.filter((one) => this.idOf(one) !== this.idOf(row));
       if (this.isCurrent(row)) {
         const next = this.rows[Math.min(Math.max(at, 0), this.rows.length - 1)];
-        if (next) this.open(next); else { this.current = null; this.talk = null; }
-        this.message = text;
-      } else this.tell(row, text);
+        if (next) this.open(next); else { this.current = null; this.talk = null; this.message = ""; }
+      }
+      this.flash(row, text);
     },
     async reload() { this.ready = false; this.current = null; this.talk = null; this.rows = []; this.message = ""; this.remember(""); await this.refresh(); this.$refs.list.scrollTop = 0; },
     step(by) {

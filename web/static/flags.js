@@ -17,7 +17,7 @@ export default {
         <li v-for="flag in rows" :key="flag.flag_id" :id="domId(flag)" role="option" :aria-selected="isCurrent(flag)" :class="flag.severity" :data-flag="flag.flag_id" @click="open(flag)">
           <b>{{ ruleText(flag.rule) }}</b><span class="badge">{{ t['severity.' + flag.severity] }}</span>
           <span class="agent">{{ agentText(flag) }}</span><time :datetime="flag.occurred_at">{{ timeText(flag.occurred_at) }}</time>
-          <small v-if="flag.qc_status !== 'open'">{{ t['qc_status.' + flag.qc_status] }} {{ flag.qc_actor }}</small>
+          <small v-if="flag.qc_status !== 'open'">{{ t['qc_status.' + flag.qc_status] }} {{ personText(flag.qc_actor) }}</small>
         </li>
       </ol>
       <ListFoot :desk="self"></ListFoot>
@@ -62,7 +62,7 @@ export default {
       for (const name of ["since", "until"]) if (this[name]) found.set(name, this.instant(this[name], this.zone));
       return found;
     },
-    titleOf(flag) { return this.ruleText(flag.rule) + " " + this.timeText(flag.occurred_at); },
+    titleOf(flag) { return this.ruleText(flag.rule) + " " + this.agentText(flag) + " " + this.timeText(flag.occurred_at); },
     readMore() { return this.read("/api/v1/qc/precision"); },
     shown(flags, precision) {
       if (flags.length) this.zone = flags[0].occurred_at;

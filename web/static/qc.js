@@ -1,14 +1,16 @@
-// The QC desk: its two views, one at a time. They read and write by the API alone, so that they show what the API says.
+// The QC desk: its three views, one at a time. They read and write by the API alone, so that they show what the API says.
 import Flags from "/static/flags.js";
+import Precision from "/static/precision.js";
 import Samples from "/static/samples.js";
 
+const VIEWS = { flags: Flags, samples: Samples, precision: Precision };
 const VIEW_KEY = "zhengdian.qc.view"; // outlives a reload, as drafts do
 
 export default {
-  template: `<component :is="view" :key="view" :texts="texts" :lang="lang" :switched="switched" @show="show"></component>`,
-  components: { flags: Flags, samples: Samples },
-  props: { texts: Object, lang: String },
-  data() { return { view: sessionStorage.getItem(VIEW_KEY) === "samples" ? "samples" : "flags", switched: false }; },
+  template: `<component :is="view" :key="view" v-bind="$props" :switched="switched" @show="show"></component>`,
+  components: VIEWS,
+  props: { texts: Object, lang: String, places: Array },
+  data() { return { view: Object.keys(VIEWS).find((name) => name === sessionStorage.getItem(VIEW_KEY)) || "flags", switched: false }; },
   methods: {
     show(view) { sessionStorage.setItem(VIEW_KEY, view); this.switched = true; this.view = view; },
   },

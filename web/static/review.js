@@ -1,14 +1,22 @@
-// What QC's two views share, the flags and the sample: the list with its filters, the reviewer's sheet, taking and judging.
+// What QC's views of conversations share, the flags and the sample: the list with its filters, the reviewer's sheet, taking and judging.
 import { PLACE, desk } from "/static/desk.js";
 
 const PAGE = 50;
-const VIEWS = ["flags", "samples"];
+const VIEWS = ["flags", "samples", "precision"];
 const STATES = ["open", "claimed", "upheld", "dismissed"];
 
-// the switch between the views, and what narrows the list; a view's own filters go into the slot
+// the switch between the views
+export const Tabs = {
+  template: `<div class="tabs" role="group" :aria-label="desk.t.qc_view"><button v-for="one in views" :key="one" :aria-pressed="desk.$options.view.name === one" @click="desk.$emit('show', one)" :data-view="one">{{ desk.t['qc_view.' + one] }}</button></div>`,
+  props: { desk: Object },
+  computed: { views() { return VIEWS; } },
+};
+
+// that, and what narrows the list; a view's own filters go into the slot
 const ListHead = {
+  components: { Tabs },
   template: `
-  <div class="tabs" role="group" :aria-label="desk.t.qc_view"><button v-for="one in views" :key="one" :aria-pressed="desk.$options.view.name === one" @click="desk.$emit('show', one)" :data-view="one">{{ desk.t['qc_view.' + one] }}</button></div>
+  <Tabs :desk="desk"></Tabs>
   <div class="filters">
     <label v-for="facet in desk.$options.view.facets" :key="facet"><span>{{ desk.t['qc_' + facet] }}</span>
       <select v-model="desk.filters[facet]" @change="desk.reload" :data-facet="facet">
@@ -18,7 +26,6 @@ const ListHead = {
     <slot></slot>
   </div>`,
   props: { desk: Object },
-  computed: { views() { return VIEWS; } },
 };
 
 // what comes below the list
@@ -48,7 +55,7 @@ const Sheet = {
       <button v-for="[verdict, name, letter] in verdicts" :key="verdict" :class="name" @click="desk.judge(verdict)" :disabled="desk.busy || !desk.canJudge" :aria-keyshortcuts="desk.intent === verdict ? letter + ' Control+Enter' : letter">{{ desk.word(name) }} <kbd>{{ letter }}</kbd><kbd class="submits" v-if="desk.intent === verdict">Ctrl+Enter</kbd></button>
     </div>
   </template>
-  <p class="keys">{{ desk.word('keys') }}</p>`,
+  <p class="keys">{{ desk.mayJudge ? desk.word('keys') : desk.t.keys_reading }}</p>`,
   props: { desk: Object },
   computed: { verdicts() { return [["upheld", "uphold", "U"], ["dismissed", "dismiss", "D"]]; } },
 };
@@ -83,9 +90,9 @@ export const review = {
     },
     stateText() {
       const row = this.current;
-      if (row.qc_status === "claimed") return this.say("taken", { who: row.qc_actor });
+      if (row.qc_status === "claimed") return this.say("taken", { who: this.personText(row.qc_actor) });
       if (PLACE[row.qc_status] !== PLACE.upheld) return "";
-      return this.say("qc_judged_by", { who: row.qc_actor, what: this.word("status." + row.qc_status) }) + (row.qc_reason ? " · " + row.qc_reason : "");
+      return this.say("qc_judged_by", { who: this.personText(row.qc_actor), what: this.word("status." + row.qc_status) }) + (row.qc_reason ? " · " + row.qc_reason : "");
     },
   },
   watch: { current(now, before) { if (!now || !before || this.idOf(now) !== this.idOf(before)) this.intent = this.$options.view.first; } },

@@ -14,7 +14,7 @@ export default {
         <li v-for="sample in rows" :key="sample.sample_id" :id="domId(sample)" role="option" :aria-selected="isCurrent(sample)" :data-sample="sample.sample_id" @click="open(sample)">
           <b>{{ agentText(sample) }}</b><span class="badge">{{ say('samples_rounds', { n: sample.rounds }) }}</span>
           <span class="agent">{{ sample.shop_id }}</span><time :datetime="sample.first_at">{{ timeText(sample.first_at) }}</time>
-          <small v-if="sample.qc_status !== 'open'">{{ t['samples_status.' + sample.qc_status] }} {{ sample.qc_actor }}</small>
+          <small v-if="sample.qc_status !== 'open'">{{ t['samples_status.' + sample.qc_status] }} {{ personText(sample.qc_actor) }}</small>
         </li>
       </ol>
       <ListFoot :desk="self"></ListFoot>

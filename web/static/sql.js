@@ -29,8 +29,7 @@ export default {
   template: `
 <div class="desk sql" :data-state="state" :data-run="runState">
   <Bar :desk="self" :title="t.sql_heading"><span class="limits" v-if="schema">{{ limitsText }}</span></Bar>
-  <div class="refused" v-if="state === 'forbidden'"><h2>{{ t.sql_forbidden }}</h2><p>{{ t.sql_forbidden_hint }}</p></div>
-  <p class="empty" v-else-if="!schema">{{ t.loading }}</p>
+  <p class="empty" v-if="!schema">{{ t.loading }}</p>
   <div class="panes" v-else>
     <aside class="side" :aria-label="t.sql_aside">
       <button class="fold" @click="unfolded = !unfolded" :aria-expanded="unfolded">{{ t.sql_aside }}</button>
@@ -105,10 +104,10 @@ export default {
     </main>
   </div>
 </div>`,
-  props: { texts: Object, lang: String },
+  props: { texts: Object, lang: String, places: Array },
   data() {
     return {
-      me: null, actor: "", trouble: "", failure: "", schema: null, queries: [], agents: [], shops: [],
+      me: null, actor: "", toast: "", trouble: "", failure: "", schema: null, queries: [], agents: [], shops: [],
       pane: "queries", wanted: "", unfolded: false, past: [], text: "", values: {}, fromLink: false, mark: null,
       running: null, elapsed: 0, message: "", problem: null, result: null, plain: null, ran: null, view: "grid", turn: 0,
     };
@@ -118,7 +117,7 @@ export default {
     t() { return this.texts; },
     panes: () => PANES,
     downloads: () => DOWNLOADS,
-    state() { return this.me && !this.may("query") ? "forbidden" : this.schema ? "ready" : this.trouble || this.failure ? "trouble" : "loading"; },
+    state() { return this.schema ? "ready" : this.trouble || this.failure ? "trouble" : "loading"; },
     runState() { return this.running ? "running" : this.problem ? "failed" : this.result || this.plain ? "done" : "idle"; },
     limitsText() { const { seconds, rows, memory_bytes } = this.schema.limits; return this.say("sql_limits", { seconds, rows: this.count(rows), gib: memory_bytes / 2 ** 30 }); },
     named() { return this.queries.find((query) => query.sql.trim() === this.text.trim()) || null; },
@@ -148,7 +147,7 @@ export default {
   },
   async mounted() {
     document.documentElement.lang = this.lang === "zh" ? "zh-CN" : "en";
-    this.timer = setInterval(() => { if (!this.schema && !this.loading && this.state !== "forbidden") this.load(); }, RETRY_MS);
+    this.timer = setInterval(() => { if (!this.schema && !this.loading) this.load(); }, RETRY_MS);
     await this.load();
   },
   unmounted() { clearInterval(this.timer); this.stop(); },
@@ -165,7 +164,6 @@ export default {
       this.loading = true;
       try {
         this.me = await this.read("/api/v1/me");
-        if (!this.may("query")) return;
         const [schema, queries, agents] = await Promise.all(["sql/tables", "sql/queries", "agents"].map((path) => this.read("/api/v1/" + path)));
         this.queries = queries.queries;
         this.agents = agents.agents;

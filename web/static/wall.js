@@ -1,4 +1,5 @@
 // The wallboard: draws the boards that the server sends (web/wallboard.py) and knows no rule of its own.
+import { Account, Links } from "/static/menu.js";
 import { ReportStage } from "/static/report_sheet.js";
 import { filled } from "/static/words.js";
 
@@ -8,6 +9,15 @@ const SHOP_SECONDS = 18;
 const SCENES = ["board", "service"];
 const SCENE_SECONDS = 15;
 const SILENT_MS = 15_000; // a board comes every 5 s at least
+const NONE = "–";
+const PLATFORM_HOURS = [8, 23]; // in which the platform counts rounds (contract)
+
+// a figure of a tile; where there is none, why not
+const Figure = {
+  template: `<dd :title="none ? hint : null">{{ text }}<small v-if="none" class="why">{{ why }}</small></dd>`,
+  props: { text: String, why: String, hint: String },
+  computed: { none() { return this.text === NONE; } },
+};
 
 export default {
   template: `
@@ -22,7 +32,7 @@ export default {
     </div>
     <div class="behind" :class="behind.level" v-if="board.status === 'ok' || board.status === 'empty'"><i></i>{{ behind.text }}</div>
     <div class="clock"><span class="date">{{ dateText }}</span><time>{{ clockText }}</time></div>
-    <details class="menu" v-if="!rotating"><summary class="lang">{{ t.menu }}</summary><nav><a v-for="[path, key] in desks" :key="path" :href="path + '?lang=' + lang">{{ t[key] }}</a></nav></details>
+    <details class="menu" v-if="!rotating" @toggle="me || ask()"><summary class="lang">{{ t.menu }}</summary><div class="drop"><Links :texts="t" :lang="lang" :places="places" :me="me"></Links><Account :texts="t" :lang="lang" :me="me"></Account></div></details>
     <button class="lang turn" type="button" @click="rotate" :aria-pressed="rotating" :title="t.rotate_hint">{{ rotating ? t.rotate_off : t.rotate }}</button>
     <ReportStage :reports="board.reports" :texts="texts" :lang="lang"></ReportStage>
     <a class="lang" :href="langHref" :title="t.switch_hint" :aria-label="t.switch_hint">{{ t.switch }}</a>
@@ -43,6 +53,7 @@ export default {
       <div class="gauge" :class="shop.service.waiting.level" v-if="shop.service.waiting">
         <div class="big"><small>{{ t.waiting_now }}</small><b class="num">{{ count(shop.service.waiting.buyers) }}</b></div>
         <div class="day"><small>{{ t.longest_wait }}</small><b class="num">{{ duration(shop.service.waiting.longest_ms) }}</b></div>
+        <div class="day left" :class="{ some: shop.service.waiting.gave_up }" :title="t.gave_up_hint"><small>{{ t.gave_up }}</small><b class="num">{{ count(shop.service.waiting.gave_up) }}</b></div>
         <div class="track"><i :style="{ width: Math.min(100, part(shop, shop.service.waiting.buyers)) + '%' }"></i><u v-for="mark in ['warning_at', 'overload_at']" :key="mark" :style="{ left: part(shop, shop.service.waiting[mark]) + '%' }"><small>{{ t[mark] }} {{ count(shop.service.waiting[mark]) }}</small></u></div>
       </div>
       <table class="figures" :class="{ grey: shop.service.in_sale_event }">
@@ -55,7 +66,7 @@ export default {
         <ol v-if="shop.service.waiting && shop.service.waiting.agents.length"><li v-for="one in shop.service.waiting.agents.slice(0, 6)" :key="one.agent_id" :class="{ violation: one.is_overloaded }"><b>{{ one.name }}</b><span class="num">{{ say('buyers', { n: count(one.buyers) }) }}</span><small class="num">{{ duration(one.longest_ms) }}</small></li></ol>
         <p v-else class="none">{{ t.nobody_waits }}</p>
         <h3><span>{{ t.first_and_reply }}</span></h3>
-        <dl class="kpis"><div :class="{ grey: shop.service.in_sale_event }"><dt>{{ t.first_response }}</dt><dd>{{ seconds(shop.service.hour.first_responses.avg_ms) }}</dd></div><div :class="{ grey: shop.service.in_sale_event }"><dt>{{ t.in_ten_seconds }}</dt><dd>{{ percent(withinTen(shop)) }}</dd></div><div><dt>{{ t.reply_rate }}</dt><dd>{{ percent(shop.service.reply_rate) }}</dd></div></dl>
+        <dl class="kpis"><div :class="{ grey: shop.service.in_sale_event }"><dt>{{ t.first_response }}</dt><Figure :text="seconds(shop.service.hour.first_responses.avg_ms)" :why="t.none_yet" :hint="t.none_yet_hint"></Figure></div><div :class="{ grey: shop.service.in_sale_event }"><dt>{{ t.in_ten_seconds }}</dt><Figure :text="percent(withinTen(shop))" :why="t.none_yet" :hint="t.none_yet_hint"></Figure></div><div><dt>{{ t.reply_rate }}</dt><Figure :text="percent(shop.service.reply_rate)" :why="t.none_yet" :hint="t.none_yet_hint"></Figure></div></dl>
         <h3><span>{{ t.mix }}</span><small>{{ mixText(shop) }}</small></h3>
         <div class="duel"><div class="side a" :style="{ flexGrow: mixWeight(shop, 'presale') }"><b>{{ t.presale }}</b><span class="num">{{ count(shop.service.served.presale) }}</span></div><div class="side b" :style="{ flexGrow: mixWeight(shop, 'aftersale') }"><b>{{ t.aftersale }}</b><span class="num">{{ count(shop.service.served.aftersale) }}</span></div></div>
       </div>
@@ -80,17 +91,18 @@ export default {
         <dl class="kpis">
           <div><dt>{{ t.orders_paid }}</dt><dd>{{ count(shop.hour.orders_paid) }}</dd></div>
           <div><dt>{{ t.buyers_served }}</dt><dd>{{ count(shop.hour.buyers_served) }}</dd></div>
-          <div><dt>{{ t.conversion }}</dt><dd>{{ percent(shop.hour.conversion) }}</dd></div>
-          <div><dt>{{ t.average_order }}</dt><dd>{{ money(shop.hour.average_order_fen) }}</dd></div>
-          <div><dt>{{ t.items_per_order }}</dt><dd>{{ ratio(shop.hour.items_per_order) }}</dd></div>
+          <div><dt>{{ t.conversion }}</dt><Figure :text="percent(shop.hour.conversion)" :why="t.none_yet" :hint="t.none_yet_hint"></Figure></div>
+          <div><dt>{{ t.average_order }}</dt><Figure :text="money(shop.hour.average_order_fen)" :why="t.none_yet" :hint="t.none_yet_hint"></Figure></div>
+          <div><dt>{{ t.items_per_order }}</dt><Figure :text="ratio(shop.hour.items_per_order)" :why="t.none_yet" :hint="t.none_yet_hint"></Figure></div>
           <div><dt>{{ t.silent }}</dt><dd>{{ money(shop.hour.silent_fen) }}</dd></div>
         </dl>
         <dl class="kpis service">
           <div v-if="shop.service.waiting" :class="shop.service.waiting.level" data-figure="waiting"><dt>{{ t.waiting_now }}</dt><dd>{{ count(shop.service.waiting.buyers) }}<small v-if="shop.service.waiting.longest_ms !== null">{{ say('longest', { n: duration(shop.service.waiting.longest_ms) }) }}</small></dd></div>
-          <div :class="{ grey: shop.service.in_sale_event }" :title="shop.service.in_sale_event ? t.not_scored : t['definition.all']" data-figure="all"><dt>{{ t.avg_all }}</dt><dd>{{ seconds(shop.service.hour.all.avg_response_ms) }}</dd></div>
-          <div :class="{ grey: shop.service.in_sale_event }" :title="shop.service.in_sale_event ? t.not_scored : t['definition.platform']" data-figure="platform"><dt>{{ t.avg_platform }}</dt><dd>{{ seconds(shop.service.hour.platform.avg_response_ms) }}</dd></div>
-          <div :class="{ grey: shop.service.in_sale_event }" :title="shop.service.in_sale_event ? t.not_scored : t['definition.platform']" data-figure="rate"><dt>{{ t['figure.rate_3min'] }}</dt><dd>{{ percent(shop.service.hour.platform.rate_3min) }}</dd></div>
-          <div data-figure="mix"><dt>{{ t.mix }}</dt><dd>{{ mixText(shop) }}</dd></div>
+          <div v-if="shop.service.waiting" :class="{ busy: shop.service.waiting.gave_up }" :title="t.gave_up_hint" data-figure="gave_up"><dt>{{ t.gave_up }}</dt><dd>{{ count(shop.service.waiting.gave_up) }}</dd></div>
+          <div :class="{ grey: shop.service.in_sale_event }" :title="shop.service.in_sale_event ? t.not_scored : t['definition.all']" data-figure="all"><dt>{{ t.avg_all }}</dt><Figure :text="seconds(shop.service.hour.all.avg_response_ms)" :why="t.none_yet" :hint="t.none_yet_hint"></Figure></div>
+          <div :class="{ grey: shop.service.in_sale_event }" :title="shop.service.in_sale_event ? t.not_scored : t['definition.platform']" data-figure="platform"><dt>{{ t.avg_platform }}</dt><Figure :text="seconds(shop.service.hour.platform.avg_response_ms)" :why="platformWhy" :hint="platformHint"></Figure></div>
+          <div :class="{ grey: shop.service.in_sale_event }" :title="shop.service.in_sale_event ? t.not_scored : t['definition.platform']" data-figure="rate"><dt>{{ t['figure.rate_3min'] }}</dt><Figure :text="percent(shop.service.hour.platform.rate_3min)" :why="platformWhy" :hint="platformHint"></Figure></div>
+          <div data-figure="mix"><dt>{{ t.mix }}</dt><Figure :text="mixText(shop)" :why="t.none_yet" :hint="t.none_yet_hint"></Figure></div>
         </dl>
       </div>
 
@@ -99,7 +111,7 @@ export default {
         <transition-group name="row" tag="ol">
           <li v-for="row in page(shop)" :key="row.agent_id" :class="[medal(row), { bump: bumped.has(shop.shop_id + row.agent_id) }]">
             <i class="bar" :style="{ width: share(shop, row) + '%' }"></i>
-            <span class="rank num">{{ row.rank }}</span>
+            <span class="rank num" :title="medal(row) ? t.medal_hint : null">{{ row.rank }}</span>
             <span class="move" :class="moveClass(row)" :title="board.mode === 'live' ? t.move_hint : t.move_hint_past">{{ moveText(row) }}</span>
             <span class="name"><b>{{ row.name }}</b><small v-if="row.team">{{ row.team }}</small><em v-if="row.waiting" :class="{ violation: overloaded(shop, row) }">{{ say('waits', { n: count(row.waiting) }) }}</em></span>
             <span class="orders num">{{ say('orders_paid_unit', { n: count(row.orders_paid) }) }}</span>
@@ -128,9 +140,11 @@ export default {
       <template v-if="board.mode === 'past'"><a class="back" :href="liveHref">{{ t.back_to_live }}</a></template>
       <template v-else>
         <p>{{ t.empty_body }}</p>
-        <p>{{ t.empty_try }}</p><pre>zhengdian demo</pre>
-        <p>{{ t.empty_file }}</p><pre>zhengdian ingest events.jsonl</pre>
-        <p>{{ t.empty_post }} <code>POST /v1/events</code></p>
+        <template v-if="may('send')">
+          <p>{{ t.empty_try }}</p><pre>zhengdian demo</pre>
+          <p>{{ t.empty_file }}</p><pre>zhengdian ingest events.jsonl</pre>
+          <p>{{ t.empty_post }} <code>POST /v1/events</code></p>
+        </template>
       </template>
     </div>
     <div class="card bad" role="alert" v-else-if="board.status === 'down'">
@@ -144,14 +158,14 @@ export default {
 
   <footer class="bottom" v-if="board.status === 'ok'">
     <section class="tiles flags">
-      <h3><a :href="'/qc?lang=' + lang">{{ t.flags }}</a><small>{{ t.flags_hint }}</small></h3>
+      <h3><a v-if="may('see_flags')" :href="'/qc?lang=' + lang">{{ t.flags }}</a><span v-else>{{ t.flags }}</span><small>{{ t.flags_hint }}</small></h3>
       <span class="none" v-if="!board.flags.length">{{ t.flags_none }}</span>
-      <dl v-for="flag in board.flags" :key="flag.rule" :class="flag.severity" :data-rule="flag.rule">
+      <dl v-for="flag in board.flags" :key="flag.rule" :class="flag.severity" :title="say('flag_hint', { violations: count(flag.violations), notices: count(flag.day - flag.violations) })" :data-rule="flag.rule">
         <dt>{{ t['rule.' + flag.rule] || flag.rule }}</dt><dd><b>{{ count(flag.hour) }}</b><small>/{{ count(flag.day) }}</small></dd>
       </dl>
     </section>
     <section class="tiles tasks">
-      <h3><a :href="'/calls?lang=' + lang">{{ t.tasks }}</a></h3>
+      <h3><a v-if="may('see_tasks')" :href="'/calls?lang=' + lang">{{ t.tasks }}</a><span v-else>{{ t.tasks }}</span></h3>
       <dl v-for="kind in taskKinds" :key="kind" :class="{ violation: kind === 'overdue' && board.tasks[kind] > 0 }">
         <dt>{{ t['tasks_' + kind] }}</dt><dd><b>{{ count(board.tasks[kind]) }}</b></dd>
       </dl>
@@ -159,10 +173,10 @@ export default {
     <div class="dots" v-if="board.shops.length > atOnce" aria-hidden="true"><i v-for="n in Math.ceil(board.shops.length / atOnce)" :key="n" :class="{ on: n - 1 === shopPage }"></i></div>
   </footer>
 </div>`,
-  components: { ReportStage },
-  props: { first: Object, texts: Object, lang: String },
+  components: { ReportStage, Links, Account, Figure },
+  props: { first: Object, texts: Object, lang: String, places: Array },
   data() {
-    return { board: this.first, lost: false, tick: 0, now: Date.now(), skew: 0, bumped: new Set(), narrow: false, rotating: new URLSearchParams(location.search).has("rotate") };
+    return { board: this.first, me: null, lost: false, tick: 0, now: Date.now(), skew: 0, bumped: new Set(), narrow: false, rotating: new URLSearchParams(location.search).has("rotate") };
   },
   computed: {
     t() { return this.texts; },
@@ -197,7 +211,9 @@ export default {
       return { level, text: this.say("behind", { n: this.say(key, { n }) }) };
     },
     columns() { return ["all", "platform"].flatMap((definition) => [[definition, "hour"], [definition, "day"]]); },
-    desks() { return [["/qc", "qc"], ["/calls", "calls"], ["/scorecards", "scorecards"], ["/reports", "reports"], ["/sql", "sql"]]; },
+    inPlatformHours() { const hour = Number(this.hm(this.board.hour_start_ms).slice(0, 2)); return hour >= PLATFORM_HOURS[0] && hour < PLATFORM_HOURS[1]; },
+    platformWhy() { return this.inPlatformHours ? this.t.none_yet : this.t.platform_hours; },
+    platformHint() { return this.inPlatformHours ? this.t.none_yet_hint : this.t.platform_hours_hint; },
     crowded() { return (this.board.shops || []).filter((shop) => shop.service.waiting && shop.service.waiting.level !== "ok"); },
     atOnce() { return this.rotating ? 1 : this.narrow ? 1000 : SHOPS_AT_ONCE; },
     // which picture of the rotation it is: for each shop all scenes
@@ -226,9 +242,14 @@ export default {
     async failed() {
       this.lost = true;
       if (this.source.readyState !== EventSource.CLOSED) return;
+      await this.ask();
+    },
+    async ask() {
       const answer = await fetch("/api/v1/me").catch(() => null);
       if (answer && answer.status === 401) location.reload(); // which leads to the sign-in page
+      if (answer && answer.ok) this.me = await answer.json();
     },
+    may(what) { return !!this.me && this.me.may.includes(what); },
     markChanges(board, before) {
       if (before.hour_start_ms !== board.hour_start_ms) return;
       const old = new Map();
@@ -243,20 +264,20 @@ export default {
     say(key, values) { return filled(this.t[key] || key, values); },
     format(ms, options) { return new Intl.DateTimeFormat(this.locale, { timeZone: this.zone, hourCycle: "h23", ...options }).format(ms); },
     hm(ms) { return this.format(ms, { hour: "2-digit", minute: "2-digit" }); },
-    count(n) { return n === null || n === undefined ? "–" : n.toLocaleString("en-US"); },
-    money(fen) { return fen === null || fen === undefined ? "–" : "¥" + Math.round(fen / 100).toLocaleString("en-US"); },
-    percent(x) { return x === null || x === undefined ? "–" : (x * 100).toFixed(x >= 0.995 ? 0 : 1) + "%"; },
-    ratio(x) { return x === null || x === undefined ? "–" : x.toFixed(2); },
+    count(n) { return n === null || n === undefined ? NONE : n.toLocaleString("en-US"); },
+    money(fen) { return fen === null || fen === undefined ? NONE : "¥" + Math.round(fen / 100).toLocaleString("en-US"); },
+    percent(x) { return x === null || x === undefined ? NONE : (x * 100).toFixed(x >= 0.995 ? 0 : 1) + "%"; },
+    ratio(x) { return x === null || x === undefined ? NONE : x.toFixed(2); },
     // by the amount where there is a target for it, else by orders
     share100(paid_fen, orders, target_fen, target_orders) { return target_fen ? Math.floor((paid_fen / target_fen) * 100) : target_orders ? Math.floor((orders / target_orders) * 100) : null; },
     reached(shop) { return this.share100(shop.hour.paid_fen, shop.hour.orders_paid, shop.target_fen, shop.target_orders); },
     teamReached(team) { return this.share100(team.paid_fen, team.orders_paid, team.target_fen, team.target_orders); },
     dayGoalText(shop) { const { paid_fen, orders_paid, target_fen, target_orders } = shop.day; const n = this.share100(paid_fen, orders_paid, target_fen, target_orders); return n === null ? "" : " · " + this.t.target + " " + n + "%"; },
-    seconds(ms) { return ms === null || ms === undefined ? "–" : this.say("seconds", { n: (ms / 1000).toFixed(1) }); },
-    duration(ms) { if (ms === null || ms === undefined) return "–"; const s = Math.floor(ms / 1000); return Math.floor(s / 60) + ":" + String(s % 60).padStart(2, "0"); },
+    seconds(ms) { return ms === null || ms === undefined ? NONE : this.say("seconds", { n: (ms / 1000).toFixed(1) }); },
+    duration(ms) { if (ms === null || ms === undefined) return NONE; const s = Math.floor(ms / 1000); return Math.floor(s / 60) + ":" + String(s % 60).padStart(2, "0"); },
     figureText(figure, figures) { return figure === "avg_response_ms" ? this.seconds(figures[figure]) : figure === "rate_3min" ? this.percent(figures[figure]) : this.count(figures[figure]); },
     withinTen(shop) { const { count, within_10s } = shop.service.hour.first_responses; return count ? within_10s / count : null; },
-    mixText(shop) { const { presale, aftersale } = shop.service.served; const all = presale + aftersale; const n = all ? Math.round((presale / all) * 100) : 0; return all ? n + " : " + (100 - n) : "–"; },
+    mixText(shop) { const { presale, aftersale } = shop.service.served; const all = presale + aftersale; const n = all ? Math.round((presale / all) * 100) : 0; return all ? n + " : " + (100 - n) : NONE; },
     mixWeight(shop, side) { const { presale, aftersale } = shop.service.served; const all = presale + aftersale; return Math.min(0.78, Math.max(0.22, all ? shop.service.served[side] / all : 0.5)); },
     part(shop, n) { return (n / (shop.service.waiting.overload_at * 1.2)) * 100; },
     overloaded(shop, row) { return shop.service.waiting.agents.some((one) => one.agent_id === row.agent_id && one.is_overloaded); },
@@ -323,6 +344,7 @@ export default {
     window.addEventListener("resize", this.resize);
     document.addEventListener("visibilitychange", this.stayAwake);
     this.stayAwake();
+    this.ask();
     if (this.board.status !== "bad_hour") this.listen();
     this.timer = setInterval(() => {
       this.now = Date.now(); this.tick += 1;

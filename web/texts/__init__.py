@@ -18,6 +18,8 @@ def texts(lang: Lang) -> dict[str, str]:
     return {key: pair[column] for key, pair in _TEXTS.items()}
 
 
-def pick_lang(value: str | None) -> Lang:
-    """The language that a `?lang=` asks for; Chinese for anything unknown."""
-    return "en" if (value or "").lower().startswith("en") else DEFAULT_LANG
+def pick_lang(*wishes: str | None) -> Lang:
+    """The first wish that names a language of the catalogue; Chinese without one."""
+    named: tuple[Lang, ...] = ("zh", "en")
+    found = (lang for wish in wishes for lang in named if (wish or "").lower().startswith(lang))
+    return next(found, DEFAULT_LANG)

@@ -6,6 +6,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "qc_view": ("看什么", "View"),
     "qc_view.flags": ("预警", "Flags"),
     "qc_view.samples": ("抽检", "Sample"),
+    "qc_view.precision": ("规则准确率", "Rules"),
     "qc_shop_id": ("店铺", "Shop"),
     "qc_day": ("日期", "Day"),
     "samples_queue": ("待抽检 {n} 个会话", "{n} {n:conversation|conversations} to read"),

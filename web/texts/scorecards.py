@@ -40,7 +40,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "✓ 达标　✗ 未达标　★ 明星客服（至少两项计分者的前三名）",
         "✓ met · ✗ missed · ★ star agent (first three of those scored on two parts or more)",
     ),
-    "scorecards_star": ("明星客服", "Star agent"),
+    "scorecards_star": (
+        "明星客服：得分前三名，且得分至少由两项算出",
+        "Star agent: among the three best scores, and the score rests on at least two parts",
+    ),
     "scorecards_rank": ("名次", "Rank"),
     "scorecards_name": ("姓名", "Name"),
     "scorecards_team": ("团队", "Team"),

@@ -65,11 +65,6 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "sql_unreachable": ("连接不上服务器，请稍后重试", "The server cannot be reached; try again"),
     "sql_unavailable": ("数据库连接不上，请稍后重试", "The database cannot be reached; try again"),
     "sql_too_often": ("查询太频繁，请一分钟后再试", "Too many queries; wait a minute"),
-    "sql_forbidden": ("您的角色不能查询数据表", "Your role may not query the tables"),
-    "sql_forbidden_hint": (
-        "需要「数据工程师」（engineer）或管理员角色，请联系管理员。",
-        "It takes the role engineer or admin; ask whoever runs the users file.",
-    ),
     "sql_code.46": ("没有这个函数。", "There is no such function."),
     "sql_code.47": ("没有这个列或别名。", "There is no such column or alias."),
     "sql_code.60": ("没有这张表。", "There is no such table."),
