@@ -1,4 +1,4 @@
-"""`make bench`: all that is measured here in one run on one machine, as a table and as JSON."""
+"""`make bench`: all that is measured here in one run on one machine, as tables, as JSON, and as a report for the docs."""
 
 import argparse
 import json
@@ -7,81 +7,133 @@ import platform
 import statistics
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
-from rich.table import Table
 
 from benchmarks import recovery, throughput
 from benchmarks.parts import Run
+from benchmarks.peers import run as peers
+from benchmarks.sheets import Sheet, chart
 
-SECTIONS: Final = ("throughput", "recovery")
+SECTIONS: Final = ("peers", "throughput", "recovery")
+_OUTPUT: Final = "kafka"
+"""of the peers: our worker always writes what it finds"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measures, prints tables and writes the figures as JSON when asked to."""
+    """Measures, prints tables and writes the figures when asked to."""
     parser = argparse.ArgumentParser(prog="make bench", description="What this machine carries.")
+    parser.add_argument("--events", type=int, default=100_000, help="peers: chat messages")
     parser.add_argument("--buyers", type=int, default=15_000, help="of the generated sale, about 20 events a buyer")
     parser.add_argument("--recovery-buyers", type=int, default=50_000, help="the same, in a worker's state")
     parser.add_argument("--runs", type=int, default=5, help="runs of each; the median counts")
-    parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS, metavar="SECTION")
+    parser.add_argument(
+        "--only", nargs="+", choices=SECTIONS, default=SECTIONS, metavar="SECTION", help=", ".join(SECTIONS)
+    )
     parser.add_argument("--json", type=Path, help="write the figures there")
+    parser.add_argument("--report", type=Path, metavar="DIR", help="write benchmarks.md and benchmarks.svg there")
     chosen = parser.parse_args(arguments)
-    console = Console() if sys.stdout.isatty() else Console(width=130)
-    figures: dict[str, Any] = {
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
-        "runs": chosen.runs,
-    }
+    console = Console() if sys.stdout.isatty() else Console(width=150)
+    machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+    figures: dict[str, Any] = {"machine": machine, "runs": chosen.runs, "date": time.strftime("%Y-%m-%d")}
+    sheets: list[Sheet] = []
+    drawn = ""
+
+    def show(sheet: Sheet) -> None:
+        sheets.append(sheet)
+        console.print(sheet.rich())
+
     with tempfile.TemporaryDirectory(prefix="zhengdian-bench-") as name, console.status("") as status:
         place = Path(name)
+        if "peers" in chosen.only:
+            figures["peers"] = []
+            for dirty in (False, True):
+                found = peers.compare(
+                    chosen.events,
+                    1 if dirty else chosen.runs,  # dirty ones are about what is right
+                    dirty=dirty,
+                    names=[peer.name for peer in peers.ENTRANTS if not dirty or peer.does_the_job],
+                    modes=("none", _OUTPUT) if not dirty else (_OUTPUT,),
+                    place=place / f"peers-{dirty}",
+                    say=status.update,
+                )
+                figures["peers"].append(found)
+                show(peers.sheet(found))
+            drawn = chart(f"The same job, events/s ({machine})", "/s", peers.bars(figures["peers"][0]))
         if "throughput" in chosen.only:
-            found = throughput.measure(chosen.buyers, chosen.runs, place, status.update)
-            figures["throughput"] = {what: [asdict(run) for run in runs] for what, runs in found.items()}
-            console.print(_throughput(found, figures["machine"]))
+            runs = throughput.measure(chosen.buyers, chosen.runs, place, status.update)
+            figures["throughput"] = {what: [asdict(run) for run in each] for what, each in runs.items()}
+            show(_throughput(runs, machine))
         if "recovery" in chosen.only:
             recovered = recovery.measure(chosen.recovery_buyers, chosen.runs, place / "r", status.update)
             figures["recovery"] = asdict(recovered) | {"bytes_per_buyer": round(recovered.bytes_per_buyer)}
-            console.print(_recovery(recovered))
+            show(_recovery(recovered))
     if chosen.json is not None:
         chosen.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    if chosen.report is not None:
+        _write(chosen.report, figures, sheets, drawn)
     return 0
 
 
-def _throughput(found: dict[str, list[Run]], machine: str) -> Table:
-    table = Table(title=f"{found[throughput.DECODE][0].records:,} events; {machine}")
-    for column in ("what", "events/s", "spread", "of bare decode", "CPU µs/event", "peak MB"):
-        table.add_column(column, justify="left" if column == "what" else "right")
-    bare = _speed(found[throughput.DECODE])
+def _throughput(found: dict[str, list[Run]], machine: str) -> Sheet:
+    bare, rows = _speed(found[throughput.DECODE]), []
     for what, runs in found.items():
         speeds = [run.records / run.seconds for run in runs]
         cpu = statistics.median(run.cpu_seconds / run.records for run in runs) * 1e6
         most = max(run.rss_mb for run in runs)
-        table.add_row(
-            what,
-            f"{_speed(runs):,.0f}",
-            f"{min(speeds):,.0f}–{max(speeds):,.0f}",
-            f"{_speed(runs) / bare:.0%}",
-            f"{cpu:.1f}",
-            f"{most:.0f}" if most else "",
+        rows.append(
+            (
+                what,
+                f"{_speed(runs):,.0f}",
+                f"{min(speeds):,.0f}–{max(speeds):,.0f}",
+                f"{_speed(runs) / bare:.0%}",
+                f"{cpu:.1f}",
+                f"{most:.0f}" if most else "",
+            )
         )
-    return table
+    return Sheet(
+        f"{found[throughput.DECODE][0].records:,} events, parts, broker and bench on the same cores; {machine}",
+        ("what", "events/s", "spread", "of bare decode", "CPU µs/event", "peak MB"),
+        rows,
+    )
 
 
 def _speed(runs: list[Run]) -> float:
     return statistics.median(run.records / run.seconds for run in runs)
 
 
-def _recovery(found: recovery.Recovery) -> Table:
-    table = Table(title=f"a worker with {found.facts:,} facts of {found.buyers:,} buyers, after SIGKILL")
-    for column in ("state read from", "seconds", "spread"):
-        table.add_column(column, justify="left" if column == "state read from" else "right")
-    for where, seconds in (("its local copy", found.with_local_copy), ("Kafka", found.from_kafka)):
-        table.add_row(where, f"{statistics.median(seconds):.1f}", f"{min(seconds):.1f}–{max(seconds):.1f}")
-    table.caption = f"{found.bytes_per_buyer:,.0f} bytes a buyer, of {found.facts / found.buyers:.0f} facts"
-    return table
+def _recovery(found: recovery.Recovery) -> Sheet:
+    return Sheet(
+        f"a worker with {found.facts:,} facts of {found.buyers:,} buyers, after SIGKILL until it reads on",
+        ("state read from", "seconds", "spread"),
+        [
+            (where, f"{statistics.median(seconds):.1f}", f"{min(seconds):.1f}–{max(seconds):.1f}")
+            for where, seconds in (("its local copy", found.with_local_copy), ("Kafka", found.from_kafka))
+        ],
+        f"{found.bytes_per_buyer:,.0f} bytes a buyer, of {found.facts / found.buyers:.0f} facts; the group's session timeout is in it.",
+    )
+
+
+def _write(place: Path, figures: dict[str, Any], sheets: Sequence[Sheet], drawn: str) -> None:
+    place.mkdir(parents=True, exist_ok=True)
+    lines = [
+        "# Measured",
+        "",
+        f"By `make bench` on {figures['date']}, medians of {figures['runs']} runs; {figures['machine']}. What each line means and what",
+        "it can be compared with: [performance.md](performance.md), [benchmarks/peers](../benchmarks/peers/README.md).",
+        "",
+    ]
+    if drawn:
+        (place / "benchmarks.svg").write_text(drawn, encoding="utf-8")
+        lines += ["![events/s of each program](benchmarks.svg)", ""]
+    (place / "benchmarks.md").write_text(
+        "\n".join(lines) + "\n".join(sheet.markdown() for sheet in sheets), encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

@@ -31,11 +31,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
-from rich.table import Table
 
 from benchmarks.peers import events, launch, own, truth
 from benchmarks.peers.job import OUTPUT_TOPIC, TOPIC
 from benchmarks.peers.launch import PeerError
+from benchmarks.sheets import Bar, Sheet
 from deploy.broker import EmbeddedBroker
 from schemas.settings import Settings
 from schemas.topics import TOPICS, Topic
@@ -202,33 +202,43 @@ def compare(
     }
 
 
-def _print(figures: dict[str, Any], console: Console) -> None:
+def sheet(figures: dict[str, Any]) -> Sheet:
+    """The figures as a table."""
     kind = "late, doubled and shuffled" if figures["dirty"] else "in order"
-    title = (
-        f"{figures['records']:,} chat messages of {figures['bytes_per_record']:.0f} bytes, {kind}; {figures['machine']}"
-    )
-    table = Table(title=title)
-    for column in ("program", "output", "events/s", "spread", "CPU µs/event", "peak MB", "windows right", "responses"):
-        table.add_column(column, justify="left" if column in ("program", "output") else "right")
+    rows = []
     for result in figures["results"]:
         speeds = [result["events"] / seconds for seconds in result["seconds"]]
         cpu = statistics.median(result["cpu_seconds"]) / result["events"] * 1e6
         right = "" if result["correct"] is None else f"{result['correct']:,} of {result['total']:,}"
         if result["extra"]:
             right += f", {result['extra']:,} extra"
-        table.add_row(
-            result["name"],
-            result["mode"],
-            f"{statistics.median(speeds):,.0f}",
-            f"{min(speeds):,.0f}–{max(speeds):,.0f}",
-            f"{cpu:.1f}",
-            f"{result['rss_mb']:.0f}",
-            right,
-            "" if result["responses"] is None else f"{result['responses']:,} of {result['responses_total']:,}",
+        rows.append(
+            (
+                f"{result['name']}, output {result['mode']}",
+                f"{statistics.median(speeds):,.0f}",
+                f"{min(speeds):,.0f}–{max(speeds):,.0f}",
+                f"{cpu:.1f}",
+                f"{result['rss_mb']:.0f}",
+                right,
+                "" if result["responses"] is None else f"{result['responses']:,} of {result['responses_total']:,}",
+            )
         )
-    console.print(table)
-    for name, reason in figures["left_out"].items():
-        console.print(f"left out: {name}: {reason}", markup=False)
+    return Sheet(
+        f"{figures['records']:,} chat messages of {figures['bytes_per_record']:.0f} bytes, {kind}; {figures['machine']}",
+        ("program", "events/s", "spread", "CPU µs/event", "peak MB", "windows right", "responses"),
+        rows,
+        "; ".join(f"left out: {name}: {reason}" for name, reason in figures["left_out"].items()),
+    )
+
+
+def bars(figures: dict[str, Any]) -> list[Bar]:
+    """The same for the chart, the fastest first."""
+    found = []
+    for result in figures["results"]:
+        speeds = [result["events"] / seconds for seconds in result["seconds"]]
+        name = f"{result['name']}, output {result['mode']}"
+        found.append(Bar(name, statistics.median(speeds), min(speeds), max(speeds), result["name"] == OURS.name))
+    return sorted(found, key=lambda bar: -bar.median)
 
 
 def main() -> int:
@@ -257,7 +267,7 @@ def main() -> int:
                 place=Path(name),
                 say=status.update,
             )
-    _print(figures, console)
+    console.print(sheet(figures).rich())
     if chosen.json is not None:
         chosen.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     absent = {peer.name for peer in ENTRANTS if peer.missing}
