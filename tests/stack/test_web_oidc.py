@@ -382,6 +382,19 @@ def test_the_accounts_that_somebody_chats_with_may_be_told_by_a_claim(
     assert known.agent_ids == {"s:lan"}
 
 
+def test_more_accounts_than_a_browser_would_keep_are_refused_rather_than_dropped(
+    web: Callable[..., TestClient], provider: Provider
+) -> None:
+    provider.person |= {"name": "兰" * 64, "accounts": [f"lining-hz:agent-{number:02d}" for number in range(60)]}
+    browser = web(web_oidc_agents_claim="accounts")
+    enter(browser)
+    assert len(browser.cookies["zhengdian_session"]) < 3_900
+    provider.person |= {"accounts": [f"lining-hz:agent-{number:02d}" for number in range(70)]}
+    browser = web(web_oidc_agents_claim="accounts")
+    assert error_of(enter(browser)) == REFUSED
+    assert "zhengdian_session" not in browser.cookies
+
+
 def create_sessions(provider: Provider) -> Any:
     from web.access.sessions import Sessions
     from web.access.users import Users

@@ -5,6 +5,7 @@ kept but its metadata and keys, for an hour; a key that is not among them has th
 """
 
 import hashlib
+import json
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ _METADATA_SECONDS: Final = 3600.0
 _ANSWER_SECONDS: Final = 5.0
 _LEEWAY_SECONDS: Final = 60
 _MAX_NAME: Final = 64
+_MAX_ACCOUNTS_BYTES: Final = 1_500
+"""as JSON; with all that is around them the session's cookie stays below 4 096, beyond which browsers drop it without a word"""
 _SIGNATURES: Final = frozenset(
     {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"}
 )
@@ -161,14 +164,14 @@ class Oidc:
         if not roles:
             raise OidcError("sign_in_oidc_no_role", f"{PREFIX}{name} has no role here", 403)
         shown = claims.get("name")
-        accounts = claim(claims, settings.web_oidc_agents_claim) if settings.web_oidc_agents_claim else None
-        return Person(
-            PREFIX + name,
-            roles,
-            shown[:_MAX_NAME] if isinstance(shown, str) else "",
-            frozenset(_texts(accounts)),
-            by="oidc",
-        )
+        told = claim(claims, settings.web_oidc_agents_claim) if settings.web_oidc_agents_claim else None
+        accounts = frozenset(_texts(told))
+        if len(json.dumps(sorted(accounts))) > _MAX_ACCOUNTS_BYTES:
+            raise OidcError(
+                "sign_in_oidc_refused",
+                f"claim {settings.web_oidc_agents_claim} of {PREFIX}{name} has more than {_MAX_ACCOUNTS_BYTES} bytes",
+            )
+        return Person(PREFIX + name, roles, shown[:_MAX_NAME] if isinstance(shown, str) else "", accounts, by="oidc")
 
 
 def claim(claims: Mapping[str, Any], path: str) -> Any:
