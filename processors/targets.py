@@ -9,6 +9,7 @@ Entries that can't be read are passed over: a sale event is no less scheduled fo
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from processors.calendar import HOUR_MS
 from schemas.types import parse_amount, parse_time
 
 
@@ -47,25 +48,43 @@ def goal(targets: Iterable[Target], from_ms: int, to_ms: int, *, team: str = "",
     return total(wanted)
 
 
+class Planned(NamedTuple):
+    """A sale event's span (ms) and its targets."""
+
+    starts_at: int
+    ends_at: int
+    targets: Sequence[Target]
+
+    def touches(self, from_ms: int, to_ms: int) -> bool:
+        """Whether it goes on at any moment of [from, to)."""
+        return self.starts_at < to_ms and self.ends_at > from_ms
+
+
+def planned(sale: Mapping[str, Any]) -> Planned:
+    """Of a row of the view `sale_events`, its targets decoded."""
+    return Planned(sale["starts_at"], sale["ends_at"], read_targets(sale["targets"]))
+
+
+def in_force(events: Iterable[Planned], from_ms: int, to_ms: int) -> Planned | None:
+    """Of one shop's sale events, latest start first, the one that holds for the hour [from, to): of several the one that
+    began last, whatever targets it has."""
+    return next((event for event in events if event.touches(from_ms, to_ms)), None)
+
+
 def merged(
-    sale_events: Iterable[Iterable[Target]], from_ms: int, to_ms: int, hour_start: Callable[[int], int]
+    events: Sequence[Planned], from_ms: int, to_ms: int, hour_start: Callable[[int], int]
 ) -> dict[tuple[str, str], dict[int, Goal]]:
     """(team, agent) -> hour that starts in [from, to) -> what is to be reached in it; the shop's own under ("", "").
 
-    `hour_start`: the local hour that holds an instant. Of several sale events with a target for one hour the first one's
-    holds: an hour is reached once.
+    `events`: as for `in_force`; `hour_start`: the local hour that holds an instant.
     """
-    found: dict[tuple[str, str], dict[int, Goal]] = {}
-    for targets in sale_events:
-        own: dict[tuple[str, str], dict[int, list[Target]]] = {}
-        for target in targets:
+    found: dict[tuple[str, str], dict[int, list[Target]]] = {}
+    for event in events:
+        for target in event.targets:
             hour = hour_start(target.hour_start)
-            if from_ms <= hour < to_ms:
-                own.setdefault((target.team, target.agent_id), {}).setdefault(hour, []).append(target)
-        for holder, hours in own.items():
-            for hour, wanted in hours.items():
-                found.setdefault(holder, {}).setdefault(hour, total(wanted))
-    return found
+            if from_ms <= hour < to_ms and in_force(events, hour, hour + HOUR_MS) is event:
+                found.setdefault((target.team, target.agent_id), {}).setdefault(hour, []).append(target)
+    return {holder: {hour: total(wanted) for hour, wanted in hours.items()} for holder, hours in found.items()}
 
 
 def total(wanted: Sequence[Target | Goal]) -> Goal:

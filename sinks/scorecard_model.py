@@ -14,7 +14,7 @@ from processors.calendar import calendar
 from processors.periods import Period
 from processors.ruleset import RulesetBook
 from processors.scorecard import FIGURES, Pair
-from processors.targets import Goal, merged, read_targets
+from processors.targets import Goal, merged, planned
 from sinks.reader import Reader, Row, decoded
 from sinks.verify.queries import recomputed_sql
 from sinks.verify.rules import parameters
@@ -170,7 +170,7 @@ class ScorecardModel(Reader):
     ) -> Goals:
         """The period's targets by hour, as far as the hours are over. `agents`: as `agents` reads them."""
         hour_start = calendar(zone_name).hour_start
-        events = (read_targets(sale["targets"]) for sale in sales)
+        events = [planned(sale) for sale in sales]
         found = merged(events, period.from_ms, min(period.to_ms, hour_start(now_ms)), hour_start)
         found.pop(("", ""), None)
         hours = sorted({hour for goals in found.values() for hour in goals})

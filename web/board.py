@@ -7,7 +7,7 @@ from typing import Any
 
 from processors.calendar import calendar
 from processors.leaderboard import BoardSums
-from processors.targets import Goal, Target, goal, read_targets, total
+from processors.targets import Goal, Planned, goal, in_force, planned, total
 from schemas.types import format_amount
 from sinks.read_model import ReadModel
 from web.models import AgentRow, Leaderboard, SaleEvent, ShopBoard, Sums, TeamRow
@@ -66,22 +66,22 @@ def pk_teams(rows: Sequence[Row], sale: Row | None) -> list[dict[str, Any]]:
 
 def sale_of(sales: Iterable[Row], shop_id: str, from_ms: int, to_ms: int) -> dict[str, Any] | None:
     """Of `ReadModel.sale_events` the one of that shop in [from, to): of several the one that began last. Its targets are read."""
-    for sale in sales:
-        if sale["shop_id"] == shop_id and sale["starts_at"] < to_ms and sale["ends_at"] > from_ms:
-            return {**sale, "targets": read_targets(sale["targets"])}
-    return None
+    own = [sale for sale in sales if sale["shop_id"] == shop_id]
+    events = [planned(sale) for sale in own]
+    held = in_force(events, from_ms, to_ms)
+    return None if held is None else {**own[events.index(held)], "targets": held.targets}
 
 
 def goal_of_hours(sales: Iterable[Row], shop_id: str, from_ms: int, to_ms: int) -> Goal:
-    """The shop's targets of the hours in [from, to), each by the sale event that holds for that hour (see `sale_of`)."""
-    return _goal_of(_targets_of(sales, shop_id), range(from_ms, to_ms, HOUR_MS))
+    """The shop's targets of the hours in [from, to), each by the sale event in force in that hour."""
+    return _goal_of(_planned(sales, shop_id), range(from_ms, to_ms, HOUR_MS))
 
 
 def goal_of_day(sales: Iterable[Row], shop_id: str, from_ms: int, to_ms: int, hours: Iterable[int]) -> Goal:
     """The targets of the whole day [from, to), where every one of `hours`, those with figures, has one: else what was paid
     without a target would count.
     """
-    events = _targets_of(sales, shop_id)
+    events = _planned(sales, shop_id)
     each = [_goal_of(events, [hour]) for hour in hours]
     whole = _goal_of(events, range(from_ms, to_ms, HOUR_MS))
     return Goal(
@@ -90,21 +90,14 @@ def goal_of_day(sales: Iterable[Row], shop_id: str, from_ms: int, to_ms: int, ho
     )
 
 
-def _targets_of(sales: Iterable[Row], shop_id: str) -> list[tuple[int, int, list[Target]]]:
-    """(start, end, targets) of the shop's sale events, each read once."""
-    return [
-        (sale["starts_at"], sale["ends_at"], read_targets(sale["targets"]))
-        for sale in sales
-        if sale["shop_id"] == shop_id
-    ]
+def _planned(sales: Iterable[Row], shop_id: str) -> list[Planned]:
+    """The shop's sale events, each with its targets read once."""
+    return [planned(sale) for sale in sales if sale["shop_id"] == shop_id]
 
 
-def _goal_of(events: Sequence[tuple[int, int, list[Target]]], hours: Iterable[int]) -> Goal:
-    goals = []
-    for hour in hours:
-        held = (targets for starts, ends, targets in events if starts < hour + HOUR_MS and ends > hour)
-        goals.append(goal(next(held, ()), hour, hour + HOUR_MS))
-    return total(goals)
+def _goal_of(events: Sequence[Planned], hours: Iterable[int]) -> Goal:
+    held = ((hour, in_force(events, hour, hour + HOUR_MS)) for hour in hours)
+    return total([goal(event.targets if event else (), hour, hour + HOUR_MS) for hour, event in held])
 
 
 def read_shops(read: ReadModel, at_ms: int, shop_id: str | None, zone_of: Any) -> list[Shop]:

@@ -1,7 +1,7 @@
 """Targets of a sale event: shop, team and agent, by hour; what can't be read is passed over."""
 
 from processors.calendar import calendar
-from processors.targets import Goal, Target, goal, merged, read_targets
+from processors.targets import Goal, Planned, Target, goal, in_force, merged, read_targets
 from schemas.types import parse_time
 
 NINE, TEN = "2026-11-11T09:00:00+08:00", "2026-11-11T10:00:00+08:00"
@@ -46,21 +46,37 @@ def test_what_cannot_be_read_is_passed_over() -> None:
         assert read_targets(nothing) == []
 
 
-def test_of_several_sale_events_the_first_ones_target_holds_for_an_hour() -> None:
+def test_of_several_sale_events_the_one_that_began_last_holds_for_an_hour() -> None:
     hour_start = calendar("Asia/Shanghai").hour_start
     at = parse_time(NINE)
-    later = read_targets(
-        [{"hour_start": NINE, "amount": "10", "agent_id": "a"}, {"hour_start": NINE, "orders": 2, "agent_id": "a"}]
+    later = Planned(
+        at,
+        at + HOUR,
+        read_targets(
+            [{"hour_start": NINE, "amount": "10", "agent_id": "a"}, {"hour_start": NINE, "orders": 2, "agent_id": "a"}]
+        ),
     )
-    earlier = read_targets(
-        [
-            {"hour_start": NINE, "amount": "99", "agent_id": "a"},
-            {"hour_start": "2026-11-11T10:20:00+08:00", "amount": "5", "agent_id": "a"},
-            {"hour_start": NINE, "amount": "7", "team": "t"},
-        ]
+    earlier = Planned(
+        at - HOUR,
+        at + 3 * HOUR,
+        read_targets(
+            [
+                {"hour_start": NINE, "amount": "99", "agent_id": "a"},
+                {"hour_start": "2026-11-11T10:20:00+08:00", "amount": "5", "agent_id": "a"},
+                {"hour_start": NINE, "amount": "7", "team": "t"},
+            ]
+        ),
     )
-    assert merged([later, earlier], at, at + 2 * HOUR, hour_start) == {
-        ("", "a"): {at: Goal(1_000, 2), at + HOUR: Goal(500, None)},
-        ("t", ""): {at: Goal(700, None)},
+    events = [later, earlier]
+    assert [in_force(events, at + n * HOUR, at + (n + 1) * HOUR) for n in (-2, -1, 0, 1, 3)] == [
+        None,
+        earlier,
+        later,
+        earlier,
+        None,
+    ]
+    # nine o'clock is the later one's, and that has nothing for the team
+    assert merged(events, at, at + 2 * HOUR, hour_start) == {
+        ("", "a"): {at: Goal(1_000, 2), at + HOUR: Goal(500, None)}
     }
-    assert merged([later, earlier], at + HOUR, at + 2 * HOUR, hour_start) == {("", "a"): {at + HOUR: Goal(500, None)}}
+    assert merged(events, at + HOUR, at + 2 * HOUR, hour_start) == {("", "a"): {at + HOUR: Goal(500, None)}}
