@@ -138,7 +138,7 @@ def decode_event(raw: bytes | str) -> Event:
         data = event.data
         if data.__class__ is not _Message:
             _read_amounts(data)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
+    except Exception:  # whatever it is, the models are asked
         return parse_event(raw)
     return cast(Event, event)
 
