@@ -203,13 +203,21 @@ class Derivation:
         until = max(version.time for version in self._versions if version.order_id == order_id)
         return sum(version.time <= until for version in self._versions) + record.placings + served
 
+    def _looked_at_review(self, review_id: str) -> int:
+        """The same of a review's flag, over all the orders that the review has ever named: it must not shrink when the
+        review moves to another one."""
+        own = [version for version in self._versions if version.review_id == review_id]
+        return sum(self._looked_at(order_id) for order_id in {version.order_id for version in own})
+
     def _judge_reviews(self, review_ids: set[str], changes: Changes) -> None:
         """Hidden negatives, by each review's standing version, whichever order that names."""
         for version in standing([v for v in self._versions if v.review_id in review_ids]):
             old = self._of_review.pop(version.review_id, None)
             verdict = hidden_negative(version, self.book.at(self.shop_id, version.time))
             if verdict is not None:
-                moment = Moment.of_review(version, self._served(version.order_id), self._looked_at(version.order_id))
+                moment = Moment.of_review(
+                    version, self._served(version.order_id), self._looked_at_review(version.review_id)
+                )
                 self._of_review[version.review_id] = self._raise(moment, verdict, changes)
             elif old is not None:
                 del self._verdicts[old]
@@ -272,6 +280,5 @@ class Derivation:
         if flag.review_id is None:
             looked_at = self.facts_until(flag.occurred_at)
         else:
-            (version,) = standing([v for v in self._versions if v.review_id == flag.review_id])
-            looked_at = self._looked_at(version.order_id)
+            looked_at = self._looked_at_review(flag.review_id)
         return flag._replace(revision=looked_at + len(self._commands.get(flag.flag_id, [])))

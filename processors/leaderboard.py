@@ -7,7 +7,9 @@ back only), and the orders behind the hour's payments: see processors/windows.py
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from typing import ClassVar, Final, NamedTuple
+
+import msgspec
 
 from processors.facts import Message, Order, Payment, Refund
 from processors.ledger import Ledger, credited_agent
@@ -25,20 +27,10 @@ class BoardKey(NamedTuple):
     agent_id: str
 
 
-class BoardSums:
+class BoardSums(msgspec.Struct, gc=False):
     """Sums of one row; also one buyer's share of it. Amounts in fen."""
 
-    __slots__ = (
-        "buyers_paid",
-        "buyers_served",
-        "items_paid",
-        "orders_paid",
-        "orders_placed",
-        "paid_amount",
-        "refunded_amount",
-        "revision",
-    )
-    FIGURES: Final = (
+    FIGURES: ClassVar = (
         "orders_placed",
         "orders_paid",
         "paid_amount",
@@ -48,15 +40,14 @@ class BoardSums:
         "buyers_paid",
     )
 
-    def __init__(self) -> None:
-        self.revision = 0
-        self.orders_placed = 0
-        self.orders_paid = 0
-        self.paid_amount = 0
-        self.items_paid = 0
-        self.refunded_amount = 0
-        self.buyers_served = 0
-        self.buyers_paid = 0
+    revision: int = 0
+    orders_placed: int = 0
+    orders_paid: int = 0
+    paid_amount: int = 0
+    items_paid: int = 0
+    refunded_amount: int = 0
+    buyers_served: int = 0
+    buyers_paid: int = 0
 
     def add(self, share: "BoardSums", sign: int = 1) -> None:
         """Adds a buyer's share, or takes it back with sign -1."""

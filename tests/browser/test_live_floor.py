@@ -106,7 +106,7 @@ def test_of_two_who_take_one_flag_at_once_one_has_it(browser: Any, demo: Demo) -
     holder = taken["qc_actor"]
     assert holder in ("qc", "admin")
     winner, loser = pages if holder == "qc" else pages[::-1]
-    loser.wait_for_selector(f"text={holder} 已领取", timeout=10_000)
+    loser.wait_for_selector(f"text={PEOPLE[holder]} 已领取", timeout=10_000)
     fill_sheet(winner)
     winner.locator(".verdict textarea").first.fill("没有问题")
     winner.keyboard.press("Escape")

@@ -36,6 +36,11 @@ DATA: dict[str, dict[str, Any]] = {
 }
 
 
+REVIEW = orjson.dumps(
+    {**MESSAGE, "type": "review.posted", "data": {"shop_id": "s", "buyer_id": "b", **DATA["review.posted"]}}
+)
+
+
 def plain(value: Any, like: Any) -> Any:
     """The attributes that a model has, as plain values."""
     if isinstance(like, BaseModel):
@@ -148,6 +153,10 @@ def changed(old: str, new: str) -> bytes:
         (b"\xef\xbb\xbf" + orjson.dumps(MESSAGE), False),
         (orjson.dumps(MESSAGE) + b" \n", True),
         (orjson.dumps(MESSAGE) + b"{}", False),
+        (changed('"sender":"buyer"', '"sender":"buyer","order_id":5.0'), False),
+        (REVIEW.replace(b'"rating":5', b'"rating":5.0'), False),
+        (REVIEW.replace(b'"rating":5', b'"rating":5e0'), False),
+        (REVIEW, True),
         (b'{"a":' * 3000 + b"1" + b"}" * 3000, False),
         (b"[" * 100_000, False),
         (changed('"id":"m"', '"id":' + "[" * 100_000), False),
