@@ -42,7 +42,7 @@ def test_a_wall_whose_switch_is_off_shows_and_says_nothing(browser: Any, desk: W
     while wall.locator(f".report-stage .sheet[data-report='{made['report_id']}']").count() == 0:
         wall.keyboard.press("Escape")  # those of before
         wall.wait_for_timeout(300)
-    assert "On the hour" in wall.locator(".report-stage").inner_text()
+    assert "The hour so far" in wall.locator(".report-stage").inner_text()
     assert wall.evaluate("window.said") == []
     wall.locator(".report-stage").click()
     wall.wait_for_selector(f".sheet[data-report='{made['report_id']}']", state="detached")
