@@ -64,7 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 )
                 figures["peers"].append(found)
                 show(peers.sheet(found))
-            drawn = chart(f"The same job, events/s ({machine})", "/s", peers.bars(figures["peers"][0]))
+            if bars := peers.bars(figures["peers"][0]):
+                drawn = chart(f"The same job, events/s ({machine})", "/s", bars)
         if "throughput" in chosen.only:
             runs = throughput.measure(chosen.buyers, chosen.runs, place, status.update)
             figures["throughput"] = {what: [asdict(run) for run in each] for what, each in runs.items()}

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from benchmarks.peers.job import peak_rss_mb
+from benchmarks.peers.job import rss_mb
 from benchmarks.peers.launch import CLIENT_CORE, PeerError, start
 from deploy.process import Child, zhengdian
+from deploy.replay_stack import environment
 from schemas.settings import Settings
 from sinks.progress import Ends, wait_until_read
 
@@ -27,17 +28,6 @@ class Run:
     seconds: float
     cpu_seconds: float
     rss_mb: float
-
-
-def environment(settings: Settings) -> dict[str, str]:
-    """What tells a part where its broker and its data are."""
-    return {
-        "ZHENGDIAN_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
-        "ZHENGDIAN_PARTITIONS": str(settings.partitions),
-        "ZHENGDIAN_DATA_DIR": str(settings.data_dir),
-        "ZHENGDIAN_CLICKHOUSE": settings.clickhouse,
-        "ZHENGDIAN_LOG_LEVEL": "info",
-    }
 
 
 def start_part(
@@ -89,7 +79,7 @@ def read_to_the_end(
             sum(ends.values()),
             time.perf_counter() - began,
             sum(cpu_seconds(member.pid) for member in members) - cpu_before,
-            max(peak_rss_mb(member.pid) for member in members),
+            max(rss_mb(member.pid) for member in members),
         )
 
 

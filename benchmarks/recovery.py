@@ -8,6 +8,7 @@ from signal import SIGKILL
 from typing import Final
 
 from benchmarks.parts import alive, start_part, wait_for_line
+from benchmarks.peers.job import rss_mb
 from benchmarks.throughput import SECONDS, broker
 from deploy.process import Child
 from replay.files import input_files
@@ -46,14 +47,14 @@ def measure(buyers: int, runs: int, place: Path, say: Callable[[str], object]) -
         copy = place / "state"
         worker = _start(settings, "first", copy)
         wait_for_line(worker, _READY)
-        idle_mb = _rss_mb(worker.pid)
+        idle_mb = rss_mb(worker.pid, "VmRSS")
         producer = EventProducer(settings)
         say("recovery: ingest")
         facts = sum(ingest(input_files(sale), producer).accepted.values())
         producer.close()
         say("recovery: the worker takes them in")
         wait_until_read(settings, worker_group(settings), source_ends(settings), SECONDS, lambda left: alive(worker))
-        full_mb = _rss_mb(worker.pid)
+        full_mb = rss_mb(worker.pid, "VmRSS")
         found: dict[str, list[float]] = {"kept": [], "lost": []}
         for number in range(runs):
             for what, seconds in found.items():
@@ -77,9 +78,3 @@ def _start(settings: Settings, name: str, copy: Path) -> Child:
 def _kill(worker: Child) -> None:
     worker.signal(SIGKILL)
     worker.wait(10)
-
-
-def _rss_mb(pid: int) -> float:
-    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
-    (line,) = (line for line in status.splitlines() if line.startswith("VmRSS:"))
-    return int(line.split()[1]) / 1000

@@ -136,7 +136,7 @@ class _Run:
                 ending.callback(say, f"kept: the logs in {self._logs}")
             self._kafka(ending)
             self._database(ending)
-            self._parts = Supervisor(self._specs(), self._logs, _environment(self._settings), say)
+            self._parts = Supervisor(self._specs(), self._logs, environment(self._settings), say)
             ending.callback(self._parts.stop, _STOP_SECONDS)
             events = self._send(files, losers)
             self._wait("worker", wait_for_worker)
@@ -347,8 +347,8 @@ class _Run:
         )
 
 
-def _environment(settings: Settings) -> dict[str, str]:
-    """Ours, with exactly those settings."""
+def environment(settings: Settings) -> dict[str, str]:
+    """That of this process, with exactly those settings."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("ZHENGDIAN_")}
     for name in Settings.model_fields:
         value = getattr(settings, name)

@@ -14,11 +14,11 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 
-from processors.calendar import HOUR_MS, Calendar
+from processors.calendar import FIVE_MINUTES_MS, HOUR_MS, Calendar
 from processors.ruleset import Rules, within
 from schemas.types import DAY_MS
 
-SIZES_MS: Final = (300_000, HOUR_MS, DAY_MS)
+SIZES_MS: Final = (FIVE_MINUTES_MS, HOUR_MS, DAY_MS)
 Definition = Literal["all", "platform"]
 DEFINITIONS: Final[tuple[Definition, ...]] = ("all", "platform")
 

@@ -132,7 +132,7 @@ class Clock:
             "records": records,
             "seconds": self._ended[0] - self._began[0],
             "cpu_seconds": self._ended[1] - self._began[1],
-            "rss_mb": peak_rss_mb(os.getpid()),
+            "rss_mb": rss_mb(os.getpid()),
             "windows": windows,
         }
         part = path.with_suffix(".part")
@@ -140,8 +140,9 @@ class Clock:
         part.replace(path)
 
 
-def peak_rss_mb(pid: int) -> float:
-    """The most memory that the process has had, in MB. Not getrusage, which also knows the process it was forked from."""
+def rss_mb(pid: int, field: str = "VmHWM") -> float:
+    """The most memory that the process has had, in MB; with `VmRSS` what it has now. Not getrusage, which also knows the
+    process it was forked from."""
     status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
-    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
+    (line,) = (line for line in status.splitlines() if line.startswith(f"{field}:"))
     return int(line.split()[1]) / 1000

@@ -153,6 +153,7 @@ export const desk = {
           this.agents = new Map(agents.map((agent) => [agent.shop_id + "|" + agent.agent_id, agent]));
           this.people = new Map(people.map((person) => [person.name, person.display_name]));
         }
+        if (turn !== this.turn) return; // nobody waits for it, and to load would end what somebody does wait for
         const show = await this.load();
         if (turn !== this.turn) return; // the filters have changed meanwhile, or a command was accepted
         this.trouble = ""; this.failure = ""; this.ready = true;
