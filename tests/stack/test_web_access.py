@@ -97,8 +97,9 @@ def client(app: FastAPI) -> Iterator[Callable[..., TestClient]]:
 
     def make(name: str = "", **headers: str) -> TestClient:
         one = TestClient(app, base_url=SITE, headers=headers, follow_redirects=False)
+        if not opened:  # the app starts once
+            one.__enter__()
         opened.append(one)
-        one.__enter__()
         if name:
             assert sign_in(one, name).status_code == 303
         return one

@@ -415,7 +415,7 @@ def test_what_becomes_of_a_sample_is_what_becomes_of_a_flag(db: Database, steps:
     sink(db, events + rnd.sample(events, len(events) // 2))
     (got,) = db.query("SELECT * FROM qc_samples")
     moment, verdict = Moment(NOW, ("s", "m"), "x", "m", None, None), Verdict("language.vague", "notice", [], {})
-    want = flag_record("s-1", moment, verdict, sorted(commands), 0, "own@1")
+    want = flag_record("s-1", moment, verdict, sorted(commands, key=lambda told: (told.time, told.id)), 0, "own@1")
     assert (got["qc_status"], got["qc_actor"], got["qc_reason"], got["qc_score"]) == (
         want.qc_status, want.qc_actor, want.qc_reason, want.qc_score,
     )  # fmt: skip
