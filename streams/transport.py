@@ -82,6 +82,8 @@ class BatchConsumer(driver.Consumer):
         self._short_since: dict[TP, float] = {}
         self._look_at = 0.0
         self._resume_after_seek: set[TP] = set()
+        self._moving = asyncio.Lock()
+        """held by what moves a position: a fetch that began before a rebalance must not take records after its seek"""
 
     def _new_consumer_thread(self) -> BatchThread:
         return BatchThread(self, loop=self.loop, beacon=self.beacon)
@@ -183,6 +185,11 @@ class BatchConsumer(driver.Consumer):
     async def perform_seek(self) -> None:
         """Seek to the committed offsets; to the beginning where nothing is committed (aiokafka does not seek there)."""
         generation = self.app.consumer_generation_id
+        async with self._moving:
+            if generation == self.app.consumer_generation_id:  # else overtaken: the next assignment seeks again
+                await self._seek(generation)
+
+    async def _seek(self, generation: int) -> None:
         await super().perform_seek()
         assigned = self.assignment()
         positions: dict[TP, int] = {tp: self._read_offset.get(tp) or 0 for tp in assigned}
@@ -192,7 +199,7 @@ class BatchConsumer(driver.Consumer):
             await self.seek_wait(start)
             positions |= start
         if generation != self.app.consumer_generation_id:
-            return  # overtaken: the next assignment seeks again
+            return
         self._forget()
         self._expected = positions
         self.seek_generation = generation
@@ -229,9 +236,13 @@ class BatchConsumer(driver.Consumer):
         if not active:
             await self.sleep(_PAUSE_SECONDS)
             return
-        # a short poll, because a partition that becomes active meanwhile is not in the copy
-        fetched = await self._getmany(active, min(timeout, _POLL_SECONDS))
-        if self.should_stop:
+        async with self._moving:
+            current = self._is_current(generation)
+            # a short poll, because a partition that becomes active meanwhile is not in the copy
+            fetched = await self._getmany(active, min(timeout, _POLL_SECONDS)) if current else {}
+        if not current:
+            await self.sleep(_PAUSE_SECONDS)
+        if self.should_stop or not current:
             return
         if self._is_current(generation) and time.monotonic() >= self._look_at:
             self._look_at = time.monotonic() + _LOOK_SECONDS
@@ -289,7 +300,7 @@ class BatchConsumer(driver.Consumer):
             log.warning("offset_gap", tp=str(tp), expected=expected, got=first)
             self._gap_seen[tp] = first
             try:
-                await self.seek_wait({tp: expected})
+                await self._move(tp, expected, expected)
             except Exception as error:  # the partition is being revoked: the next perform_seek puts it right
                 log.warning("reseek_failed", tp=str(tp), error=repr(error))
                 self._gap_seen.pop(tp, None)
@@ -302,6 +313,14 @@ class BatchConsumer(driver.Consumer):
         kept = [record for record in records if record.offset >= expected]
         metrics.STALE.inc(len(records) - len(kept))
         return kept
+
+    async def _move(self, tp: TP, expected: int, offset: int) -> bool:
+        """Read on from that offset, unless another than `expected` is expected meanwhile, as after a rebalance."""
+        async with self._moving:
+            if self._expected.get(tp) != expected:
+                return False
+            await self.seek_wait({tp: offset})
+            return True
 
     # --- a log that ends before the expected offset: recreated, or truncated
 
@@ -334,7 +353,8 @@ class BatchConsumer(driver.Consumer):
                 continue
             try:
                 start = max((await self.earliest_offsets(tp)).get(tp) or 0, 0)
-                await self.seek_wait({tp: start})
+                if not await self._move(tp, expected, start):
+                    continue
             except Exception as error:  # Kafka is away, or the partition is being revoked: the next poll sees to it
                 log.warning("reseek_failed", tp=str(tp), error=repr(error))
                 continue

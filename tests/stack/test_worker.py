@@ -7,7 +7,7 @@ from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM
 import orjson
 import pytest
 from fixtures.brokers import Broker
-from worker_harness import SLOW_MAIN, System, WorkerProcess, impatient_main, sale_events
+from worker_harness import HANGING_FETCH_MAIN, SLOW_MAIN, System, WorkerProcess, impatient_main, sale_events
 
 from schemas.topics import CHAT, ROUNDS
 
@@ -112,6 +112,17 @@ async def test_kill_and_restart_midstream(broker: Broker, tmp_path: Path, local_
         await system.produce(more)
         await system.drained()
         await system.check(events + more)
+
+
+async def test_a_fetch_that_outlasts_a_rebalance_takes_no_records_with_it(broker: Broker, tmp_path: Path) -> None:
+    events = sale_events(100, seed=9)
+    async with System(broker.bootstrap, tmp_path) as system:
+        one = system.worker("w1", HANGING_FETCH_MAIN)
+        await system.ready(one)
+        await system.produce(events)  # and none later, which would show the gap
+        await system.ready(system.worker("w2"))
+        await system.drained()
+        await system.check(events)
 
 
 @pytest.mark.slow

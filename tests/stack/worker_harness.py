@@ -78,6 +78,29 @@ _START = datetime(2025, 11, 11, 9, 0, tzinfo=UTC)
 
 Event = tuple[str, bytes, bytes]
 """(topic, key, value)"""
+HANGING_FETCH_MAIN = f"""
+import asyncio, time
+from streams.transport import BatchConsumer
+
+fetch = BatchConsumer._getmany
+hung = False
+
+async def hanging(self, active, timeout):
+    global hung
+    began, until = self.seek_generation, None
+    while not hung and self.seek_generation in (began, None):  # over the rebalance, and the seek that follows
+        if until is None and self._resume_after_seek:
+            until = time.monotonic() + 1
+        if until is not None and time.monotonic() > until:
+            break  # the seek waits for this fetch
+        await asyncio.sleep(0.01)
+    hung = True
+    return await fetch(self, active, timeout)
+
+BatchConsumer._getmany = hanging
+{MAIN}
+"""
+"""its first fetch begins before the first rebalance that follows, and ends after it"""
 
 
 def impatient_main(seconds: float) -> str:
