@@ -187,9 +187,9 @@ class BatchConsumer(driver.Consumer):
         generation = self.app.consumer_generation_id
         async with self._moving:
             if generation == self.app.consumer_generation_id:  # else overtaken: the next assignment seeks again
-                await self._seek(generation)
+                await self._begin_reading(generation)
 
-    async def _seek(self, generation: int) -> None:
+    async def _begin_reading(self, generation: int) -> None:
         await super().perform_seek()
         assigned = self.assignment()
         positions: dict[TP, int] = {tp: self._read_offset.get(tp) or 0 for tp in assigned}
