@@ -1,0 +1,194 @@
+"""How long an event takes from being produced to its row being readable in ClickHouse, and to the wallboard, under load.
+
+First a backlog, read and written by worker and sink side by side: the most that all of it together carries here. Then shares of
+that rate, and among the load probes: a buyer's message, whose round is looked for over and over, and which the wallboard shows as
+one more buyer who waits. What is measured is thus until a reader has it, by one clock, and for rows at most one look too long.
+"""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+import orjson
+
+from benchmarks.parts import alive, start_part, wait_for_line
+from benchmarks.throughput import SECONDS, broker
+from deploy.process import Child
+from replay.generator import SaleConfig
+from replay.generator.write import deliver
+from schemas.events import parse_event
+from schemas.settings import Settings
+from schemas.topics import CHAT
+from schemas.types import format_time
+from sinks.kafka import EventProducer, event_key, sink_group, worker_group
+from sinks.progress import sink_ends, source_ends, wait_until_read
+
+SHARES: Final = (0.25, 0.5, 0.75)
+_EVENTS_A_BUYER: Final = 20
+_SHOP: Final = "probe"
+_PROBE_SECONDS: Final = 0.1
+_LOOK_SECONDS: Final = 0.05
+_TICK_SECONDS: Final = 0.01
+_SETTLE_SECONDS: Final = 3.0
+_LAST_SECONDS: Final = 15.0
+"""for the last probes to arrive; one that does not is as late as that"""
+_ROUNDS: Final = (
+    "SELECT DISTINCT buyer_id FROM rounds_raw WHERE shop_id = {shop:String} AND opened_at >= {since:DateTime64(3)}"
+)
+
+Load = Sequence[tuple[str, bytes, bytes]]
+"""topic, key, value"""
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """At that share of the most: events/s that were sent, and the seconds of each probe to a row and to the wallboard."""
+
+    share: float
+    rate: float
+    to_row: list[float]
+    to_page: list[float]
+
+
+def measure(buyers: int, seconds: float, place: Path, say: Callable[[str], object]) -> tuple[float, list[Latency]]:
+    """The most events/s, and the latencies over `seconds` at each of the shares. Raises PeerError and TimeoutError."""
+    say("latency: the most that worker and sink carry together")
+    with broker(place) as settings:
+        most = _most(_load(buyers, seed=0), settings)
+    found = []
+    for number, share in enumerate(SHARES, 1):
+        say(f"latency: {share:.0%} of {most:,.0f} events/s")
+        load = _load(int(most * share * (seconds + _SETTLE_SECONDS) / _EVENTS_A_BUYER) + 100, seed=number)
+        with broker(place.with_name(f"{place.name}-{number}")) as settings:
+            worker, web, url = _start(settings)
+            try:
+                found.append(asyncio.run(_under(load, share, most * share, seconds, settings, url)))
+                alive(worker)
+                alive(web)
+            finally:
+                worker.stop(60)
+                web.stop(60)
+    return most, found
+
+
+def _load(buyers: int, seed: int) -> Load:
+    lines = ((topic, line) for topic, line, _ in deliver(SaleConfig(buyers=buyers, seed=seed)))
+    return [(topic, event_key(parse_event(line)), line) for topic, line in lines]
+
+
+def _start(settings: Settings) -> tuple[Child, Child, str]:
+    """A worker, and the web part with the sink, which chDB wants in one process; its address."""
+    place = settings.data_dir.parent
+    worker = start_part("worker", settings, place, core=None)
+    web = start_part("web", settings, place, core=None, ZHENGDIAN_WEB_PORT="0", ZHENGDIAN_LOG_FORMAT="json")
+    wait_for_line(worker, b"partitions_ready")
+    wait_for_line(web, b"web_listening")
+    wait_for_line(web, b"partitions_assigned")
+    line = next(line for line in web.log.read_bytes().splitlines() if b'"web_listening"' in line)
+    return worker, web, orjson.loads(line)["url"]
+
+
+def _most(load: Load, settings: Settings) -> float:
+    producer = EventProducer(settings)
+    for topic, key, value in load:
+        producer.submit(topic, key, value)
+    producer.close()
+    began = time.perf_counter()
+    worker, web, _ = _start(settings)
+    try:
+        began = time.perf_counter()
+        wait_until_read(settings, worker_group(settings), source_ends(settings), SECONDS, lambda left: alive(worker))
+        wait_until_read(settings, sink_group(settings), sink_ends(settings), SECONDS, lambda left: alive(web))
+        return len(load) / (time.perf_counter() - began)
+    finally:
+        worker.stop(60)
+        web.stop(60)
+
+
+class _Feed:
+    """Sends the load at that rate, and a probe every now and then, in a thread."""
+
+    def __init__(self, settings: Settings, load: Load, rate: float, seconds: float) -> None:
+        self.probes: dict[str, float] = {}
+        """buyer -> when it was produced, in seconds since the epoch"""
+        self.sent = 0
+        self.seconds = 0.0
+        self._settings, self._load, self._rate, self._length = settings, load, rate, seconds
+        self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
+        self._thread.start()
+
+    def running(self) -> bool:
+        return self._thread.is_alive()
+
+    def _run(self) -> None:
+        producer = EventProducer(self._settings)
+        began = time.monotonic()
+        probe_at = began + _SETTLE_SECONDS
+        while (now := time.monotonic()) < began + self._length:
+            due = min(int((now - began) * self._rate), len(self._load))
+            for topic, key, value in self._load[self.sent : due]:
+                producer.submit(topic, key, value)
+            self.sent = due
+            if now >= probe_at:
+                probe_at += _PROBE_SECONDS
+                self._probe(producer)
+            time.sleep(_TICK_SECONDS)
+        self.seconds = time.monotonic() - began
+        producer.close()
+
+    def _probe(self, producer: EventProducer) -> None:
+        buyer, now = f"b-{len(self.probes)}", time.time()
+        at = format_time(int(now * 1000), "Asia/Shanghai")
+        data = {"shop_id": _SHOP, "buyer_id": buyer, "agent_id": "probe:a", "sender": "buyer", "text": "在吗?"}
+        event = {"specversion": "1.0", "id": buyer, "source": "probe", "type": "chat.message", "time": at, "data": data}
+        self.probes[buyer] = now
+        producer.submit(CHAT, f"{_SHOP}|{buyer}".encode(), orjson.dumps(event))
+
+
+async def _under(load: Load, share: float, rate: float, seconds: float, settings: Settings, url: str) -> Latency:
+    async with aiohttp.ClientSession(url, read_bufsize=2**20, max_line_size=2**20) as session:
+        since = time.time() - 60
+        feed = _Feed(settings, load, rate, seconds + _SETTLE_SECONDS)
+        boards: list[tuple[float, int]] = []
+        watching = asyncio.create_task(_watch(session, boards))
+        rows: dict[str, float] = {}
+        ends = float("inf")
+
+        def missing() -> bool:
+            return len(rows) < len(feed.probes) or not boards or boards[-1][1] < len(feed.probes)
+
+        while feed.running() or (missing() and time.time() < ends):
+            if not feed.running() and ends == float("inf"):
+                ends = time.time() + _LAST_SECONDS
+            for buyer in await _rounds(session, since):
+                rows.setdefault(buyer, time.time())
+            await asyncio.sleep(_LOOK_SECONDS)
+        watching.cancel()
+    to_row, to_page = [], []
+    for number, (buyer, produced) in enumerate(feed.probes.items(), 1):
+        to_row.append(rows.get(buyer, produced + _LAST_SECONDS) - produced)
+        to_page.append(next((at for at, shown in boards if shown >= number), produced + _LAST_SECONDS) - produced)
+    return Latency(share, feed.sent / feed.seconds, sorted(to_row), sorted(to_page))
+
+
+async def _rounds(session: aiohttp.ClientSession, since: float) -> list[str]:
+    body = {"sql": _ROUNDS, "parameters": {"shop": _SHOP, "since": f"{since:.3f}"}}
+    async with session.post("/api/v1/sql", json=body) as answer:
+        answer.raise_for_status()
+        return [row["buyer_id"] for row in (await answer.json())["data"]]
+
+
+async def _watch(session: aiohttp.ClientSession, boards: list[tuple[float, int]]) -> None:
+    """The boards of the probes' shop: when each came, and how many buyers it says wait."""
+    timeout = aiohttp.ClientTimeout(total=None)
+    async with session.get("/api/v1/wall/stream", params={"shop_id": _SHOP}, timeout=timeout) as stream:
+        stream.raise_for_status()
+        async for line in stream.content:
+            if line.startswith(b"data:"):
+                now, board = time.time(), orjson.loads(line[5:])
+                boards.append((now, sum(shop["service"]["waiting"]["buyers"] for shop in board["shops"])))
