@@ -15,12 +15,12 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from benchmarks import recovery, throughput
+from benchmarks import queries, recovery, throughput
 from benchmarks.parts import Run
 from benchmarks.peers import run as peers
 from benchmarks.sheets import Sheet, chart
 
-SECTIONS: Final = ("peers", "throughput", "recovery")
+SECTIONS: Final = ("peers", "throughput", "recovery", "queries")
 _OUTPUT: Final = "kafka"
 """of the peers: our worker always writes what it finds"""
 
@@ -32,6 +32,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--buyers", type=int, default=15_000, help="of the generated sale, about 20 events a buyer")
     parser.add_argument("--recovery-buyers", type=int, default=50_000, help="the same, in a worker's state")
     parser.add_argument("--runs", type=int, default=5, help="runs of each; the median counts")
+    parser.add_argument(
+        "--rows", type=int, nargs="+", default=[10_000_000, 100_000_000], help="queries: in the table that is asked"
+    )
+    parser.add_argument("--asked", type=int, default=100, help="queries: times that each is asked")
+    parser.add_argument("--place", type=Path, help="where a directory for the data is made; that of temporary files")
     parser.add_argument(
         "--only", nargs="+", choices=SECTIONS, default=SECTIONS, metavar="SECTION", help=", ".join(SECTIONS)
     )
@@ -48,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sheets.append(sheet)
         console.print(sheet.rich())
 
-    with tempfile.TemporaryDirectory(prefix="zhengdian-bench-") as name, console.status("") as status:
+    with tempfile.TemporaryDirectory(prefix="zhengdian-bench-", dir=chosen.place) as name, console.status("") as status:
         place = Path(name)
         if "peers" in chosen.only:
             figures["peers"] = []
@@ -74,6 +79,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             recovered = recovery.measure(chosen.recovery_buyers, chosen.runs, place / "r", status.update)
             figures["recovery"] = asdict(recovered) | {"bytes_per_buyer": round(recovered.bytes_per_buyer)}
             show(_recovery(recovered))
+        if "queries" in chosen.only:
+            asked = queries.measure(chosen.rows, chosen.asked, place / "q", status.update)
+            figures["queries"] = [asdict(one) | {"p50": one.percentile(50), "p99": one.percentile(99)} for one in asked]
+            for engine in (queries.EMBEDDED, queries.SERVER):
+                show(_queries(engine, [one for one in asked if one.engine == engine], machine))
     if chosen.json is not None:
         chosen.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     if chosen.report is not None:
@@ -117,6 +127,27 @@ def _recovery(found: recovery.Recovery) -> Sheet:
             for where, seconds in (("its local copy", found.with_local_copy), ("Kafka", found.from_kafka))
         ],
         f"{found.bytes_per_buyer:,.0f} bytes a buyer, of {found.facts / found.buyers:.0f} facts; the group's session timeout is in it.",
+    )
+
+
+def _queries(engine: str, asked: list[queries.Asked], machine: str) -> Sheet:
+    return Sheet(
+        f"what the pages ask {engine}, ms; {machine}",
+        ("what", "rows in table", "on disk, MB", "answers, rows", "asked", "p50", "p99", "load"),
+        [
+            (
+                one.what,
+                f"{one.rows:,}",
+                f"{one.megabytes:,.0f}",
+                f"{one.answer_rows:,}",
+                f"{len(one.milliseconds)}",
+                f"{one.percentile(50):,.1f}",
+                f"{one.percentile(99):,.1f}",
+                f"{one.load:.1f}",
+            )
+            for one in asked
+        ],
+        f"A question that took {queries.ENOUGH_SECONDS:.0f} s in all was asked no more. Load: of the machine, over a minute.",
     )
 
 

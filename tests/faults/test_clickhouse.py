@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from fixtures.modern_clickhouse import ModernClickHouse
 from fixtures.named_server import NamedServer
 from fixtures.tcp_proxy import TcpProxy
 
+from benchmarks.clickhouse import ModernClickHouse
 from replay.generator import SaleConfig
 
 from .feeding import Feed, sale

@@ -6,7 +6,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+from benchmarks import world
 from benchmarks.__main__ import main
+from benchmarks.queries import EMBEDDED, QUESTIONS, SERVER, Asked
 from benchmarks.sheets import Bar, Sheet, chart
 from benchmarks.throughput import DECODE
 
@@ -29,6 +31,32 @@ def test_every_part_is_measured_and_recovers(tmp_path: Path, capsys: pytest.Capt
         assert DECODE in text
         assert "its local copy" in text
     assert not (tmp_path / "docs" / "benchmarks.svg").exists()
+
+
+def test_every_question_of_the_pages_is_asked_of_both_engines_and_answered_alike(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, sizes = tmp_path / "figures.json", ["--rows", "20000", "--asked", "2", "--place", str(tmp_path)]
+    assert main([*sizes, "--only", "queries", "--json", str(file)]) == 0
+    asked = json.loads(file.read_text())["queries"]
+    answered = {(one["engine"], one["what"]): one["answer_rows"] for one in asked}
+    questions = [what for each in QUESTIONS.values() for what in each]
+    assert len(asked) == len(answered) == 2 * len(questions)
+    assert all(answered[EMBEDDED, what] == answered[SERVER, what] for what in questions)
+    assert all(0 < one["p50"] <= one["p99"] and len(one["milliseconds"]) == 2 for one in asked)
+    assert answered[EMBEDDED, "leaderboard, this hour, a shop"] == world.AGENTS
+    assert answered[EMBEDDED, "leaderboard, this hour, all shops"] == world.AGENTS * world.SHOPS
+    assert answered[EMBEDDED, "QC queue, all shops"] == 51
+    assert questions[0] in capsys.readouterr().out
+    assert [left.name for left in tmp_path.iterdir()] == [file.name]
+
+
+@pytest.mark.parametrize(
+    ("count", "share", "expected"), [(100, 99, 99.0), (100, 50, 50.0), (3, 50, 2.0), (3, 99, 3.0), (1, 1, 1.0)]
+)
+def test_percentiles_are_of_the_nearest_rank(count: int, share: int, expected: float) -> None:
+    took = [float(number) for number in range(1, count + 1)]
+    assert Asked("", "", 0, 0.0, "", took, 0, 0.0).percentile(share) == expected
 
 
 def test_a_sheet_as_markdown_has_a_line_for_each_row() -> None:

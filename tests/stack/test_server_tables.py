@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fixtures.modern_clickhouse import ModernClickHouse
 from fixtures.named_server import NamedServer
 from fixtures.native_process import NativeServerProcess
 from fixtures.tcp_proxy import TcpProxy
 from worker_harness import sale_events
 
+from benchmarks.clickhouse import ModernClickHouse
 from processors.partition import Incoming, Partition
 from processors.ruleset import default_book
 from schemas.settings import Settings

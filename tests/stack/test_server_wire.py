@@ -19,7 +19,6 @@ from urllib.parse import quote, urlencode
 
 import pytest
 from fixtures.debian_clickhouse import BINARY, MISSING, PASSWORD, READER_PASSWORD, DebianClickHouse
-from fixtures.modern_clickhouse import ModernClickHouse
 from fixtures.named_server import NamedServer
 from fixtures.native_process import NativeServerProcess
 from fixtures.required import absent
@@ -27,6 +26,7 @@ from fixtures.tcp_proxy import TcpProxy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from benchmarks.clickhouse import ModernClickHouse
 from sinks import server as server_module
 from sinks.database import Database, DatabaseError, DatabaseUnavailableError
 from sinks.server import INSERT_SETTINGS, ServerDatabase

@@ -16,11 +16,11 @@ import orjson
 import pytest
 import structlog
 from fixtures.brokers import Broker
-from fixtures.modern_clickhouse import ModernClickHouse
 from fixtures.named_server import environment, everywhere
 from kafka.errors import KafkaError, NodeNotReadyError, UnknownBrokerIdError
 from sink_harness import shared_out, until
 
+from benchmarks.clickhouse import ModernClickHouse
 from schemas.outputs import CallTask, Flag, LeaderboardPartial, Rejected, ResponseRound, ResponseWindowPartial
 from schemas.settings import Settings
 from schemas.topics import (
