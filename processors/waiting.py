@@ -1,8 +1,9 @@
 """Buyers who wait for an answer now, and whether they are too many (爆旺). Pure.
 
-A buyer waits while a round of theirs is open (contract §2) that no agent has answered since it was opened: who was handed
-on and has been answered by the next agent waits no more. After the ruleset's `overload.waiting_minutes` they are taken to
-have left; the round stays unanswered in the day's figures.
+A buyer waits while a round of theirs is open (contract §2) that was opened after the last answer by anybody: who was handed
+on and has been answered by the next agent waits no more, whichever round that answer closed. The ruleset's
+`overload.waiting_minutes` after the last such round was opened they are taken to have left; it stays unanswered in the
+day's figures.
 """
 
 from collections import defaultdict
@@ -15,18 +16,19 @@ from processors.ruleset_model import Overload
 Level = Literal["ok", "busy", "overload"]
 
 
-class WaitingBuyer(NamedTuple):
-    """One buyer: whom they wait for, and since when (ms)."""
+class UnansweredBuyer(NamedTuple):
+    """A buyer with rounds of one day that nobody has answered, nor anything later: opened from `since_ms` to `newest_ms`,
+    the last with `agent_id`, who has them now. Midnight, `day_ends_ms`, ends them.
+    """
 
     agent_id: str
     since_ms: int
-
-
-class UnansweredBuyer(NamedTuple):
-    """A buyer nobody has answered: when the last round that waits was opened, and when its day ends (ms)."""
-
-    opened_ms: int
+    newest_ms: int
     day_ends_ms: int
+
+    def leaves_at(self, limits: Overload) -> int:
+        """When they cease to wait, without an answer."""
+        return min(self.newest_ms + limits.waiting_minutes * MINUTE_MS, self.day_ends_ms)
 
 
 class AgentWaiting(NamedTuple):
@@ -47,13 +49,12 @@ class Waiting(NamedTuple):
     agents: tuple[AgentWaiting, ...]
 
 
-def waiting_in(buyers: Iterable[WaitingBuyer], now_ms: int, limits: Overload) -> Waiting:
-    """The buyers of one shop, each once, counted at `now_ms`."""
+def waiting_in(buyers: Iterable[UnansweredBuyer], now_ms: int, limits: Overload) -> Waiting:
+    """Those of one shop who wait at `now_ms`; each buyer is there once."""
     by_agent: defaultdict[str, list[int]] = defaultdict(list)
     for buyer in buyers:
-        waited = now_ms - buyer.since_ms
-        if 0 <= waited < limits.waiting_minutes * MINUTE_MS:
-            by_agent[buyer.agent_id].append(waited)
+        if buyer.since_ms <= now_ms < buyer.leaves_at(limits):
+            by_agent[buyer.agent_id].append(now_ms - buyer.since_ms)
     agents = sorted(
         (
             AgentWaiting(agent_id, len(waits), max(waits), len(waits) > limits.agent_buyers)
@@ -67,8 +68,7 @@ def waiting_in(buyers: Iterable[WaitingBuyer], now_ms: int, limits: Overload) ->
 
 def gave_up(buyers: Iterable[UnansweredBuyer], from_ms: int, now_ms: int, limits: Overload) -> int:
     """How many of them have ceased to wait in [from, now]: at the limit, or at midnight, which ends a round."""
-    limit = limits.waiting_minutes * MINUTE_MS
-    return sum(from_ms <= min(buyer.opened_ms + limit, buyer.day_ends_ms) <= now_ms for buyer in buyers)
+    return sum(from_ms <= buyer.leaves_at(limits) <= now_ms for buyer in buyers)
 
 
 def _level(buyers: int, limits: Overload) -> Level:

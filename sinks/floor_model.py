@@ -17,31 +17,22 @@ _FIGURES: Final = (
 class FloorModel(Reader):
     """Every method may raise DatabaseError or DatabaseUnavailableError."""
 
-    def waiting(self, now_ms: int, longest_ms: int, shop_id: str | None = None) -> list[Row]:
-        """One row a buyer who has waited for at most `longest_ms`: shop_id, agent_id (who has them now), since (ms).
-
-        A buyer waits from the first round that was opened after the last answer by anybody; midnight ends it.
-        """
-        return self.rows(
-            "SELECT shop_id, argMaxIf(agent_id, opened_at, waits) AS agent_id, minIf(opened_at, waits) AS since FROM ("
-            f"SELECT shop_id, buyer_id, agent_id, opened_at, replied_at IS NULL AND day_ends_at > {_at('now')}"
-            " AND opened_at > ifNull(max(replied_at) OVER (PARTITION BY shop_id, buyer_id), toDateTime64(0, 3)) AS waits"
-            f" FROM response_rounds WHERE opened_at > {_at('from')} AND opened_at <= {_at('now')}{and_shop(shop_id)})"
-            " GROUP BY shop_id, buyer_id HAVING countIf(waits) > 0 ORDER BY shop_id, since",
-            {"now": now_ms, "from": now_ms - longest_ms, "shop": shop_id or ""},
-        )
-
     def unanswered(self, from_ms: int, now_ms: int, shop_id: str | None = None) -> list[Row]:
-        """One row a buyer with a round of [from, now] that was opened after the last answer by anybody and has none:
-        shop_id, newest (when the last such round was opened), ends (when its day does; ms). Who waits now is among them.
+        """One row a buyer with a round of [from, now] that was opened after the last answer by anybody, to whichever round,
+        and has none: shop_id, agent_id (of the last such round), since and newest (when the first and the last of that day
+        were opened), ends (when the day does; ms).
         """
         return self.rows(
-            "SELECT shop_id, max(opened_at) AS newest, max(day_ends_at) AS ends FROM ("
-            "SELECT shop_id, buyer_id, opened_at, day_ends_at, replied_at IS NULL AND opened_at > ifNull(max(replied_at)"
-            " OVER (PARTITION BY shop_id, buyer_id), toDateTime64(0, 3)) AS waits FROM response_rounds"
-            f" WHERE opened_at >= {_at('from')} AND opened_at <= {_at('now')}{and_shop(shop_id)})"
-            " WHERE waits GROUP BY shop_id, buyer_id",
-            {"now": now_ms, "from": from_ms, "shop": shop_id or ""},
+            "SELECT shop_id, last.2 AS agent_id, last.1 AS newest, last.3 AS ends,"
+            " arrayMin(one -> one.1, arrayFilter(one -> one.3 = last.3, open)) AS since FROM ("
+            "SELECT shop_id, buyer_id, ifNull(max(replied_at), toDateTime64(0, 3)) AS answered,"
+            " arraySort(arrayFilter(one -> one.1 > answered,"
+            " groupArrayIf((opened_at, agent_id, day_ends_at), replied_at IS NULL))) AS open, open[-1] AS last"
+            # what is answered from then on may have been asked at any time of its day
+            f" FROM response_rounds WHERE opened_at >= {_at('day')} AND opened_at <= {_at('now')}{and_shop(shop_id)}"
+            f" GROUP BY shop_id, buyer_id HAVING max(opened_at) >= {_at('from')} AND notEmpty(open))"
+            f" WHERE newest >= {_at('from')} ORDER BY shop_id, since",
+            {"now": now_ms, "from": from_ms, "day": from_ms - _LONGEST_DAY_MS, "shop": shop_id or ""},
         )
 
     def response(self, at_ms: int, shop_id: str | None = None) -> list[Row]:

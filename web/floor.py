@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from processors.calendar import calendar
 from processors.ruleset_fields import MINUTE_MS
 from processors.sides import side_of
-from processors.waiting import UnansweredBuyer, Waiting, WaitingBuyer, gave_up, waiting_in
+from processors.waiting import UnansweredBuyer, Waiting, gave_up, waiting_in
 from sinks.floor_model import DAY_SECONDS, HOUR_SECONDS, FloorModel
 from web.access.guard import needs
 from web.access.roles import May
@@ -46,20 +46,17 @@ def read_floor(parts: Parts, at_ms: int, shop_id: str | None, *, live: bool) -> 
             hours[row["shop_id"]][row["definition"]] = row
         elif (row["window_seconds"], row["window_start"]) == (DAY_SECONDS, zone.day_start(at_ms)):
             days[row["shop_id"]][row["definition"]] = row
-    waits: defaultdict[str, list[WaitingBuyer]] = defaultdict(list)
     limits = {shop: parts.book.at(shop, now).overload for shop in ("", *parts.book.own_shops)}
     longest = max(limit.waiting_minutes for limit in limits.values()) * MINUTE_MS
-    for row in model.waiting(now, longest, shop_id) if live else ():
-        waits[row["shop_id"]].append(WaitingBuyer(row["agent_id"], row["since"]))
-    left: defaultdict[str, list[UnansweredBuyer]] = defaultdict(list)
+    buyers: defaultdict[str, list[UnansweredBuyer]] = defaultdict(list)
     for row in model.unanswered(now - HOUR_MS - longest, now, shop_id) if live else ():
-        left[row["shop_id"]].append(UnansweredBuyer(row["newest"], row["ends"]))
+        buyers[row["shop_id"]].append(UnansweredBuyer(row["agent_id"], row["since"], row["newest"], row["ends"]))
     found = {}
-    for shop in sorted({*hours, *days, *waits, *left}):
+    for shop in sorted({*hours, *days, *buyers}):
         limit, begun = limits.get(shop, limits[""]), calendar(parts.book.timezone(shop)).hour_start(now)
         found[shop] = ShopFloor(
-            waiting_in(waits[shop], now, limit) if live else None,
-            gave_up(left[shop], begun, now, limit),
+            waiting_in(buyers[shop], now, limit) if live else None,
+            gave_up(buyers[shop], begun, now, limit),
             hours[shop],
             days[shop],
         )

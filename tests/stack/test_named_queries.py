@@ -358,7 +358,8 @@ def buyers_waiting(sale: Sale) -> None:
     (row,) = sale.ask("buyers_waiting")
     assert (row["buyer_id"], row["waits_for"]) == (WAITING, f"{sale.shop}:x")
     assert row["waiting_seconds"] == pytest.approx((time.time() * 1000 - _ms(row["since"])) / 1000, abs=5)
-    (shown,) = FloorModel(sale.db).waiting(int(time.time() * 1000), 600_000, sale.shop)  # the wallboard's
+    now = int(time.time() * 1000)
+    (shown,) = FloorModel(sale.db).unanswered(now - 600_000, now, sale.shop)  # the wallboard's
     assert (shown["agent_id"], shown["since"]) == (row["waits_for"], _ms(row["since"]))
     assert sale.ask("buyers_waiting", minutes=0) == []
 

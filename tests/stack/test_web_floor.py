@@ -3,18 +3,21 @@
 import random
 from collections import defaultdict
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 from web_rows import HOUR, Row, agent, insert, partial, round_row, window_row
 
-from processors.ruleset import default_book
+from processors.ruleset import default_book, load_book
 from schemas.settings import Settings
 from schemas.types import parse_time
 from sinks.database import Database, open_database
+from sinks.floor_model import FloorModel
 from sinks.migrate import up
 from web.app import create_app
+from web.floor import read_floor
 
 pytestmark = pytest.mark.stack
 
@@ -128,13 +131,13 @@ def test_a_buyer_waits_for_who_has_them_now_from_the_first_message_after_the_las
         waits: dict[str, list[int]] = defaultdict(list)
         by_buyer: dict[str, list[Row]] = defaultdict(list)
         for row in rounds:
-            if row["shop_id"] == shop and NOW - 10 * MINUTE < row["opened_at"] <= NOW:
+            if row["shop_id"] == shop and row["opened_at"] <= NOW:
                 by_buyer[row["buyer_id"]].append(row)
         for mine in by_buyer.values():
             answered = max((row["replied_at"] for row in mine if row["replied_at"]), default=0)
             still = [row for row in mine if row["replied_at"] is None and row["opened_at"] > answered]
-            if still:
-                newest = max(still, key=lambda row: row["opened_at"])
+            newest = max(still, key=lambda row: row["opened_at"], default=None)
+            if newest is not None and newest["opened_at"] > NOW - 10 * MINUTE:
                 waits[newest["agent_id"]].append(NOW - min(row["opened_at"] for row in still))
         waiting = found["waiting"]
         assert waiting["buyers"] == sum(map(len, waits.values())) > 10
@@ -143,6 +146,50 @@ def test_a_buyer_waits_for_who_has_them_now_from_the_first_message_after_the_las
             agent_id: (len(one), max(one)) for agent_id, one in waits.items()
         }
         assert (waiting["level"], waiting["warning_at"], waiting["overload_at"]) == ("ok", 300, 500)
+
+
+BOOK = """
+name: minutes
+version: "1"
+shops:
+  patient: {overload: {waiting_minutes: 30}}
+  hasty: {overload: {waiting_minutes: 2}}
+"""
+
+
+THEN = NOW - 72 * HOUR
+"""a moment that no other test asks about"""
+
+
+def test_every_buyer_without_an_answer_waits_or_has_given_up_by_their_own_shops_minutes(db: Database) -> None:
+    minutes = (0, 1, 3, 9, 11, 25, 29, 31, 35)
+    # the first round of each is a minute older than the last: with whom they began is not who has them now
+    rows = (
+        round_row(shop, f"b{ago}", f"a{step}", THEN - (ago + 1 - step) * MINUTE, None, THEN + HOUR, 2 * ago + step)
+        for shop in ("patient", "hasty", "usual")
+        for ago in minutes
+        for step in (0, 1)
+    )
+    insert(db, "rounds_raw", *rows)
+    parts = SimpleNamespace(db=db, now_ms=lambda: THEN, book=load_book(BOOK, "minutes.yaml"))
+    found = read_floor(parts, THEN, None, live=True)  # type: ignore[arg-type]
+    told = {shop: (one.waiting.buyers, one.gave_up) for shop, one in found.items() if one.waiting}
+    assert told == {"patient": (7, 2), "hasty": (2, 7), "usual": (4, 5)}
+
+
+@pytest.mark.parametrize("asked_minutes_ago", [11, 59, 75, 600])
+def test_an_answer_to_a_round_of_any_age_ends_the_wait_with_everybody(db: Database, asked_minutes_ago: int) -> None:
+    shop, asked = f"old-{asked_minutes_ago}", THEN - asked_minutes_ago * MINUTE
+    insert(
+        db,
+        "rounds_raw",
+        round_row(shop, "b", "a0", asked, THEN - 2 * MINUTE, THEN + HOUR, 1),
+        round_row(shop, "b", "a1", THEN - 5 * MINUTE, None, THEN + HOUR, 2),
+        round_row(shop, "c", "a0", asked, THEN - 6 * MINUTE, THEN + HOUR, 3),
+        round_row(shop, "c", "a1", THEN - 5 * MINUTE, None, THEN + HOUR, 4),
+    )
+    (row,) = FloorModel(db).unanswered(THEN - 10 * MINUTE, THEN, shop)
+    assert (row["agent_id"], row["since"], row["newest"]) == ("a1", THEN - 5 * MINUTE, THEN - 5 * MINUTE)
 
 
 def test_who_gave_up_in_this_hour_is_what_a_query_by_hand_says(web: TestClient, db: Database) -> None:
