@@ -115,9 +115,9 @@ class Derivation:
         self._hour(start).facts.append((fact, counts))
         hours[start] = None
         if isinstance(fact, Order):
-            # an order heard of after its payment names what that payment bought
-            for payment in self._ledger.order(fact.order_id).payments:
-                hours[self.days.hour_start(payment.time)] = None
+            # an order heard of after its payment names what that payment bought; all that name it have it in their revision
+            for paid_at in self._ledger.order(fact.order_id).named_by:
+                hours[self.days.hour_start(paid_at)] = None
             if any(version.order_id == fact.order_id for version in self._versions):
                 reviewed[fact.order_id] = None
 
@@ -198,10 +198,9 @@ class Derivation:
         """How many facts an order's task and review flags depend on: reviews of the buyer up to the order's latest,
         its placings, and the effective messages that may decide who served."""
         record = self._ledger.order(order_id)
-        placed = record.last_placed_at
-        served = 0 if placed is None else bisect_right(self._effective_times, placed)
+        served = bisect_right(self._effective_times, record.placings[-1]) if record.placings else 0
         until = max(version.time for version in self._versions if version.order_id == order_id)
-        return sum(version.time <= until for version in self._versions) + record.placings + served
+        return sum(version.time <= until for version in self._versions) + len(record.placings) + served
 
     def _looked_at_review(self, review_id: str) -> int:
         """The same of a review's flag, over all the orders that the review has ever named: it must not shrink when the

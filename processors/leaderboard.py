@@ -1,7 +1,8 @@
 """The hourly leaderboard (contract §2): what each buyer adds to its rows, the sums, and the ranks.
 
 `revision` counts the buyer's effective messages, orders, payments and refunds before the end of the hour (a row looks
-back only), and the orders behind the hour's payments: see processors/windows.py for why.
+back only), and for each payment fact of the hour the placings of its order from the end of the hour on, whether or not it
+counts: see processors/windows.py for why.
 """
 
 from bisect import bisect_left
@@ -101,11 +102,14 @@ def hour_shares(
         return credited_agent(effective, effective_times, time, horizon)
 
     touched = set(hour.served)
-    late_orders = 0
+    later_placings = 0
     for fact, counts in hour.facts:
         moments = [fact.time]
         if isinstance(fact, Refund):
             moments = [time for time in ledger.order(fact.order_id).named_by if time <= fact.time]
+        elif isinstance(fact, Payment):
+            placings = ledger.order(fact.order_id).placings
+            later_placings += len(placings) - bisect_left(placings, end)
         touched.add(SILENT)
         for moment in moments:
             touched |= _agents_between(effective, effective_times, moment - horizon, moment)
@@ -121,13 +125,12 @@ def hour_shares(
             if order.payments[0] is fact:
                 share.orders_paid += 1
                 share.items_paid += order.placed.items if order.placed is not None else 0
-            late_orders += order.last_placed_at is not None and order.last_placed_at >= end
         else:
             paid = ledger.order(fact.order_id).payment_before(fact.time)
             shares[SILENT if paid is None else agent_at(paid.time)].refunded_amount += fact.amount
     for agent_id in hour.served:
         shares[agent_id].buyers_served = 1
-    revision = bisect_left(counted_times, end) + late_orders
+    revision = bisect_left(counted_times, end) + later_placings
     for agent_id in touched:
         shares[agent_id].revision = revision
     return {BoardKey(shop_id, start, agent_id): share for agent_id, share in shares.items()}

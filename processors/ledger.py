@@ -9,13 +9,12 @@ from processors.facts import Closing, Message, Order, Payment, Refund
 class OrderRecord:
     """What is known of one order. Of several facts with one natural id the earliest by (time, id) counts."""
 
-    __slots__ = ("closed_at", "last_placed_at", "named_by", "payments", "placed", "placings")
+    __slots__ = ("closed_at", "named_by", "payments", "placed", "placings")
 
     def __init__(self) -> None:
         self.placed: Order | None = None
-        self.placings = 0
-        """how many `order.placed` facts there are of it, the counting one among them"""
-        self.last_placed_at: int | None = None
+        self.placings: list[int] = []
+        """times of all `order.placed` facts of it, in order: the first counts"""
         self.closed_at: int | None = None
         self.payments: list[Payment] = []
         self.named_by: list[int] = []
@@ -77,8 +76,7 @@ class Ledger:
                 return False
             record.closed_at = fact.time
             return True
-        record.placings += 1
-        record.last_placed_at = fact.time
+        record.placings.append(fact.time)
         if record.placed is not None:
             return False
         record.placed = fact
