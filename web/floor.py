@@ -35,9 +35,10 @@ class ShopFloor:
     day: Mapping[str, Row]
 
 
-def read_floor(parts: Parts, at_ms: int, shop_id: str | None, *, live: bool) -> dict[str, ShopFloor]:
-    """By shop, for those that have any: what waits now (`live`), the response windows of the hour and the day of `at_ms`."""
-    model, now = FloorModel(parts.db), parts.now_ms()
+def read_floor(parts: Parts, at_ms: int, now: int, shop_id: str | None, *, live: bool) -> dict[str, ShopFloor]:
+    """By shop, for those that have any: what waits at `now`, ms (`live`), the response windows of the hour and the day of
+    `at_ms`."""
+    model = FloorModel(parts.db)
     hours: defaultdict[str, dict[str, Row]] = defaultdict(dict)
     days: defaultdict[str, dict[str, Row]] = defaultdict(dict)
     for row in model.response(at_ms, shop_id):
@@ -169,9 +170,9 @@ def windows_out(rows: Mapping[str, Row]) -> Windows:
     return Windows(all=figures[0], platform=figures[1], first_responses=first)
 
 
-def waiting_out(parts: Parts, shop_id: str, waiting: Waiting, left: int) -> WaitingOut:
-    """With the thresholds that are in force; `left`: who have ceased to wait."""
-    limits = parts.book.at(shop_id, parts.now_ms()).overload
+def waiting_out(parts: Parts, shop_id: str, now: int, waiting: Waiting, left: int) -> WaitingOut:
+    """With the thresholds that are in force at `now`, ms; `left`: who have ceased to wait."""
+    limits = parts.book.at(shop_id, now).overload
     return WaitingOut(
         buyers=waiting.buyers,
         longest_ms=waiting.longest_ms,
@@ -183,13 +184,13 @@ def waiting_out(parts: Parts, shop_id: str, waiting: Waiting, left: int) -> Wait
     )
 
 
-def shop_out(parts: Parts, shop: Shop | None, floor: ShopFloor, shop_id: str) -> ShopFloorOut:
+def shop_out(parts: Parts, shop: Shop | None, floor: ShopFloor, shop_id: str, now: int) -> ShopFloorOut:
     """One shop's answer; `shop` is its hour's leaderboard, None where it has none."""
     every = floor.day.get("all")
     return ShopFloorOut(
         shop_id=shop_id,
         in_sale_event=shop is not None and shop.sale_event is not None,
-        waiting=None if floor.waiting is None else waiting_out(parts, shop_id, floor.waiting, floor.gave_up),
+        waiting=None if floor.waiting is None else waiting_out(parts, shop_id, now, floor.waiting, floor.gave_up),
         hour=windows_out(floor.hour),
         day=windows_out(floor.day),
         reply_rate=every["buyers_replied"] / every["buyers_wrote"] if every and every["buyers_wrote"] else None,
@@ -197,25 +198,26 @@ def shop_out(parts: Parts, shop: Shop | None, floor: ShopFloor, shop_id: str) ->
     )
 
 
-def service_of(parts: Parts, shops: Iterable[Shop], at_ms: int, shop_id: str | None, *, live: bool) -> Floor:
-    """The floor in the hour that holds `at_ms`, of which `shops` are the leaderboards; `live`: with who waits now."""
-    now = parts.now_ms()
-    floors = read_floor(parts, at_ms, shop_id, live=live)
+def service_of(parts: Parts, shops: Iterable[Shop], at_ms: int, now: int, shop_id: str | None, *, live: bool) -> Floor:
+    """The floor in the hour that holds `at_ms`, of which `shops` are the leaderboards; `live`: with who waits at `now`, ms."""
+    floors = read_floor(parts, at_ms, now, shop_id, live=live)
     boards = {shop.shop_id: shop for shop in shops}
     nothing = ShopFloor(waiting_in((), now, parts.book.at("", now).overload) if live else None, 0, {}, {})
     return Floor(
         now=parts.time(now, shop_id or "") or "",
         shops=[
-            shop_out(parts, boards.get(name), floors.get(name, nothing), name) for name in sorted({*boards, *floors})
+            shop_out(parts, boards.get(name), floors.get(name, nothing), name, now)
+            for name in sorted({*boards, *floors})
         ],
     )
 
 
 def read_service(parts: Parts, hour_ms: int | None, shop_id: str | None) -> Floor:
     """`GET /api/v1/service`: of now, or of a past hour."""
-    at = parts.now_ms() if hour_ms is None else hour_ms
+    now = parts.now_ms()
+    at = now if hour_ms is None else hour_ms
     shops = read_shops(parts.read, at, shop_id, parts.book.timezone)
-    return service_of(parts, shops, at, shop_id, live=hour_ms is None)
+    return service_of(parts, shops, at, now, shop_id, live=hour_ms is None)
 
 
 def router(parts: Parts) -> APIRouter:

@@ -159,7 +159,7 @@ def read_board(parts: Parts, moves: Moves, hour_ms: int | None, shop_id: str | N
         zone_name = zone_of(shops[0].shop_id)
     start = calendar(zone_name).hour_start(at)
     waiting = read.waiting_events(now)
-    floors = {one.shop_id: one for one in service_of(parts, shops, at, shop_id, live=mode != "past").shops}
+    floors = {one.shop_id: one for one in service_of(parts, shops, at, now, shop_id, live=mode != "past").shops}
     before = [] if mode == "live" else read.leaderboard(at - HOUR_MS, shop_id)
     around = at - DAY_MS - HOUR_MS, at + DAY_MS + HOUR_MS
     if mode == "live":  # nobody has served them yet, and they wait all the same

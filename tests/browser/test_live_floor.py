@@ -6,13 +6,16 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
+import by_hand
 import pytest
 from desk_page import LAPTOP, WIDE
 from fixtures.demo_process import Demo, gone, until
 
 from deploy.demo_users import PASSWORD, PEOPLE
+from schemas.types import format_time, parse_time
 
 pytestmark = [pytest.mark.browser, pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -186,17 +189,124 @@ def sql(demo: Demo, text: str) -> list[dict[str, Any]]:
     return list(answer.json()["data"])
 
 
-def test_the_wall_the_api_and_a_hand_written_query_say_the_same(browser: Any, demo: Demo) -> None:
+@pytest.fixture
+def still(demo: Demo) -> Iterator[None]:
+    """Nothing comes in any more, and what has come is done with."""
     feed = demo.parts()["ingest"]
-    os.kill(feed, signal.SIGSTOP)  # so that all are asked at the same moment
+    os.kill(feed, signal.SIGSTOP)
     try:
-        _compare(browser, demo)
+        seen: list[Any] = []
+
+        def settled() -> bool:
+            seen.append([sql(demo, f"SELECT count(), max({at}) FROM {table}") for table, at in TABLES.items()])
+            time.sleep(1.5)
+            return len(seen) > 4 and all(one == seen[-1] for one in seen[-5:])
+
+        until(settled, 120)
+        yield
     finally:
         os.kill(feed, signal.SIGCONT)
 
 
+TABLES = {"raw_events": "ingested_at"} | dict.fromkeys(
+    ("rounds_raw", "window_partials", "leaderboard_partials", "flags_raw", "call_tasks_raw"), "written_at"
+)
+
+
+def test_the_wall_the_api_and_a_hand_written_query_say_the_same(browser: Any, demo: Demo, still: None) -> None:
+    _compare(browser, demo)
+
+
+def test_every_live_figure_of_the_wall_is_what_a_hand_written_query_says(browser: Any, demo: Demo, still: None) -> None:
+    page = browser.new_page(viewport=WIDE)
+    page.add_init_script(by_hand.WATCHED)
+    page.goto(f"{demo.address}/?lang=zh")
+    page.wait_for_selector(".wall[data-status=ok]", timeout=20_000)
+    board = page.evaluate(by_hand.READ)  # says itself which moment it shows
+    page.close()
+    ask = partial(sql, demo)
+    now, hour = board["now"], board["hour"]
+    start, end = by_hand.day_of(hour)
+    assert board["mode"] in ("live", "fallback")  # the latter when the hour has turned since the feed stands
+    assert board["shops"]
+    assert sum(len(shop["agents"]) for shop in board["shops"].values()) > 1
+    for name, shown in board["shops"].items():
+        rows = by_hand.sold(ask, name, hour, hour + by_hand.HOUR)
+        day = by_hand.sold(ask, name, start, end)
+        fen, orders, buyers, served = (
+            sum(row[key] for row in rows.values()) for key in ("fen", "orders", "buyers", "served")
+        )
+        assert shown["hour"] == by_hand.money(fen)
+        assert shown["day"] == by_hand.money(sum(row["fen"] for row in day.values()))
+        assert shown["day_orders"] == f"{sum(row['orders'] for row in day.values()):,} 单"
+        kpis = shown["kpis"]
+        assert (kpis["付款单"], kpis["接待"]) == (f"{orders:,}", f"{served:,}")
+        assert kpis["转化率"] in by_hand.percents(buyers / served if served else None)
+        assert kpis["客单价"] in by_hand.monies(round(fen / orders) if orders else None)
+        assert kpis["静默成交"] == by_hand.money(rows[""]["fen"] if "" in rows else 0)
+
+        waiting = by_hand.waits(ask, name, now)
+        longest = [] if waiting["longest_ms"] is None else [f"最长 {by_hand.duration(waiting['longest_ms'])}"]
+        assert shown["service"]["waiting"] == [f"{waiting['buyers']:,}", *longest]
+        assert shown["service"]["gave_up"] == [f"{waiting['gave_up']:,}"]
+        replies = by_hand.replies(ask, name, hour, hour + by_hand.HOUR, now)
+        assert shown["service"]["all"][0] in by_hand.seconds(replies["all"]["avg_response_ms"])
+        assert shown["service"]["platform"][0] in by_hand.seconds(replies["platform"]["avg_response_ms"])
+        assert shown["service"]["rate"][0] in by_hand.percents(replies["platform"]["rate_3min"])
+
+        people = by_hand.agents(ask, name)
+        told = {
+            (people[agent][0], f"{row['orders']:,} 单", by_hand.money(row["fen"]))
+            for agent, row in rows.items()
+            if agent
+        }
+        assert {tuple(one) for one in shown["agents"]} <= told
+        sale = by_hand.sale(ask, name, hour)
+        assert sale, "the demo has a sale on"
+        teams = dict.fromkeys(sale["teams"], 0)
+        for agent, row in rows.items():
+            if agent and people[agent][1] in teams:
+                teams[people[agent][1]] += row["orders" if sale["basis"] == "orders" else "fen"]
+        write = (lambda n: f"{n:,} 单") if sale["basis"] == "orders" else by_hand.money
+        assert dict(shown["teams"]) == {team: write(score) for team, score in teams.items()}
+        if sale["fen"]:
+            assert shown["target"].startswith(f"目标 {by_hand.money(sale['fen'])} · {fen * 100 // sale['fen']}%")
+    told_flags = {rule: [str(hours), f"/{days:,}"] for rule, (hours, days) in by_hand.flags(ask, hour).items()}
+    assert board["flags"] == told_flags
+
+
+def test_every_live_figure_of_the_api_is_what_a_hand_written_query_says(demo: Demo, still: None) -> None:
+    ask = partial(sql, demo)
+    board = demo.web.get("/api/v1/leaderboard").json()
+    hour = parse_time(board["hour_start"])
+    for shop in board["shops"]:
+        rows = by_hand.sold(ask, shop["shop_id"], hour, hour + by_hand.HOUR)
+        told = {row["agent_id"]: _figures(row) for row in shop["rows"]}
+        assert told == {
+            agent: (row["fen"], row["orders"], row["buyers"], row["served"]) for agent, row in rows.items()
+        } | {agent: found for agent, found in told.items() if not any(found)}  # of an order or a refund alone
+        assert _figures(shop["totals"]) == tuple(
+            sum(row[key] for row in rows.values()) for key in ("fen", "orders", "buyers", "served")
+        )
+    floor = demo.web.get("/api/v1/service").json()
+    now = parse_time(floor["now"])
+    assert floor["shops"]
+    for shop in floor["shops"]:
+        waiting = by_hand.waits(ask, shop["shop_id"], now)
+        assert {key: shop["waiting"][key] for key in waiting} == waiting
+        hours = by_hand.hour_of(now), by_hand.hour_of(now) + by_hand.HOUR
+        for size, (start, end) in {"hour": hours, "day": by_hand.day_of(now)}.items():
+            for definition, wanted in by_hand.replies(ask, shop["shop_id"], start, end, now).items():
+                assert {key: shop[size][definition][key] for key in wanted} == pytest.approx(wanted)
+
+
+def _figures(row: dict[str, Any]) -> tuple[int, int, int, int]:
+    return round(float(row["paid_amount"]) * 100), row["orders_paid"], row["buyers_paid"], row["buyers_served"]
+
+
 def _compare(browser: Any, demo: Demo) -> None:
-    api = _settled(demo)
+    this = demo.web.get("/api/v1/leaderboard").json()["hour_start"]
+    api = demo.web.get("/api/v1/leaderboard", params={"hour": format_time(parse_time(this) - by_hand.HOUR)}).json()
     hour = api["hour_start"]
     page = browser.new_page(viewport=WIDE)
     page.goto(f"{demo.address}/?hour={hour.replace('+', '%2B')}")
@@ -236,7 +346,8 @@ def _compare(browser: Any, demo: Demo) -> None:
         assert panel.locator(".total .big b").inner_text() == f"¥{round(float(paid['amount']) + 1e-9):,}"
         assert totals["buyers_served"] == int(served["buyers"])
         assert shown["接待"] == f"{int(served['buyers']):,}"
-        assert totals["orders_paid"] == int(shown["付款单"].replace(",", ""))
+        assert totals["orders_paid"] == int(paid["orders"])
+        assert shown["付款单"] == f"{int(paid['orders']):,}"
         (floor,) = demo.web.get("/api/v1/service", params={"hour": hour, "shop_id": name}).json()["shops"]
         assert floor["hour"]["all"]["answered"] == int(response["answered"]) > 0
         assert floor["hour"]["all"]["avg_response_ms"] == pytest.approx(response["every"])
@@ -255,35 +366,13 @@ def _compare(browser: Any, demo: Demo) -> None:
             f" ON m.shop_id = p.shop_id AND m.buyer_id = p.buyer_id AND m.time <= p.time WHERE p.shop_id = '{name}'"
             f" AND {_HOUR % ('p.time', local)}) WHERE agent_id != '' AND near GROUP BY agent_id",
         )
-        by_hand = {row["agent_id"]: float(row["amount"]) for row in rows}
+        credited = {row["agent_id"]: float(row["amount"]) for row in rows}
         assert {
             row["agent_id"]: float(row["paid_amount"]) for row in shop["rows"] if row["agent_id"] and row["orders_paid"]
-        } == pytest.approx(by_hand)
-        best = max(by_hand.values())
+        } == pytest.approx(credited)
+        best = max(credited.values())
         assert panel.locator("li.m1 .amount").first.inner_text() == f"¥{round(best + 1e-9):,}"
     page.close()
-
-
-def _settled(demo: Demo) -> dict[str, Any]:
-    """The leaderboard of the last full hour, once nothing changes it any more."""
-    seen: list[dict[str, Any]] = []
-
-    def still() -> dict[str, Any] | None:
-        this = demo.web.get("/api/v1/leaderboard").json()["hour_start"]
-        now = demo.web.get("/api/v1/leaderboard", params={"hour": _hour_before(this)}).json()
-        same = bool(seen) and seen[-1]["shops"] == now["shops"] and bool(now["shops"])
-        seen.append(now)
-        time.sleep(2)
-        return now if same else None
-
-    found: dict[str, Any] = until(still, 60)
-    return found
-
-
-def _hour_before(hour: str) -> str:
-    from schemas.types import format_time, parse_time
-
-    return format_time(parse_time(hour) - 3_600_000)
 
 
 @pytest.mark.parametrize(

@@ -171,8 +171,8 @@ def test_every_buyer_without_an_answer_waits_or_has_given_up_by_their_own_shops_
         for step in (0, 1)
     )
     insert(db, "rounds_raw", *rows)
-    parts = SimpleNamespace(db=db, now_ms=lambda: THEN, book=load_book(BOOK, "minutes.yaml"))
-    found = read_floor(parts, THEN, None, live=True)  # type: ignore[arg-type]
+    parts = SimpleNamespace(db=db, book=load_book(BOOK, "minutes.yaml"))
+    found = read_floor(parts, THEN, THEN, None, live=True)  # type: ignore[arg-type]
     told = {shop: (one.waiting.buyers, one.gave_up) for shop, one in found.items() if one.waiting}
     assert told == {"patient": (7, 2), "hasty": (2, 7), "usual": (4, 5)}
 
