@@ -274,7 +274,35 @@ def test_what_was_asked_for_before_is_asked_for_no_longer(browser: Any, sale: Wa
     page.context.close()
 
 
-def test_a_sheet_that_takes_too_long_is_explained_and_asked_for_again_by_hand(browser: Any, sale: Wall) -> None:
+def test_a_sheet_that_once_took_too_long_stays_and_is_asked_for_again_after_ever_longer_pauses(
+    browser: Any, sale: Wall
+) -> None:
+    page = look(browser, sale, "en")
+    asked: list[str] = []
+
+    def late(route: Any) -> None:
+        asked.append(route.request.url)
+        route.fulfill(status=504, json={"detail": "it took longer than 30 s; ask for a shorter period, or later"})
+
+    page.route("**/api/v1/scorecards?*", late)
+    page.clock.install()
+    for tries, (pass_seconds, said) in enumerate([(31, "1 minute."), (61, "2 minutes."), (121, "4 minutes.")], 1):
+        page.clock.fast_forward(1000 * pass_seconds)
+        page.locator("[data-late]").filter(has_text=f"after {said}").wait_for()
+        assert len(asked) == tries
+        assert page.locator(".desk[data-state=busy] tbody tr").count() > 1  # what is known stays on show
+        assert page.locator("[data-do=print]").is_enabled()
+    page.clock.fast_forward(180_000)
+    page.wait_for_timeout(6000)  # polls go on
+    assert len(asked) == 3
+    page.unroute("**/api/v1/scorecards?*")
+    page.clock.fast_forward(120_000)
+    page.locator("[data-late]").wait_for(state="detached")
+    assert page.errors == []
+    page.context.close()
+
+
+def test_a_sheet_that_takes_too_long_is_explained_and_may_be_asked_for_again_by_hand(browser: Any, sale: Wall) -> None:
     page = look(browser, sale, "en")
     asked: list[str] = []
 

@@ -3,6 +3,7 @@ import { desk } from "/static/desk.js";
 import { grouped } from "/static/words.js";
 
 const AGAIN_MS = 30_000; // figures of the past do not move, those of today slowly
+const LONGEST_PAUSE_MS = 960_000; // after a sheet that takes too long, twice as long each time
 const PAGE_ROWS = 50;
 const DAY_MS = 86_400_000;
 const PLACE_KEY = "zhengdian.scorecards";
@@ -14,7 +15,7 @@ const dayAfter = (day, days) => new Date(Date.parse(day) + days * DAY_MS).toISOS
 
 export default {
   template: `
-<div class="desk cards" :data-state="slow ? 'slow' : state" :data-by="shownBy" :data-stale="stale">
+<div class="desk cards" :data-state="slow && !settled ? 'slow' : state" :data-by="shownBy" :data-stale="stale">
   <Bar :desk="self" :title="t.scorecards"></Bar>
   <div class="tools" role="search">
     <label v-if="shops.length > 1"><span>{{ t.scorecards_shop }}</span><select v-model="shop" @change="change" data-field="shop"><option v-for="one in shops" :key="one" :value="one">{{ one }}</option></select></label>
@@ -30,8 +31,9 @@ export default {
     <p class="note"><b v-if="sheet.sale_events.length">{{ say('scorecards_sales', { names: salesText }) }}</b> <span>{{ t.scorecards_key }}</span></p>
   </div>
   <p class="reading" role="status" v-if="(stale || state === 'loading') && !slow">{{ t.scorecards_adding }}</p>
+  <p class="reading" role="status" v-if="slow && settled" data-late>{{ say('scorecards_late', { time: timeText(sheet.generated_at) }) }} {{ againText }} <button class="link" @click="change">{{ t.scorecards_retry }}</button></p>
   <div class="bones" aria-hidden="true" v-if="state === 'loading'"><i v-for="n in bones" :key="n"></i></div>
-  <div class="empty" role="alert" v-else-if="slow"><p>{{ t.too_slow }}</p><button @click="change">{{ t.scorecards_retry }}</button></div>
+  <div class="empty" role="alert" v-else-if="slow && !settled"><p>{{ t.too_slow }}</p><p>{{ againText }}</p><button @click="change">{{ t.scorecards_retry }}</button></div>
   <div class="empty" v-else-if="state === 'empty' && !stale"><b>{{ t.scorecards_empty }}</b><p>{{ t.scorecards_empty_hint }}</p></div>
   <div class="empty" v-else-if="rows.length && !shown.length"><b>{{ t.scorecards_none_found }}</b></div>
   <div class="sheetbox" v-if="shown.length" :class="{ stale }" ref="list">
@@ -88,7 +90,7 @@ export default {
   mixins: [desk],
   row: { id: "id", path: "/api/v1/scorecards", draft: {} },
   data() {
-    return { sheet: null, shop: "", period: "month", on: "", by: "agent", search: "", sortKey: "", down: true, panel: null, behind: null, talkOf: null, stale: false, slow: false };
+    return { sheet: null, shop: "", period: "month", on: "", by: "agent", search: "", sortKey: "", down: true, panel: null, behind: null, talkOf: null, stale: false, slow: false, pause: AGAIN_MS };
   },
   created() {
     this.due = 0;
@@ -108,6 +110,7 @@ export default {
     // today stays today: it is not asked for by its date
     onShown() { return this.on || (this.sheet ? this.sheet.generated_at.slice(0, 10) : ""); },
     bones() { return SKELETON_ROWS; },
+    againText() { return this.say("scorecards_again", { n: this.pause / 60_000 }); },
     figures() { return this.sheet ? this.sheet.figures : []; },
     mayRows() { return this.may("see_flags"); },
     spanText() { return this.sheet.first === this.sheet.last ? this.sheet.first : this.say("scorecards_span", this.sheet); },
@@ -146,17 +149,18 @@ export default {
       let sheet;
       try { sheet = await this.read("/api/v1/scorecards?" + asked, this.aborter.signal); } catch (error) {
         if (error.status !== 504) throw error;
-        return () => { this.due = Infinity; this.slow = true; }; // it would take as long again: somebody has to ask for it
+        // it may take as long again
+        return () => { this.pause = Math.min(2 * this.pause, LONGEST_PAUSE_MS); this.due = Date.now() + this.pause; this.slow = true; };
       }
       return () => {
-        this.due = Date.now() + AGAIN_MS; this.stale = false; this.slow = false;
+        this.due = Date.now() + AGAIN_MS; this.pause = AGAIN_MS; this.stale = false; this.slow = false;
         this.sheet = sheet; this.rows = sheet.cards; this.shop = sheet.shop_id;
         if (this.panel) this.panel.card = sheet.cards.find((card) => card.id === this.panel.card.id) || this.panel.card;
       };
     },
     unwanted() { if (this.aborter) this.aborter.abort(); },
     change() {
-      this.close(); this.due = 0; this.stale = true; this.slow = false; this.failure = "";
+      this.close(); this.due = 0; this.pause = AGAIN_MS; this.stale = true; this.slow = false; this.failure = "";
       const place = { shop: this.shop, period: this.period, on: this.on, by: this.by };
       try { sessionStorage.setItem(PLACE_KEY, JSON.stringify(place)); } catch { /* the address has it */ }
       history.replaceState(history.state, "", "?" + new URLSearchParams({ lang: this.lang, ...place }));

@@ -72,6 +72,14 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "None of the parts that count has data yet, so there is no score.",
     ),
     "scorecards_retry": ("再试一次", "Try again"),
+    "scorecards_late": (
+        "重新计算超时，显示的是 {time} 的结果。",
+        "Adding them up anew took too long: these are of {time}.",
+    ),
+    "scorecards_again": (
+        "{n} 分钟后自动重试。",
+        "It is tried again by itself after {n} {n:minute|minutes}.",
+    ),
     "scorecards_adding": ("正在汇总这一期的数据…", "Adding the period up…"),
     "scorecards_span.seconds": ("{m} 分 {s} 秒", "{m} min {s} s"),
     "scorecards_span.hours": ("{h} 小时 {m} 分 {s} 秒", "{h} h {m} min {s} s"),
