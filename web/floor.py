@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from processors.calendar import calendar
 from processors.ruleset_fields import MINUTE_MS
+from processors.ruleset_model import within
 from processors.sides import side_of
 from processors.waiting import UnansweredBuyer, Waiting, gave_up, waiting_in
 from sinks.floor_model import DAY_SECONDS, HOUR_SECONDS, FloorModel
@@ -100,7 +101,9 @@ class Windows(BaseModel):
     """The windows of one size that hold the moment."""
 
     all: Figures
-    platform: Figures = Field(description="as Tmall counts: 08:00 to 23:00, an unanswered round as the cap")
+    platform: Figures = Field(
+        description="as Tmall counts: rounds opened in the shop's platform_hours, an unanswered one as the cap"
+    )
     first_responses: FirstResponses
 
 
@@ -122,9 +125,9 @@ class WaitingOut(BaseModel):
     warning_at: int
     overload_at: int
     gave_up: int = Field(
-        description="buyers who have ceased to wait in this hour without an answer: after the ruleset's "
-        "overload.waiting_minutes (10), or at midnight"
+        description="buyers who have ceased to wait in this hour without an answer: after waiting_minutes, or at midnight"
     )
+    waiting_minutes: int = Field(description="after these who has no answer is taken to have left")
     agents: list[AgentWaitingOut] = Field(description="for whom most wait first")
 
 
@@ -136,6 +139,8 @@ class ShopFloorOut(BaseModel):
     waiting: WaitingOut | None = Field(description="null for a past hour")
     hour: Windows
     day: Windows
+    platform_hours: tuple[str, str] = Field(description="of the shop's day, in which the platform counts rounds")
+    in_platform_hours: bool = Field(description="whether any of the hour lies in them")
     reply_rate: float | None = Field(description="buyers_replied / buyers_wrote of the day, summed over agents")
     served: dict[Literal["presale", "aftersale"], int] = Field(
         description="buyers served in the hour, by the agents' role"
@@ -180,19 +185,28 @@ def waiting_out(parts: Parts, shop_id: str, now: int, waiting: Waiting, left: in
         warning_at=limits.warning_buyers,
         overload_at=limits.waiting_buyers,
         gave_up=left,
+        waiting_minutes=limits.waiting_minutes,
         agents=[AgentWaitingOut(**one._asdict()) for one in waiting.agents],
     )
 
 
-def shop_out(parts: Parts, shop: Shop | None, floor: ShopFloor, shop_id: str, now: int) -> ShopFloorOut:
-    """One shop's answer; `shop` is its hour's leaderboard, None where it has none."""
-    every = floor.day.get("all")
+def _time_of_day(ms: int) -> str:
+    return f"{ms // HOUR_MS:02d}:{ms % HOUR_MS // MINUTE_MS:02d}"
+
+
+def shop_out(parts: Parts, shop: Shop | None, floor: ShopFloor, shop_id: str, at_ms: int, now: int) -> ShopFloorOut:
+    """One shop's answer for the hour that holds `at_ms`; `shop` is its leaderboard, None where it has none."""
+    every, days = floor.day.get("all"), calendar(parts.book.timezone(shop_id))
+    start = days.hour_start(at_ms)
+    hours = parts.book.at(shop_id, start).platform_hours
     return ShopFloorOut(
         shop_id=shop_id,
         in_sale_event=shop is not None and shop.sale_event is not None,
         waiting=None if floor.waiting is None else waiting_out(parts, shop_id, now, floor.waiting, floor.gave_up),
         hour=windows_out(floor.hour),
         day=windows_out(floor.day),
+        platform_hours=(_time_of_day(hours[0]), _time_of_day(hours[1])),
+        in_platform_hours=any(within(hours, days.ms_of_day(at)) for at in range(start, start + HOUR_MS, MINUTE_MS)),
         reply_rate=every["buyers_replied"] / every["buyers_wrote"] if every and every["buyers_wrote"] else None,
         served=sides(shop.rows if shop else ()),
     )
@@ -206,7 +220,7 @@ def service_of(parts: Parts, shops: Iterable[Shop], at_ms: int, now: int, shop_i
     return Floor(
         now=parts.time(now, shop_id or "") or "",
         shops=[
-            shop_out(parts, boards.get(name), floors.get(name, nothing), name, now)
+            shop_out(parts, boards.get(name), floors.get(name, nothing), name, at_ms, now)
             for name in sorted({*boards, *floors})
         ],
     )

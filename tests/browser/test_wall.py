@@ -10,8 +10,6 @@ import orjson
 import pytest
 from wall_process import Wall
 
-from schemas.types import parse_time
-
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(180)]
 
 ROOMY = "[...document.querySelectorAll('.kpis')].every(row => row.scrollWidth <= row.clientWidth + 1)"
@@ -175,13 +173,15 @@ def test_who_gave_up_is_told_as_the_api_tells_it(browser: Any, start: Callable[.
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
 @pytest.mark.parametrize(
-    ("hour", "why"), [(6, {"zh": "8–23 点", "en": "08–23 h"}), (12, {"zh": "暂无", "en": "none yet"})]
+    ("counts", "why"), [(False, {"zh": "09:30–22:00", "en": "09:30–22:00"}), (True, {"zh": "暂无", "en": "none yet"})]
 )
-def test_a_tile_without_a_figure_says_why(browser: Any, wall: Wall, lang: str, hour: int, why: dict[str, str]) -> None:
+def test_a_tile_without_a_figure_says_why(
+    browser: Any, wall: Wall, lang: str, counts: bool, why: dict[str, str]
+) -> None:
     with httpx.stream("GET", f"{wall.address}/api/v1/wall/stream?shop_id=lining-hz", timeout=30) as stream:
         board = next(orjson.loads(line[6:]) for line in stream.iter_lines() if line.startswith("data: "))
-    board["hour_start_ms"] = parse_time(f"2026-11-11T{hour:02d}:00:00+08:00")
     (shop,) = board["shops"]
+    shop["service"] |= {"platform_hours": ["09:30", "22:00"], "in_platform_hours": counts}
     for figures in (shop["service"]["hour"]["platform"], shop["service"]["hour"]["all"]):
         figures["avg_response_ms"] = figures["rate_3min"] = None
     shop["hour"]["conversion"] = None

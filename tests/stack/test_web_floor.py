@@ -17,7 +17,7 @@ from sinks.database import Database, open_database
 from sinks.floor_model import FloorModel
 from sinks.migrate import up
 from web.app import create_app
-from web.floor import read_floor
+from web.floor import read_floor, service_of
 
 pytestmark = pytest.mark.stack
 
@@ -154,6 +154,7 @@ version: "1"
 shops:
   patient: {overload: {waiting_minutes: 30}}
   hasty: {overload: {waiting_minutes: 2}}
+  evening: {overload: {waiting_minutes: 20}, response: {platform_hours: ["20:30", "21:00"]}}
 """
 
 
@@ -175,6 +176,24 @@ def test_every_buyer_without_an_answer_waits_or_has_given_up_by_their_own_shops_
     found = read_floor(parts, THEN, THEN, None, live=True)  # type: ignore[arg-type]
     told = {shop: (one.waiting.buyers, one.gave_up) for shop, one in found.items() if one.waiting}
     assert told == {"patient": (7, 2), "hasty": (2, 7), "usual": (4, 5)}
+
+
+def test_a_shop_tells_the_minutes_and_hours_of_its_own_rules(db: Database) -> None:
+    day, shops_rules = THEN - 20 * HOUR - 40 * MINUTE, load_book(BOOK, "minutes.yaml")
+    parts = SimpleNamespace(db=db, book=shops_rules, time=lambda ms, _: str(ms))
+
+    def told(shop: str, hour: int) -> tuple[Any, ...]:
+        at = day + hour * HOUR
+        insert(db, "rounds_raw", round_row(shop, f"b{hour}", "a", at, None, at + HOUR, hour))
+        (one,) = service_of(parts, [], at, at, shop, live=True).shops  # type: ignore[arg-type]
+        assert one.waiting is not None
+        return one.waiting.waiting_minutes, one.platform_hours, one.in_platform_hours
+
+    evening, usual = ("20:30", "21:00"), ("08:00", "23:00")
+    assert [told("evening", hour) for hour in (19, 20, 21)] == [(20, evening, hour == 20) for hour in (19, 20, 21)]
+    assert [told("at-ease", hour) for hour in (7, 8, 22, 23)] == [
+        (10, usual, hour in (8, 22)) for hour in (7, 8, 22, 23)
+    ]
 
 
 @pytest.mark.parametrize("asked_minutes_ago", [11, 59, 75, 600])

@@ -10,7 +10,6 @@ const SCENES = ["board", "service"];
 const SCENE_SECONDS = 15;
 const SILENT_MS = 15_000; // a board comes every 5 s at least
 const NONE = "–";
-const PLATFORM_HOURS = [8, 23]; // in which the platform counts rounds (contract)
 
 // a figure of a tile; where there is none, why not
 const Figure = {
@@ -53,7 +52,7 @@ export default {
       <div class="gauge" :class="shop.service.waiting.level" v-if="shop.service.waiting">
         <div class="big"><small>{{ t.waiting_now }}</small><b class="num">{{ count(shop.service.waiting.buyers) }}</b></div>
         <div class="day"><small>{{ t.longest_wait }}</small><b class="num">{{ duration(shop.service.waiting.longest_ms) }}</b></div>
-        <div class="day left" :class="{ some: shop.service.waiting.gave_up }" :title="t.gave_up_hint"><small>{{ t.gave_up }}</small><b class="num">{{ count(shop.service.waiting.gave_up) }}</b></div>
+        <div class="day left" :class="{ some: shop.service.waiting.gave_up }" :title="say('gave_up_hint', { n: shop.service.waiting.waiting_minutes })"><small>{{ t.gave_up }}</small><b class="num">{{ count(shop.service.waiting.gave_up) }}</b></div>
         <div class="track"><i :style="{ width: Math.min(100, part(shop, shop.service.waiting.buyers)) + '%' }"></i><u v-for="mark in ['warning_at', 'overload_at']" :key="mark" :style="{ left: part(shop, shop.service.waiting[mark]) + '%' }"><small>{{ t[mark] }} {{ count(shop.service.waiting[mark]) }}</small></u></div>
       </div>
       <table class="figures" :class="{ grey: shop.service.in_sale_event }">
@@ -98,10 +97,10 @@ export default {
         </dl>
         <dl class="kpis service">
           <div v-if="shop.service.waiting" :class="shop.service.waiting.level" data-figure="waiting"><dt>{{ t.waiting_now }}</dt><dd>{{ count(shop.service.waiting.buyers) }}<small v-if="shop.service.waiting.longest_ms !== null">{{ say('longest', { n: duration(shop.service.waiting.longest_ms) }) }}</small></dd></div>
-          <div v-if="shop.service.waiting" :class="{ busy: shop.service.waiting.gave_up }" :title="t.gave_up_hint" data-figure="gave_up"><dt>{{ t.gave_up }}</dt><dd>{{ count(shop.service.waiting.gave_up) }}</dd></div>
+          <div v-if="shop.service.waiting" :class="{ busy: shop.service.waiting.gave_up }" :title="say('gave_up_hint', { n: shop.service.waiting.waiting_minutes })" data-figure="gave_up"><dt>{{ t.gave_up }}</dt><dd>{{ count(shop.service.waiting.gave_up) }}</dd></div>
           <div :class="{ grey: shop.service.in_sale_event }" :title="shop.service.in_sale_event ? t.not_scored : t['definition.all']" data-figure="all"><dt>{{ t.avg_all }}</dt><Figure :text="seconds(shop.service.hour.all.avg_response_ms)" :why="t.none_yet" :hint="t.none_yet_hint"></Figure></div>
-          <div :class="{ grey: shop.service.in_sale_event }" :title="shop.service.in_sale_event ? t.not_scored : t['definition.platform']" data-figure="platform"><dt>{{ t.avg_platform }}</dt><Figure :text="seconds(shop.service.hour.platform.avg_response_ms)" :why="platformWhy" :hint="platformHint"></Figure></div>
-          <div :class="{ grey: shop.service.in_sale_event }" :title="shop.service.in_sale_event ? t.not_scored : t['definition.platform']" data-figure="rate"><dt>{{ t['figure.rate_3min'] }}</dt><Figure :text="percent(shop.service.hour.platform.rate_3min)" :why="platformWhy" :hint="platformHint"></Figure></div>
+          <div :class="{ grey: shop.service.in_sale_event }" :title="shop.service.in_sale_event ? t.not_scored : t['definition.platform']" data-figure="platform"><dt>{{ t.avg_platform }}</dt><Figure :text="seconds(shop.service.hour.platform.avg_response_ms)" :why="platformWhy(shop)" :hint="platformHint(shop)"></Figure></div>
+          <div :class="{ grey: shop.service.in_sale_event }" :title="shop.service.in_sale_event ? t.not_scored : t['definition.platform']" data-figure="rate"><dt>{{ t['figure.rate_3min'] }}</dt><Figure :text="percent(shop.service.hour.platform.rate_3min)" :why="platformWhy(shop)" :hint="platformHint(shop)"></Figure></div>
           <div data-figure="mix"><dt>{{ t.mix }}</dt><Figure :text="mixText(shop)" :why="t.none_yet" :hint="t.none_yet_hint"></Figure></div>
         </dl>
       </div>
@@ -211,9 +210,6 @@ export default {
       return { level, text: this.say("behind", { n: this.say(key, { n }) }) };
     },
     columns() { return ["all", "platform"].flatMap((definition) => [[definition, "hour"], [definition, "day"]]); },
-    inPlatformHours() { const hour = Number(this.hm(this.board.hour_start_ms).slice(0, 2)); return hour >= PLATFORM_HOURS[0] && hour < PLATFORM_HOURS[1]; },
-    platformWhy() { return this.inPlatformHours ? this.t.none_yet : this.t.platform_hours; },
-    platformHint() { return this.inPlatformHours ? this.t.none_yet_hint : this.t.platform_hours_hint; },
     crowded() { return (this.board.shops || []).filter((shop) => shop.service.waiting && shop.service.waiting.level !== "ok"); },
     atOnce() { return this.rotating ? 1 : this.narrow ? 1000 : SHOPS_AT_ONCE; },
     // which picture of the rotation it is: for each shop all scenes
@@ -273,6 +269,9 @@ export default {
     reached(shop) { return this.share100(shop.hour.paid_fen, shop.hour.orders_paid, shop.target_fen, shop.target_orders); },
     teamReached(team) { return this.share100(team.paid_fen, team.orders_paid, team.target_fen, team.target_orders); },
     dayGoalText(shop) { const { paid_fen, orders_paid, target_fen, target_orders } = shop.day; const n = this.share100(paid_fen, orders_paid, target_fen, target_orders); return n === null ? "" : " · " + this.t.target + " " + n + "%"; },
+    platformHours(shop) { const [from, to] = shop.service.platform_hours; return { from, to }; },
+    platformWhy(shop) { return shop.service.in_platform_hours ? this.t.none_yet : this.say("platform_hours", this.platformHours(shop)); },
+    platformHint(shop) { return shop.service.in_platform_hours ? this.t.none_yet_hint : this.say("platform_hours_hint", this.platformHours(shop)); },
     seconds(ms) { return ms === null || ms === undefined ? NONE : this.say("seconds", { n: (ms / 1000).toFixed(1) }); },
     duration(ms) { if (ms === null || ms === undefined) return NONE; const s = Math.floor(ms / 1000); return Math.floor(s / 60) + ":" + String(s % 60).padStart(2, "0"); },
     figureText(figure, figures) { return figure === "avg_response_ms" ? this.seconds(figures[figure]) : figure === "rate_3min" ? this.percent(figures[figure]) : this.count(figures[figure]); },
