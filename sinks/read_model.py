@@ -13,6 +13,7 @@ from sinks.reader import Reader, Row, and_shop, decoded, equal_to
 
 BUCKET_MS: Final = 900_000
 """Counts come in quarters of an hour, which every time zone's hours and days are made of."""
+HISTORY_STEPS: Final = 100
 
 
 class ReadModel(Reader):
@@ -250,6 +251,18 @@ class ReadModel(Reader):
             )
             for kind, view in _TIME_LINE.items()
         }
+
+    def history(self, shop_id: str, buyer_id: str, target_id: str) -> list[Row]:
+        """What people did about one flag, sampled conversation or task, oldest first, of more than HISTORY_STEPS the newest:
+        id, type, time, actor, and `data`, decoded. Also what came too late to count.
+        """
+        rows = self.limited(
+            "SELECT id, type, time, actor, data FROM commands WHERE shop_id = {shop:String} AND buyer_id = {buyer:String}"
+            " AND target_id = {target:String} ORDER BY time DESC, id DESC",
+            {"shop": shop_id, "buyer": buyer_id, "target": target_id},
+            HISTORY_STEPS,
+        )
+        return [{**row, "data": decoded(row["data"])} for row in reversed(rows)]
 
     # ---- reading rows ---------------------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from web.access.guard import needs, person_of
 from web.access.masks import masked
 from web.access.roles import May, Person
 from web.board import leaderboard
+from web.history import FlagSheet, TaskSheet, history
 from web.models import (
     AgentOut,
     Agents,
@@ -157,13 +158,14 @@ def router(parts: Parts) -> APIRouter:
         rows = await parts.call(parts.read.flag_counts, filters)
         return FlagCounts(counts=[FlagCount(**row) for row in rows], total=sum(row["count"] for row in rows))
 
-    @routes.get("/flags/{flag_id}", summary="One flag", responses={404: {"model": Problem}})
-    async def get_flag(flag_id: str, person: Annotated[Person, needs(May.SEE_FLAGS)]) -> FlagOut:
+    @routes.get("/flags/{flag_id}", summary="One flag, and what was done about it", responses={404: {"model": Problem}})
+    async def get_flag(flag_id: str, person: Annotated[Person, needs(May.SEE_FLAGS)]) -> FlagSheet:
         row = await parts.call(parts.read.flag, flag_id)
         if row is None:
             raise HTTPException(404, "no such flag")
         await parts.trail.saw(person, "flag", [row], flag_id)
-        return flag_out(parts, row, person)
+        steps = await history(parts, row, flag_id, person)
+        return FlagSheet(**flag_out(parts, row, person).model_dump(), history=steps)
 
     @routes.get("/call-tasks", summary="Follow-up call tasks, due first")
     async def get_tasks(
@@ -181,13 +183,18 @@ def router(parts: Parts) -> APIRouter:
         await parts.trail.saw(person, "call_tasks", page)
         return CallTaskPage(call_tasks=[task_out(parts, row, person) for row in page], next_cursor=more)
 
-    @routes.get("/call-tasks/{task_id}", summary="One call task", responses={404: {"model": Problem}})
-    async def get_task(task_id: str, person: Annotated[Person, needs(May.SEE_TASKS)]) -> CallTaskOut:
+    @routes.get(
+        "/call-tasks/{task_id}",
+        summary="One call task, and what was done about it",
+        responses={404: {"model": Problem}},
+    )
+    async def get_task(task_id: str, person: Annotated[Person, needs(May.SEE_TASKS)]) -> TaskSheet:
         row = await parts.call(parts.read.task, task_id)
         if row is None:
             raise HTTPException(404, "no such call task")
         await parts.trail.saw(person, "call_task", [row], task_id)
-        return task_out(parts, row, person)
+        steps = await history(parts, row, task_id, person)
+        return TaskSheet(**task_out(parts, row, person).model_dump(), history=steps)
 
     @routes.get(
         "/conversations/{shop_id}/{buyer_id}",

@@ -90,8 +90,8 @@ class Commander:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def give(self, step: Step, target_id: str, given: Body, person: Person) -> Commanded:
-        """Raises HTTPException 404 (unknown), 403 (excluded agent, somebody else's name), 409 (someone else has it, or
-        too late), 422 (nobody's name), 503.
+        """Raises HTTPException 404 (unknown), 403 (excluded agent, somebody else's name), 409 (someone else has it, too
+        late, or too early), 422 (nobody's name), 503.
         """
         actor = actor_of(given, person)
         body = given.model_copy(update={"actor": actor})
@@ -107,6 +107,8 @@ class Commander:
                 raise HTTPException(409, f"{holder} has it ({status})")
             if status not in step.allowed:
                 raise HTTPException(409, f"it is {status}; {step.type} needs {' or '.join(step.allowed)}")
+            if step.result == "revisited":
+                self._not_too_early(row)
             if isinstance(body, Verdict) and body.marks is not None:
                 body = body.model_copy(update={"score": self._score(row["shop_id"], body.marks)})
             event_id = await self._publish(step, target_id, row, body)
@@ -133,6 +135,14 @@ class Commander:
             del self._pending[target_id]
             return row, status, holder
         return row, pending.status, pending.actor
+
+    def _not_too_early(self, row: Mapping[str, Any]) -> None:
+        """Raises HTTPException 409 before the revisit call is due."""
+        shop_id, now, due = row["shop_id"], self._parts.now_ms(), row["revisit_due_at"]
+        if due is None:  # it was settled a moment ago
+            due = now + self._parts.book.at(shop_id, now).revisit_after_ms
+        if now < due:
+            raise HTTPException(409, f"too early: the revisit call is due at {self._parts.time(due, shop_id)}")
 
     def _score(self, shop_id: str, marks: Mapping[str, float]) -> float:
         """By the shop's rubric of now. Raises HTTPException 422."""

@@ -12,6 +12,7 @@ from web.access.guard import needs
 from web.access.masks import masked
 from web.access.roles import May, Person
 from web.api import Limit, ShopId, decode_cursor, encode_cursor, given
+from web.history import HISTORY, Step, history
 from web.models import Problem
 from web.parts import Parts
 from web.qc import QcStatus, count_facets
@@ -37,6 +38,12 @@ class SampleOut(BaseModel):
     qc_actor: str
     qc_reason: str
     qc_score: float | None
+
+
+class SampleSheet(SampleOut):
+    """A conversation of the sample, and what was done about it."""
+
+    history: list[Step] = HISTORY
 
 
 class SamplePage(BaseModel):
@@ -116,12 +123,17 @@ def router(parts: Parts) -> APIRouter:
         day = filters.day.isoformat() if filters.day else None
         return count_facets(rows, given(qc_status=qc_status, day=day, **filters.facets), SampleCounts)
 
-    @routes.get("/{sample_id}", summary="One conversation of the sample", responses={404: {"model": Problem}})
-    async def get_sample(sample_id: str, person: Annotated[Person, needs(May.SEE_FLAGS)]) -> SampleOut:
+    @routes.get(
+        "/{sample_id}",
+        summary="One conversation of the sample, and what was done about it",
+        responses={404: {"model": Problem}},
+    )
+    async def get_sample(sample_id: str, person: Annotated[Person, needs(May.SEE_FLAGS)]) -> SampleSheet:
         row = await parts.call(model.sample, sample_id)
         if row is None:
             raise HTTPException(404, "no such conversation in the sample")
         await parts.trail.saw(person, "qc_sample", [row], sample_id)
-        return sample_out(parts, row, person)
+        steps = await history(parts, row, sample_id, person)
+        return SampleSheet(**sample_out(parts, row, person).model_dump(), history=steps)
 
     return routes

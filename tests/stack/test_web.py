@@ -373,7 +373,7 @@ def test_a_resolved_task_stays_so_while_its_rows_lag(web: TestClient, db: Databa
     assert step("call", "kf-zhao").json()["detail"] == "kf-qian has it (claimed)"
 
 
-def test_a_call_from_claim_to_revisit(web: TestClient, producer: Recorder, db: Database) -> None:
+def test_a_call_from_claim_to_revisit(web: TestClient, app: FastAPI, producer: Recorder, db: Database) -> None:
     insert(db, "call_tasks_raw", task("t-1", "cmd", NOW + HOUR))
     steps: list[tuple[str, dict[str, Any], int]] = [
         ("claim", {"actor": "cmd:00"}, 403),
@@ -385,11 +385,20 @@ def test_a_call_from_claim_to_revisit(web: TestClient, producer: Recorder, db: D
         ("call", {"actor": "kf-zhao"}, 202),
         ("resolve", {"actor": "kf-zhao", "outcome": "exchange", "note": "换货"}, 202),
         ("claim", {"actor": "kf-qian"}, 409),
-        ("revisit", {"actor": "kf-qian", "outcome": "satisfied"}, 202),
+        ("revisit", {"actor": "kf-qian", "outcome": "satisfied"}, 409),
     ]
     for step, body, status in steps:
         answer = web.post(f"/api/v1/call-tasks/t-1/{step}", json=body)
         assert answer.status_code == status, (step, body, answer.text)
+    settled = {"status": "resolved", "claimed_by": "kf-zhao", "outcome": "exchange", "revisit_due_at": NOW + 72 * HOUR}
+    insert(db, "call_tasks_raw", task("t-1", "cmd", NOW + HOUR, revision=9, **settled))
+    revisit = {"actor": "kf-qian", "outcome": "satisfied"}
+    for early, status in ((1, 409), (0, 202)):
+        app.state.parts.clock_ns = lambda early=early: (NOW + 72 * HOUR - early) * 1_000_000
+        answer = web.post("/api/v1/call-tasks/t-1/revisit", json=revisit)
+        assert answer.status_code == status, answer.text
+        if early:
+            assert answer.json() == {"detail": "too early: the revisit call is due at 2026-11-14T20:40:00+08:00"}
     kinds = ["claimed", "call_logged", "call_logged", "resolved", "revisited"]
     assert [event["type"] for event in producer.events()] == [f"call_task.{kind}" for kind in kinds]
     assert len({event["id"] for event in producer.events()}) == 5

@@ -335,7 +335,16 @@ def test_a_verdict_by_the_sheet_is_scored_and_stays_on_record(web: TestClient, d
     assert data["sample"] == {"agent_id": first["agent_id"], "day_start": first["day"] + "T00:00:00+08:00"}
     (judged,) = pages(web, 500, qc_status="upheld")
     assert judged == {**first, "qc_status": "upheld", "qc_actor": "王姐", "qc_reason": "答非所问", "qc_score": 95.0}
-    assert web.get(f"/api/v1/qc/samples/{first['sample_id']}").json() == judged
+    shown = web.get(f"/api/v1/qc/samples/{first['sample_id']}").json()
+    taken, told = shown.pop("history")
+    assert shown == judged
+    assert (taken["type"], taken["actor"], taken["reason"]) == ("qc.claimed", "王姐", None)
+    assert (told["verdict"], told["score"], told["reason"], told["coaching"]) == (
+        "upheld",
+        95.0,
+        "答非所问",
+        "先听懂再答",
+    )
     assert [row["sample_id"] for row in pages(web, 500, qc_status="dismissed")] == [second["sample_id"]]
     # what the scorecards read
     (stored,) = db.query("SELECT * FROM qc_samples WHERE qc_score > 0")

@@ -1,5 +1,6 @@
 // The call desk: whom to call, the sheet of what happened, and what came of it. Reads and writes by the API alone.
 import { PLACE, desk } from "/static/desk.js";
+import { historied } from "/static/history.js";
 
 const VIEWS = ["call", "revisit", "done"];
 const LIMIT = 200;
@@ -45,12 +46,15 @@ export default {
         <div><dt>{{ t.calls_calls }}</dt><dd>{{ current.calls }}</dd></div>
         <div v-if="current.excluded_agent_id"><dt>{{ t.calls_served_by }}</dt><dd>{{ nameOf(current.shop_id, current.excluded_agent_id) }}</dd></div>
         <div v-if="current.outcome"><dt>{{ t.calls_outcome }}</dt><dd>{{ outcomeText(current.outcome) }}</dd></div>
+        <div v-if="current.status === 'resolved' && current.revisit_due_at"><dt>{{ t.calls_revisit_from }}</dt><dd>{{ timeText(current.revisit_due_at) }}</dd></div>
       </dl>
+      <History :desk="self"></History>
       <p class="state" role="status" aria-live="polite">{{ message || stateText }}</p>
       <template v-if="mayCall && current.status !== 'withdrawn' && current.status !== 'revisited'">
         <template v-if="current.status === 'resolved'">
+          <p class="note" v-if="!revisitDue">{{ t.calls_too_early }}</p>
           <label class="field"><span>{{ t.calls_note }}</span><textarea v-model="note" rows="2" maxlength="2000"></textarea></label>
-          <div class="actions"><button class="dismiss" @click="revisit" :disabled="busy">{{ t.calls_log_revisit }}</button></div>
+          <div class="actions"><button class="dismiss" @click="revisit" :disabled="busy || !revisitDue">{{ t.calls_log_revisit }}</button></div>
         </template>
         <template v-else>
           <button class="claim" v-if="!mine" @click="claim" :disabled="busy || !canClaim">{{ t.qc_claim }} <kbd>C</kbd></button>
@@ -68,7 +72,7 @@ export default {
     </section>
   </div>
 </div>`,
-  mixins: [desk],
+  mixins: [desk, historied],
   props: { outcomes: Array },
   row: { id: "task_id", status: "status", holder: "claimed_by", path: "/api/v1/call-tasks/", draft: { note: "", again: "" } },
   data() { return { counts: null, left: 0, view: "call", priority: "", onlyMine: false, note: "", again: "" }; },
@@ -79,12 +83,19 @@ export default {
     canClaim() { return this.mayCall && this.isUnsettled && !this.holder; },
     // a complaint is settled on the telephone
     canSettle() { return this.canWork && this.current.calls > 0; },
+    // what is due is in that view, and nowhere else
+    revisitDue() { return this.view === "revisit"; },
     canWork() { return this.mayCall && this.isUnsettled && this.mine; },
     countText() { return this.counts ? this.say("calls_count", { now: this.counts.now, overdue: this.counts.overdue }) : ""; },
     stateText() { return this.current.status === "open" ? "" : [this.t["task." + this.current.status], this.personText(this.holder)].filter((part) => part).join(" · "); },
   },
   methods: {
     whenText(task) { return task.callable ? this.say("calls_due_at", { at: this.timeText(task.due_at) }) : this.say("calls_from", { at: this.timeText(task.call_again_at || task.not_before) }); },
+    stepText(step) {
+      const kind = step.type.replace("call_task.", "");
+      if (kind !== "call_logged") return [this.t["history_" + kind], step.outcome && this.outcomeText(step.outcome)].filter((part) => part).join(" · ");
+      return [step.reached ? this.t.calls_reached : this.t.calls_not_reached, step.call_again_at && this.t.calls_again + " " + this.timeText(step.call_again_at)].filter((part) => part).join(" · ");
+    },
     outcomeText(outcome) { return this.t["outcome." + outcome] || outcome; },
     isReview(entry) { return !!this.current && entry.type.startsWith("review.") && this.current.review_ids.includes(entry.review_id); },
     isOrder(entry) { return !!this.current && entry.type === "order.placed" && entry.order_id === this.current.order_id; },
@@ -102,13 +113,15 @@ export default {
         return this.arrived(queue.call_tasks);
       };
     },
-    look(task) { this.readTalk(task); },
+    look(task) { this.readTalk(task); this.readHistory(task); },
     async show(view) { if (view !== this.view) { this.view = view; await this.reload(); } },
     async claim() {
       const task = this.current, who = this.name;
       if (!this.canClaim) return;
       const said = await this.give(task, "claim", {});
-      if (said) this.did(task, { status: said.status, claimed_by: who });
+      if (!said) return;
+      this.did(task, { status: said.status, claimed_by: who });
+      this.noted(task, said, { type: "call_task.claimed", actor: who, time: this.nowText(task.due_at) });
     },
     async log(reached) {
       const task = this.current, who = this.name;
@@ -119,17 +132,19 @@ export default {
       const said = await this.give(task, "call", body);
       if (!said) return;
       this.did(task, { status: said.status, calls: task.calls + 1, claimed_by: who, ...(body.call_again_at && { call_again_at: body.call_again_at }) });
+      this.noted(task, said, { type: "call_task.call_logged", actor: who, time: this.nowText(task.due_at), ...body });
       if (this.isCurrent(task)) { this.note = ""; this.again = ""; }
       this.putDraft(task, null);
       this.tell(task, this.t.calls_logged);
     },
-    async resolve(outcome) { if (this.canWork && !this.canSettle) this.message = this.t.calls_call_first; else if (this.canSettle) await this.settle("resolve", { outcome, note: this.note.trim() }); },
-    async revisit() { await this.settle("revisit", { outcome: "", note: this.note.trim() }); },
-    async settle(step, body) {
+    async resolve(outcome) { if (this.canWork && !this.canSettle) this.message = this.t.calls_call_first; else if (this.canSettle) await this.settle("resolve", "call_task.resolved", { outcome, note: this.note.trim() }); },
+    async revisit() { await this.settle("revisit", "call_task.revisited", { outcome: "", note: this.note.trim() }); },
+    async settle(step, type, body) {
       const task = this.current, who = this.name;
       const said = await this.give(task, step, body);
       if (!said) return;
       this.did(task, { status: said.status, claimed_by: step === "revisit" ? task.claimed_by : who });
+      this.noted(task, said, { type, actor: who, time: this.nowText(task.due_at), ...body });
       this.leave(task, this.say("qc_saved", { what: this.t["task." + said.status] }));
       this.putDraft(task, null);
     },

@@ -35,13 +35,14 @@ export default {
       <h2>{{ ruleText(current.rule) }} <span class="badge" :class="current.severity">{{ t['severity.' + current.severity] }}</span></h2>
       <p class="why">{{ why(current) }}</p>
       <p class="note" v-if="precisionText">{{ precisionText }}</p>
+      <History :desk="self"></History>
       <Sheet :desk="self" ref="sheet"></Sheet>
     </section>
   </div>
 </div>`,
   mixins: [review],
   row: { id: "flag_id", status: "qc_status", holder: "qc_actor", path: "/api/v1/flags/", draft: { marks: {}, reason: "", coaching: "" } },
-  view: { name: "flags", words: "qc", list: "/api/v1/qc/queue", counts: "/api/v1/qc/counts", rows: "flags", facets: ["rule", "severity", "agent_id", "team", "qc_status"], first: "upheld", explained: "dismissed" },
+  view: { name: "flags", words: "qc", list: "/api/v1/qc/queue", counts: "/api/v1/qc/counts", rows: "flags", facets: ["rule", "severity", "agent_id", "team", "qc_status"], at: "occurred_at", first: "upheld", explained: "dismissed" },
   data() { return { precision: new Map(), zone: "", since: "", until: "" }; },
   computed: {
     isUnjudged() { return this.current.status === "raised" && PLACE[this.current.qc_status] < PLACE.upheld; },

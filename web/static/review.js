@@ -1,5 +1,6 @@
 // What QC's views of conversations share, the flags and the sample: the list with its filters, the reviewer's sheet, taking and judging.
 import { PLACE, desk } from "/static/desk.js";
+import { historied } from "/static/history.js";
 
 const PAGE = 50;
 const VIEWS = ["flags", "samples", "precision"];
@@ -61,10 +62,10 @@ const Sheet = {
 };
 
 /* Beside what a desk gives, a view gives an option `view`: its name, the prefix of its texts, the list's path in the API and
-   the name of the rows in its answer, the facets, the verdict to start from and the one that needs a reason; and
+   the name of the rows in its answer, the facets, the time of a row, the verdict to start from and the one that needs a reason; and
    `isUnjudged`. `readMore()` reads what else it shows, `shown(rows, more)` is called before the list is drawn anew. */
 export const review = {
-  mixins: [desk],
+  mixins: [desk, historied],
   components: { ListHead, ListFoot, Sheet },
   emits: ["show"],
   props: { switched: Boolean },
@@ -92,7 +93,7 @@ export const review = {
       const row = this.current;
       if (row.qc_status === "claimed") return this.say("taken", { who: this.personText(row.qc_actor) });
       if (PLACE[row.qc_status] !== PLACE.upheld) return "";
-      return this.say("qc_judged_by", { who: this.personText(row.qc_actor), what: this.word("status." + row.qc_status) }) + (row.qc_reason ? " · " + row.qc_reason : "");
+      return this.say("qc_judged_by", { who: this.personText(row.qc_actor), what: this.word("status." + row.qc_status) });
     },
   },
   watch: { current(now, before) { if (!now || !before || this.idOf(now) !== this.idOf(before)) this.intent = this.$options.view.first; } },
@@ -143,7 +144,11 @@ export const review = {
         this.rows = [...this.rows, ...page[rows].map(this.settled).filter(this.belongs)]; this.cursor = page.next_cursor;
       } catch (error) { this.failed(error); } finally { this.paging = false; if (this.reading === turn) this.reading = 0; }
     },
-    look(row) { this.readTalk(row); this.readRubric(row); },
+    stepText(step) {
+      if (step.type === "qc.claimed") return this.t.history_claimed;
+      return this.word("status." + step.verdict) + (typeof step.score === "number" ? " · " + this.t.qc_score + " " + step.score : "");
+    },
+    look(row) { this.readTalk(row); this.readHistory(row); this.readRubric(row); },
     async readRubric(row) {
       if (this.rubric && this.rubric.shop_id === row.shop_id) return;
       this.rubric = null;
@@ -160,7 +165,9 @@ export const review = {
       const row = this.current, who = this.name;
       if (!this.canJudge || this.mine) return;
       const said = await this.give(row, "claim", {});
-      if (said) this.did(row, { qc_status: said.status, qc_actor: who });
+      if (!said) return;
+      this.did(row, { qc_status: said.status, qc_actor: who });
+      this.noted(row, said, { type: "qc.claimed", actor: who, time: this.nowText(row[this.$options.view.at]) });
     },
     async judge(verdict) {
       const row = this.current, who = this.name;
@@ -174,9 +181,11 @@ export const review = {
         if (left) { this.message = this.say("qc_need_sheet", { n: left }); return; }
         body.marks = { ...this.marks };
       }
+      const score = body.marks ? Number(this.scoreText) : null;
       const said = await this.give(row, "verdict", body);
       if (!said) return;
       this.did(row, { qc_status: said.status, qc_actor: who, qc_reason: body.reason });
+      this.noted(row, said, { type: "qc.verdict_given", actor: who, time: this.nowText(row[this.$options.view.at]), ...body, score });
       this.leave(row, this.say("qc_saved", { what: this.word("status." + verdict) }));
       this.putDraft(row, null);
     },

@@ -31,13 +31,14 @@ export default {
     <section class="verdict" v-if="current" :aria-label="t['qc_view.samples']">
       <h2>{{ agentText(current) }} <span class="badge">{{ t['qc_view.samples'] }}</span></h2>
       <p class="why">{{ say('samples_why', { agent: agentText(current), day: current.day }) }}</p>
+      <History :desk="self"></History>
       <Sheet :desk="self" ref="sheet"></Sheet>
     </section>
   </div>
 </div>`,
   mixins: [review],
   row: { id: "sample_id", status: "qc_status", holder: "qc_actor", path: "/api/v1/qc/samples/", draft: { marks: {}, reason: "", coaching: "" } },
-  view: { name: "samples", words: "samples", list: "/api/v1/qc/samples", counts: "/api/v1/qc/samples/counts", rows: "samples", facets: ["shop_id", "agent_id", "team", "day", "qc_status"], first: "dismissed", explained: "upheld" },
+  view: { name: "samples", words: "samples", list: "/api/v1/qc/samples", counts: "/api/v1/qc/samples/counts", rows: "samples", facets: ["shop_id", "agent_id", "team", "day", "qc_status"], at: "first_at", first: "dismissed", explained: "upheld" },
   computed: {
     isUnjudged() { return PLACE[this.current.qc_status] < PLACE.upheld; },
     stateText() { return this.current.qc_status === "flagged" ? this.t.samples_flagged : review.computed.stateText.call(this); },
