@@ -57,6 +57,83 @@ def test_a_call_from_claim_to_refund(browser: Any, desk: Wall) -> None:
     page.context.close()
 
 
+def history(page: Any) -> list[str]:
+    return [step.inner_text() for step in page.locator(".history li").all()]
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_what_was_said_on_a_call_is_there_at_once_and_stays(browser: Any, desk: Wall, lang: str) -> None:
+    page = look(browser, desk, f"兰-{lang}", lang=lang)
+    page.locator("[data-facet=priority]").select_option("low")
+    page.wait_for_selector(".list li.low[aria-selected=true]")
+    page.keyboard.press("j" if lang == "en" else "k")
+    page.wait_for_selector(".claim:enabled")
+    task = selected(page)
+    read = partial(page.evaluate, f"fetch('/api/v1/call-tasks/{task}').then(a => a.json()).then(a => a.history)")
+    page.keyboard.press("c")
+    page.wait_for_selector(".history [data-step='call_task.claimed']")
+    held: list[Any] = []
+    page.route(f"**/api/v1/call-tasks/{task}", lambda route: held.append(route))  # the API's own word comes later
+    page.locator(".verdict textarea").fill("同意换货")
+    page.locator(".verdict h2").click()
+    page.keyboard.press("r")
+    page.wait_for_selector(".history [data-said=note] >> text=同意换货")
+    called = page.locator("[data-step='call_task.call_logged']")
+    assert called.locator("b").inner_text() == ("已接通" if lang == "zh" else "Reached")
+    assert f"兰-{lang} · " in called.locator("small").inner_text()
+    shown = history(page)
+    page.unroute(f"**/api/v1/call-tasks/{task}")
+    with page.expect_response(f"**/api/v1/call-tasks/{task}", timeout=20_000):
+        for route in held:
+            route.continue_()
+    assert [step["note"] for step in read()] == [None, "同意换货"]
+    # the truth says the same, but for the clock
+    assert [step.split(" · ")[0] for step in history(page)] == [step.split(" · ")[0] for step in shown]
+    assert called.count() == 1
+    page.reload()
+    page.wait_for_selector(".history [data-said=note] >> text=同意换货", timeout=30_000)
+    assert page.errors == []
+    page.context.close()
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_who_revisits_reads_the_first_calls(browser: Any, desk: Wall, lang: str) -> None:
+    page = look(browser, desk, "周姐", lang=lang)
+    page.locator("[data-view=revisit]").click()
+    page.locator(f"[data-task='settled-{lang}']").click()
+    page.wait_for_selector(".history [data-step='call_task.resolved']")
+    words = page.locator(".history [data-said=note]").all_inner_texts()
+    assert words == ["无人接听", "买家很生气，先道歉", "答应换货，顺丰寄出"]
+    first, _, last = page.locator(".history li b").all_inner_texts()
+    assert (first, last) == (
+        ("未接通 · 约定再打 11-12 15:00:00", "已解决 · 换货")
+        if lang == "zh"
+        else ("Not reached · Call again at 11-12 15:00:00", "Settled · Exchange")
+    )
+    page.locator(".verdict textarea").fill("很满意")
+    page.locator(".verdict .dismiss").click()
+    page.wait_for_selector(f"[data-task='settled-{lang}']", state="detached")
+    page.wait_for_selector(".toast >> text=" + ("已提交：已回访" if lang == "zh" else "Saved: Revisited"))
+    path = f"/api/v1/call-tasks/settled-{lang}"
+    *_, step = page.evaluate(f"fetch('{path}').then(a => a.json()).then(a => a.history)")
+    assert (step["type"], step["actor"], step["note"]) == ("call_task.revisited", "周姐", "很满意")
+    assert page.errors == []
+    page.context.close()
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_a_revisit_that_is_not_due_is_not_offered(browser: Any, desk: Wall, lang: str) -> None:
+    page = look(browser, desk, lang=lang)
+    page.locator("[data-view=done]").click()
+    page.locator("[data-task='settled-early']").click()
+    page.wait_for_selector(".history [data-said=note]")
+    assert page.locator(".verdict .dismiss").is_disabled()
+    assert ("还没到可打电话的时间" if lang == "zh" else "It is too early to call") in page.locator(
+        ".verdict"
+    ).inner_text()
+    page.context.close()
+
+
 def test_a_held_key_settles_nothing_more(browser: Any, desk: Wall) -> None:
     page = look(browser, desk, "按住")
     page.locator("[data-facet=priority]").select_option("normal")
@@ -150,7 +227,10 @@ def test_the_agent_who_served_the_buyer_is_refused(browser: Any, desk: Wall) -> 
 def test_views_and_an_empty_one(browser: Any, desk: Wall) -> None:
     page = look(browser, desk)
     page.locator("[data-view=revisit]").click()
+    page.wait_for_selector("[data-task='settled-zh'], [data-task='settled-en'], .queue .empty")
+    page.locator("[data-facet=priority]").select_option("low")
     page.wait_for_selector("text=没有要打的电话")
+    page.locator("[data-facet=priority]").select_option("")
     page.locator("[data-view=call]").click()
     page.wait_for_selector("[data-task]")
     page.context.close()

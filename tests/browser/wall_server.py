@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import orjson
 from pipeline import Pipeline
-from web_rows import HOUR, fill, flag, insert, partial, raw_event, round_row, sampled
+from web_rows import HOUR, fill, flag, insert, partial, raw_event, round_row, sampled, task
 
 from processors.calendar import calendar
 from processors.ruleset import default_book, load_book
@@ -111,6 +111,30 @@ def go_unnoticed(db: Database, now_ms: int) -> None:
     insert(db, "raw_events", *said)
 
 
+def settle(db: Database, now_ms: int) -> None:
+    """Two complaints that were settled four days ago, each after two calls: a revisit is due. And one of today, where it is not."""
+    shop, at = "anta-xm", now_ms - 96 * HOUR
+    more = {"status": "resolved", "claimed_by": "兰姐", "calls": 2, "outcome": "exchange"}
+    for name, ago in (("zh", 96), ("en", 96), ("early", 2)):
+        due = now_ms + (72 - ago) * HOUR
+        row = task(f"settled-{name}", shop, at, buyer_id=f"b-settled-{name}", **more, revisit_due_at=due)
+        insert(db, "call_tasks_raw", row)
+        steps = (
+            ("call_logged", {"reached": False, "call_again_at": "2026-11-12T15:00:00+08:00", "note": "无人接听"}),
+            ("call_logged", {"reached": True, "note": "买家很生气，先道歉"}),
+            ("resolved", {"outcome": "exchange", "note": "答应换货，顺丰寄出"}),
+        )
+        said = [
+            raw_event(
+                f"call_task.{kind}", "audit.commands", f"{name}-{n}", shop, now_ms - ago * HOUR - (3 - n) * 60_000,
+                buyer_id=f"b-settled-{name}", task_id=f"settled-{name}", actor="兰姐", **data,
+            )
+            | {"buyer_id": f"b-settled-{name}"}
+            for n, (kind, data) in enumerate(steps)
+        ]  # fmt: skip
+        insert(db, "raw_events", *said)
+
+
 def main(data_dir: str, port: str, what: list[str]) -> None:
     settings = Settings(data_dir=Path(data_dir), web_port=int(port))
     db = open_database(settings)
@@ -121,6 +145,7 @@ def main(data_dir: str, port: str, what: list[str]) -> None:
         fill(db, time.time_ns() // 1_000_000, ahead=2)
         accuse(db, time.time_ns() // 1_000_000)
         go_unnoticed(db, time.time_ns() // 1_000_000)
+        settle(db, time.time_ns() // 1_000_000)
     book = (
         default_book() if "sale" in what else load_book("name: all\nversion: '1'\nqc: {sample: {rate: 1}}", "all.yaml")
     )
