@@ -237,6 +237,18 @@ class ScorecardModel(Reader):
             )
         return found
 
+    def coaching(
+        self, shop_id: str, period: Period, agent_ids: Sequence[str], limit: int, offset: int
+    ) -> tuple[int, list[Row]]:
+        """How many verdicts have words for these agents, on the period's flags that stand and its sampled conversations; and
+        some of them, the newest first: agent_id, about, id, rule, buyer_id, at, judged_at, actor, verdict, score, reason, coaching.
+        """
+        params = {"shop": shop_id, "from": period.from_ms, "to": period.to_ms, "agents": list(agent_ids)}
+        total = self.rows(f"SELECT count() AS n FROM ({_COACHING})", params)[0]["n"]
+        page = "ORDER BY judged_at DESC, id LIMIT {wanted:UInt32} OFFSET {skipped:UInt32}"
+        rows = self.rows(f"SELECT * FROM ({_COACHING}) {page}", params | {"wanted": limit, "skipped": offset})
+        return total, rows
+
     def _spans(self, book: RulesetBook, shop_id: str, period: Period) -> list[dict[str, Any]]:
         """Runs of the period's days with so many events as may be recomputed at once: parameters `from` and `to`."""
         found = spans(self._db, book, period.from_ms, period.to_ms, shop_id)
@@ -282,3 +294,25 @@ _HOURS: Final = (
     f" AND {_SPAN.format(column='hour_start')}"
     " AND has({hours:Array(Int64)}, toUnixTimestamp64Milli(hour_start))"
 )
+# of several verdicts the first of whoever has the flag counts
+_COACHING: Final = f"""
+SELECT toString(f.agent_id) AS agent_id, 'flag' AS about, f.flag_id AS id, toString(f.rule) AS rule, f.buyer_id AS buyer_id,
+    f.occurred_at AS at, v.judged_at AS judged_at, toString(f.qc_actor) AS actor, toString(f.qc_status) AS verdict,
+    f.qc_score AS score, f.qc_reason AS reason, v.coaching AS coaching
+FROM (SELECT * FROM flags WHERE shop_id = {{shop:String}} AND status = 'raised' AND qc_status IN ('upheld', 'dismissed')
+    AND has({{agents:Array(String)}}, toString(agent_id)) AND {_SPAN.format(column="occurred_at")}) AS f
+INNER JOIN
+(
+    SELECT target_id, actor, JSONExtractString(data, 'verdict') AS verdict, min(time) AS judged_at,
+        argMin(JSONExtractString(data, 'coaching'), (time, id)) AS coaching
+    FROM commands WHERE shop_id = {{shop:String}} AND type = 'qc.verdict_given'
+        AND time >= fromUnixTimestamp64Milli({{from:Int64}})
+    GROUP BY target_id, actor, verdict
+) AS v ON v.target_id = f.flag_id AND v.actor = toString(f.qc_actor) AND v.verdict = toString(f.qc_status)
+WHERE v.coaching != ''
+UNION ALL
+SELECT toString(agent_id), 'sample', sample_id, '', buyer_id, s.day_start, assumeNotNull(judged_at), toString(qc_actor),
+    toString(qc_status), qc_score, qc_reason, qc_coaching
+FROM qc_samples AS s
+WHERE shop_id = {{shop:String}} AND qc_status IN ('upheld', 'dismissed') AND qc_coaching != ''
+    AND has({{agents:Array(String)}}, toString(agent_id)) AND {_SPAN.format(column="s.day_start")}"""

@@ -17,9 +17,10 @@ from web.access.guard import needs
 from web.access.masks import mask, masked
 from web.access.roles import May, Person
 from web.api import Limit, decode_cursor, encode_cursor
+from web.coaching import Coaching, words_of
 from web.models import FigureRow, FigureRows, Problem, Scorecards
 from web.parts import HOUR_MS, Parts
-from web.sheet import Sheet, read_sheet, shown
+from web.sheet import Line, Sheet, read_sheet, shown
 from web.texts import Lang, texts
 from web.wanted import Wanted
 
@@ -136,15 +137,10 @@ def router(parts: Parts) -> APIRouter:
     ) -> FigureRows:
         if figure not in BY_KEY:
             raise HTTPException(422, f"figure: must be one of {', '.join(BY_KEY)}")
-        if (agent_id is None) == (team is None):
-            raise HTTPException(422, "agent_id: or team, one of them")
-        (offset,) = decode_cursor(cursor, int) or (0,)
-        if offset > _LAST_OFFSET:
-            raise HTTPException(422, "cursor: is not one that this API gave out")
+        offset = offset_of(agent_id, team, cursor)
         wanted = period(period_kind, on, shop_id)
         sheet = await sheets.get(shop_id, wanted, request)
-        by, lines = ("agent", sheet.agents) if team is None else ("team", sheet.teams)
-        line = next((line for line in lines if line.id == (agent_id if team is None else team)), None)
+        by, line = line_of(sheet, agent_id, team)
         unit = numerator_unit(BY_KEY[figure])
         if line is None:
             found = Behind(0, 0, 0, [])
@@ -182,7 +178,50 @@ def router(parts: Parts) -> APIRouter:
             next_cursor=encode_cursor(after) if after < found.total else None,
         )
 
+    @routes.get("/coaching", summary="What reviewers wrote for an agent or a team's agents, the newest first")
+    async def get_coaching(
+        request: Request,
+        person: Annotated[Person, needs(May.SEE_FLAGS)],
+        shop_id: Annotated[str, Query(min_length=1, max_length=256)],
+        period_kind: Annotated[Kind, Query(alias="period")] = "month",
+        on: On = None,
+        agent_id: Annotated[str | None, Query(max_length=256)] = None,
+        team: Annotated[str | None, Query(max_length=256)] = None,
+        limit: Limit = 50,
+        cursor: str | None = None,
+    ) -> Coaching:
+        offset = offset_of(agent_id, team, cursor)
+        wanted = period(period_kind, on, shop_id)
+        if agent_id is not None:
+            members: tuple[str, ...] = (agent_id,)
+        else:
+            _, line = line_of(await sheets.get(shop_id, wanted, request), None, team)
+            members = () if line is None else line.members
+        asked = (shop_id, wanted, members, limit, offset)
+        total, rows = await begin(parts, lambda model: model.coaching(*asked)).answer(request)
+        await parts.trail.saw(person, "scorecard", [{"shop_id": shop_id, **row} for row in rows], "coaching")
+        after = offset + len(rows)
+        more = encode_cursor(after) if after < total else None
+        return Coaching(total=total, words=words_of(parts, shop_id, rows, person), next_cursor=more)
+
     return routes
+
+
+def offset_of(agent_id: str | None, team: str | None, cursor: str | None) -> int:
+    """Where to read on. Raises HTTPException 422: for a strange cursor, and unless agent or team is given."""
+    if (agent_id is None) == (team is None):
+        raise HTTPException(422, "agent_id: or team, one of them")
+    (offset,) = decode_cursor(cursor, int) or (0,)
+    if offset > _LAST_OFFSET:
+        raise HTTPException(422, "cursor: is not one that this API gave out")
+    return int(offset)
+
+
+def line_of(sheet: Sheet, agent_id: str | None, team: str | None) -> tuple[By, Line | None]:
+    """The line of that agent, or of that team."""
+    by: By = "agent" if team is None else "team"
+    lines = sheet.agents if by == "agent" else sheet.teams
+    return by, next((line for line in lines if line.id == (agent_id if team is None else team)), None)
 
 
 def _hours(hours: Sequence[Hour], unit: Unit, limit: int, offset: int) -> Behind:

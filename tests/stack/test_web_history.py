@@ -8,7 +8,7 @@ import pytest
 from argon2 import PasswordHasher
 from fastapi.testclient import TestClient
 from web_people import SITE, sign_in, write_people
-from web_rows import HOUR, flag, insert, raw_event, task
+from web_rows import HOUR, flag, insert, raw_event, sampled, task
 
 from processors.ruleset import default_book
 from schemas.settings import Settings
@@ -143,3 +143,58 @@ def test_of_a_long_history_the_newest_steps_are_there(db: Database, client: Call
     steps = told(client("caller").get("/api/v1/call-tasks/t-long"))
     assert [step["note"] for step in steps] == [str(n) for n in range(5, HISTORY_STEPS + 5)]
     assert all(step["reached"] for step in steps)  # what the schema says of an event without it
+
+
+def test_a_lead_reads_the_words_for_an_agent_on_the_scorecard(
+    db: Database, client: Callable[[str], TestClient]
+) -> None:
+    shop, agent, noon = "coached", "coached:01", NOW - 8 * HOUR
+    who = {"agent_id": agent, "buyer_id": BUYER}
+    qc = client("qc")
+    for name, more in (
+        ("f-upheld", {}), ("f-silent", {}), ("f-cleared", {}), ("f-other", {"agent_id": "coached:02"}),
+        ("f-before", {"occurred_at": NOW - 48 * HOUR}), ("f-dismissed", {}),
+    ):  # fmt: skip
+        row = flag(name, "language.vague", "notice", shop, noon, **who) | more
+        verdict = "dismissed" if name == "f-dismissed" else "upheld"
+        insert(db, "flags_raw", row)
+        words = "" if name == "f-silent" else f"{name} {PHONE}"
+        said = {"verdict": verdict, "reason": "含糊", "coaching": words, "score": 70}
+        assert qc.post(f"/api/v1/flags/{name}/verdict", json=said).status_code == 202
+        judged = {"qc_status": verdict, "qc_actor": "qc", "qc_reason": "含糊", "qc_score": 70.0, "revision": 9}
+        insert(db, "flags_raw", row | judged | ({"status": "cleared"} if name == "f-cleared" else {}))
+    # somebody whose verdict came second and did not count
+    late = {"flag_id": "f-upheld", "actor": "late", "verdict": "upheld", "coaching": "nobody should read this"}
+    insert(
+        db, "raw_events",
+        raw_event("qc.verdict_given", "audit.commands", "late", shop, NOW + 9_000_000, buyer_id=BUYER, **late)
+        | {"buyer_id": BUYER},
+    )  # fmt: skip
+    midnight = parse_time("2026-11-11T00:00:00+08:00")
+    insert(db, "qc_samples_raw", sampled("s-1", shop, midnight, "upheld", 80.0, **who, coaching="抽检：先问尺码"))
+    names = {"shop_id": shop, "period": "day", "on": "2026-11-11"}
+    ops = client("ops")
+
+    def read(web: TestClient, **params: Any) -> Any:
+        answer = web.get("/api/v1/scorecards/coaching", params={**names, **params})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    found = read(qc, agent_id=agent)
+    assert [one["id"] for one in found["words"]] == ["s-1", "f-dismissed", "f-upheld"]  # newest first
+    assert (found["total"], found["next_cursor"]) == (3, None)
+    sample, _, upheld = found["words"]
+    assert (sample["about"], sample["verdict"], sample["coaching"]) == ("sample", "upheld", "抽检：先问尺码")
+    assert {key: upheld[key] for key in ("about", "rule", "verdict", "actor", "score", "reason")} == {
+        "about": "flag", "rule": "language.vague", "verdict": "upheld", "actor": "qc", "score": 70.0, "reason": "含糊",
+    }  # fmt: skip
+    assert upheld["coaching"] == f"f-upheld {PHONE[:3]}****{PHONE[7:]}"  # QC calls nobody
+    assert read(ops, agent_id=agent) == found
+    # a page at a time, and a team's
+    first = read(ops, agent_id=agent, limit=2)
+    rest = read(ops, agent_id=agent, limit=2, cursor=first["next_cursor"])
+    assert first["words"] + rest["words"] == found["words"]
+    assert rest["next_cursor"] is None
+    assert {one["id"] for one in read(ops, team="")["words"]} == {"s-1", "f-dismissed", "f-upheld", "f-other"}
+    for wrong in ({}, {"agent_id": agent, "team": ""}, {"agent_id": agent, "cursor": "x"}):
+        assert ops.get("/api/v1/scorecards/coaching", params={**names, **wrong}).status_code == 422

@@ -97,6 +97,8 @@ export const review = {
     },
   },
   watch: { current(now, before) { if (!now || !before || this.idOf(now) !== this.idOf(before)) this.intent = this.$options.view.first; } },
+  // a link may lead to one row: …/qc?flag_id=…
+  created() { this.asked = this.switched ? "" : new URLSearchParams(location.search).get(this.$options.row.id); },
   mounted() { if (this.switched) this.$el.querySelector(".tabs [aria-pressed=true]").focus(); },
   methods: {
     word(key) { return this.t[this.$options.view.words + "_" + key]; },
@@ -121,6 +123,14 @@ export const review = {
       return found;
     },
     belongs(row) { return PLACE[row.qc_status] < PLACE.upheld || PLACE[this.filters.qc_status] >= PLACE.upheld; },
+    async arrived(rows) {
+      const { id } = this.$options.row, asked = this.asked;
+      this.asked = "";
+      if (asked && !this.current) {
+        try { this.open(await this.read(this.pathOf({ [id]: asked }))); } catch (error) { if (error.status !== 404) throw error; }
+      }
+      return desk.methods.arrived.call(this, rows);
+    },
     readMore() {},
     shown() {},
     async load() {

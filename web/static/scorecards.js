@@ -8,6 +8,7 @@ const PAGE_ROWS = 50;
 const DAY_MS = 86_400_000;
 const PLACE_KEY = "zhengdian.scorecards";
 const KINDS = ["day", "week", "month"];
+const JUDGED = ["qc_score", "judged", "violations"]; // figures of flags that were judged
 const SKELETON_ROWS = 8;
 // what a part of the score is called among the figures: the first of them that has data
 const PART_FIGURES = { own_target: ["own_target"], qc: ["sample_score", "qc_score"], rating: ["rating"], complaints: ["complaints"] };
@@ -59,12 +60,25 @@ export default {
 
   <aside class="panel" v-if="panel" role="dialog" :aria-label="panelTitle" ref="panel" tabindex="-1" :data-panel="panel.figure">
     <header><h2>{{ panelTitle }} <small>{{ titleOf(panel.card) }}</small></h2><button @click="close" :aria-label="t.scorecards_close">✕</button></header>
+    <p v-if="mayRows && judgedBy(panel.figure) && !talkOf"><button class="link" @click="openWords(panel.card)" data-do="coaching">{{ t['scorecards.coaching'] }} ›</button></p>
     <template v-if="panel.figure === 'score'">
       <p class="state" v-if="panel.card.score.value === null">{{ whyNoScore(panel.card) }}</p>
       <p class="note" v-if="panel.card.score.weights">{{ say('scorecards_why_score', { group: t['scorecards_group.' + panel.card.score.weights] }) }}</p>
       <table class="parts" v-if="panel.card.score.weights"><thead><tr><th scope="col">{{ t.scorecards_part }}</th><th scope="col">{{ t.scorecards_weight }}</th><th scope="col">{{ t.scorecards_points }}</th></tr></thead>
         <tbody><tr v-for="part in weighed" :key="part.key" :class="{ off2: part.points === null }" :data-part="part.key"><td><button class="link" v-if="part.points !== null && mayRows && partFigure(part)" @click="openRows(panel.card, partFigure(part))">{{ t['scorecards_part.' + part.key] }}</button><template v-else>{{ t['scorecards_part.' + part.key] }}</template></td><td>{{ part.points === null ? '(' + part.weight + ')' : part.weight + ' / ' + panel.card.score.counted }}</td><td>{{ part.points === null ? t.scorecards_not_counted : part.points }}</td></tr></tbody>
         <tfoot><tr><th scope="row">{{ t.scorecards_score }}</th><td>{{ panel.card.score.counted }}</td><td><b>{{ panel.card.score.value === null ? '–' : panel.card.score.value }}</b></td></tr></tfoot></table>
+    </template>
+    <template v-else-if="panel.figure === 'coaching'">
+      <p class="note">{{ t['scorecards_about.coaching'] }}</p>
+      <p class="empty" v-if="!coaching">{{ message || t.loading }}</p>
+      <p class="empty" v-else-if="!coaching.words.length">{{ t.scorecards_coaching_none }}</p>
+      <ol class="words" v-else><li v-for="one in coaching.words" :key="one.id" :data-words="one.id">
+        <p>{{ one.coaching }}</p>
+        <small><a :href="wordsHref(one)">{{ one.about === 'sample' ? t['qc_view.samples'] : t['rule.' + one.rule] || one.rule }} {{ one.about === 'sample' ? one.at.slice(0, 10) : timeText(one.at) }}</a><template v-if="shownBy === 'team'"> · {{ nameOf(sheet.shop_id, one.agent_id) }}</template></small>
+        <small>{{ t[(one.about === 'sample' ? 'samples' : 'qc') + '_status.' + one.verdict] }}<template v-if="one.score !== null"> · {{ t.qc_score }} {{ one.score }}</template> · {{ personText(one.actor) }} · {{ timeText(one.judged_at) }}</small>
+        <small v-if="one.reason">{{ t.history_reason }}{{ t.colon }}{{ one.reason }}</small>
+      </li></ol>
+      <button v-if="coaching && coaching.next_cursor" class="more" @click="moreWords" :disabled="paging">{{ t.scorecards_more }}</button>
     </template>
     <template v-else-if="talkOf">
       <p><button class="link" @click="talkOf = null; talk = null">‹ {{ t.scorecards_rows }}</button></p>
@@ -90,7 +104,7 @@ export default {
   mixins: [desk],
   row: { id: "id", path: "/api/v1/scorecards", draft: {} },
   data() {
-    return { sheet: null, shop: "", period: "month", on: "", by: "agent", search: "", sortKey: "", down: true, panel: null, behind: null, talkOf: null, stale: false, slow: false, pause: AGAIN_MS };
+    return { sheet: null, shop: "", period: "month", on: "", by: "agent", search: "", sortKey: "", down: true, panel: null, behind: null, coaching: null, talkOf: null, stale: false, slow: false, pause: AGAIN_MS };
   },
   created() {
     this.due = 0;
@@ -197,6 +211,25 @@ export default {
     arrow(key) { return this.sortKey === key ? (this.down ? "▼" : "▲") : ""; },
     ariaSort(key) { return (this.sortKey || "rank") !== key ? null : this.down ? "descending" : "ascending"; },
 
+    // --- what reviewers wrote for the agent
+    judgedBy(figure) { return ["score", "sample_score", ...JUDGED].includes(figure); },
+    wordsHref(one) { return "/qc?" + new URLSearchParams({ lang: this.lang, [one.about + "_id"]: one.id }); },
+    async openWords(card) { this.show(card, "coaching"); await this.moreWords(); },
+    async moreWords() {
+      const { card } = this.panel, before = this.coaching;
+      this.paging = true;
+      const { signal } = (this.rowsAborter = new AbortController());
+      try {
+        const whose = this.shownBy === "team" ? { team: card.id } : { agent_id: card.id };
+        const found = await this.read("/api/v1/scorecards/coaching?" + this.query({ limit: PAGE_ROWS, cursor: (before && before.next_cursor) || "", ...whose }), signal);
+        if (!this.panel || this.panel.card.id !== card.id || this.panel.figure !== "coaching" || this.coaching !== before) return;
+        this.coaching = { ...found, words: [...(before ? before.words : []), ...found.words] };
+      } catch (error) {
+        if (error.status === 504) this.message = this.t.too_slow;
+        else if (!error.unwanted) { this.failed(error); this.message = error.message; }
+      } finally { if (this.rowsAborter.signal === signal) this.paging = false; }
+    },
+
     // --- the rows behind a figure
     openScore(card, event) { this.show(card, "score", event); },
     async openRows(card, figure, event) {
@@ -206,7 +239,7 @@ export default {
     show(card, figure, event) {
       if (event) this.opener = event.currentTarget;
       if (this.rowsAborter) this.rowsAborter.abort();
-      this.panel = { card, figure }; this.behind = null; this.talkOf = null; this.talk = null; this.message = "";
+      this.panel = { card, figure }; this.behind = null; this.coaching = null; this.talkOf = null; this.talk = null; this.message = "";
       this.$nextTick(() => this.$refs.panel && this.$refs.panel.focus());
     },
     async more() {
@@ -227,7 +260,7 @@ export default {
     close() {
       if (!this.panel) return;
       if (this.rowsAborter) this.rowsAborter.abort();
-      this.panel = null; this.behind = null; this.talkOf = null; this.talk = null;
+      this.panel = null; this.behind = null; this.coaching = null; this.talkOf = null; this.talk = null;
       if (this.opener && this.opener.isConnected) this.opener.focus();
     },
     async openTalk(row) {
@@ -257,7 +290,7 @@ export default {
       if (figure === "own_target") return this.t.target + " " + this.partText(row.what, this.behind.unit);
       if (figure === "rating" || (figure === "complaints" && row.what)) return "★".repeat(Number(row.what)) + " " + row.order_id;
       if (figure === "sample_score") return this.t["samples_status." + row.what] || row.what;
-      if (["qc_score", "judged", "violations"].includes(figure)) return this.t["rule." + row.what] || row.what;
+      if (JUDGED.includes(figure)) return this.t["rule." + row.what] || row.what;
       if (row.order_id) return row.order_id;
       return row.until ? "→ " + this.timeText(row.until).slice(6) : "";
     },

@@ -71,6 +71,12 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "计分的各项都还没有数据，所以没有得分。",
         "None of the parts that count has data yet, so there is no score.",
     ),
+    "scorecards.coaching": ("给客服的建议", "Coaching words"),
+    "scorecards_about.coaching": (
+        "这一期里，质检在预警和抽检会话的判定中写给客服的话，最新的在前。点开可看当时的会话。",
+        "What QC wrote for the agent when judging this period's flags and sampled conversations, the newest first. Each opens its conversation.",
+    ),
+    "scorecards_coaching_none": ("这一期没有写给客服的建议", "No coaching words in this period"),
     "scorecards_retry": ("再试一次", "Try again"),
     "scorecards_late": (
         "重新计算超时，显示的是 {time} 的结果。",
