@@ -15,12 +15,12 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from benchmarks import queries, recovery, throughput
+from benchmarks import latency, queries, recovery, throughput
 from benchmarks.parts import Run
 from benchmarks.peers import run as peers
-from benchmarks.sheets import Sheet, chart
+from benchmarks.sheets import Sheet, chart, percentile
 
-SECTIONS: Final = ("peers", "throughput", "recovery", "queries")
+SECTIONS: Final = ("peers", "throughput", "latency", "recovery", "queries")
 _OUTPUT: Final = "kafka"
 """of the peers: our worker always writes what it finds"""
 
@@ -30,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make bench", description="What this machine carries.")
     parser.add_argument("--events", type=int, default=100_000, help="peers: chat messages")
     parser.add_argument("--buyers", type=int, default=15_000, help="of the generated sale, about 20 events a buyer")
+    parser.add_argument("--latency-seconds", type=float, default=30, help="latency: at each of the rates")
     parser.add_argument("--recovery-buyers", type=int, default=50_000, help="the same, in a worker's state")
     parser.add_argument("--runs", type=int, default=5, help="runs of each; the median counts")
     parser.add_argument(
@@ -75,6 +76,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             runs = throughput.measure(chosen.buyers, chosen.runs, place, status.update)
             figures["throughput"] = {what: [asdict(run) for run in each] for what, each in runs.items()}
             show(_throughput(runs, machine))
+        if "latency" in chosen.only:
+            most, late = latency.measure(chosen.buyers, chosen.latency_seconds, place / "l", status.update)
+            figures["latency"] = {"most": round(most), "at": [asdict(one) for one in late]}
+            show(_latency(most, late, machine))
         if "recovery" in chosen.only:
             recovered = recovery.measure(chosen.recovery_buyers, chosen.runs, place / "r", status.update)
             figures["recovery"] = asdict(recovered) | {"bytes_per_buyer": round(recovered.bytes_per_buyer)}
@@ -116,6 +121,22 @@ def _throughput(found: dict[str, list[Run]], machine: str) -> Sheet:
 
 def _speed(runs: list[Run]) -> float:
     return statistics.median(run.records / run.seconds for run in runs)
+
+
+def _latency(most: float, found: list[latency.Latency], machine: str) -> Sheet:
+    return Sheet(
+        f"seconds from produced, one worker, sink and web part in one process; most {most:,.0f} events/s; {machine}",
+        ("share of the most", "events/s", "probes", "row, p50", "row, p99", "wallboard, p50", "wallboard, p99"),
+        [
+            (
+                f"{one.share:.0%}",
+                f"{one.rate:,.0f}",
+                f"{len(one.to_row)}",
+                *(f"{percentile(each, p):.2f}" for each in (one.to_row, one.to_page) for p in (50, 99)),
+            )
+            for one in found
+        ],
+    )
 
 
 def _recovery(found: recovery.Recovery) -> Sheet:

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from benchmarks import world
 from benchmarks.clickhouse import ModernClickHouse
+from benchmarks.sheets import percentile
 from schemas.types import DAY_MS
 from sinks import migrate
 from sinks.database import Database
@@ -54,7 +55,7 @@ class Asked:
 
     def percentile(self, share: int) -> float:
         """By nearest rank."""
-        return self.milliseconds[max(-(-len(self.milliseconds) * share // 100), 1) - 1]
+        return percentile(self.milliseconds, share)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +134,8 @@ QUESTIONS: Final[Mapping[str, Mapping[str, Question]]] = {
         "precision of the rules, a shop": lambda a: a.read.rule_precision(None, None, a.shop),
     },
     "rounds_raw": {
-        "who waits, a shop": lambda a: a.floor.waiting(a.now, _WAIT_MS, a.shop),
-        "who waits, all shops": lambda a: a.floor.waiting(a.now, _WAIT_MS),
-        "who gave up, all shops": lambda a: a.floor.unanswered(a.now - world.HOUR_MS - _WAIT_MS, a.now),
+        "who waits or gave up, a shop": lambda a: a.floor.unanswered(a.now - world.HOUR_MS - _WAIT_MS, a.now, a.shop),
+        "who waits or gave up, all shops": lambda a: a.floor.unanswered(a.now - world.HOUR_MS - _WAIT_MS, a.now),
     },
     "window_partials": {
         "response times, hour and day, a shop": lambda a: a.floor.response(a.now, a.shop),

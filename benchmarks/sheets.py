@@ -7,6 +7,12 @@ from typing import Final
 
 from rich.table import Table
 
+
+def percentile(ascending: Sequence[float], share: int) -> float:
+    """By nearest rank."""
+    return ascending[max(-(-len(ascending) * share // 100), 1) - 1]
+
+
 _BAR, _GAP, _LEFT, _WIDTH, _RIGHT, _TOP = 22, 10, 260, 520, 120, 44
 
 

@@ -33,6 +33,20 @@ def test_every_part_is_measured_and_recovers(tmp_path: Path, capsys: pytest.Capt
     assert not (tmp_path / "docs" / "benchmarks.svg").exists()
 
 
+def test_how_late_rows_and_wallboard_are_is_measured_probe_by_probe(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, sizes = tmp_path / "figures.json", ["--buyers", "60", "--latency-seconds", "3"]
+    assert main([*sizes, "--only", "latency", "--json", str(file)]) == 0
+    found = json.loads(file.read_text())["latency"]
+    assert [one["share"] for one in found["at"]] == [0.25, 0.5, 0.75]
+    for one in found["at"]:
+        assert 0 < one["rate"] <= found["most"]
+        assert len(one["to_row"]) == len(one["to_page"]) > 3
+        assert min(one["to_row"] + one["to_page"]) > 0
+    assert "of the most" in capsys.readouterr().out
+
+
 def test_every_question_of_the_pages_is_asked_of_both_engines_and_answered_alike(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
