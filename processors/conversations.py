@@ -68,14 +68,13 @@ class Conversations:
                     changes.rounds.append(records[index])
                 continue
             opening = round_.opening
-            rules = self.book.at(self.shop_id, opening.time)
             record = RoundRecord(
                 digest("r", cause + joined(opening.source, opening.id)),
                 round_,
                 day_ends_at,
-                in_platform_hours(opening.time, rules, self.days),
+                in_platform_hours(opening.time, thread.rules, self.days),
                 thread.revision(index),
-                rules.label,
+                thread.rules.label,
             )
             records.append(record)
             changes.rounds.append(record)

@@ -8,6 +8,6 @@ SELECT
         of_day >= {platform_from:Array(Int64)}[version] OR of_day < {platform_to:Array(Int64)}[version]) ? 'true' : 'false' AS in_platform_hours,
     toInt64(toUnixTimestamp(toStartOfDay(fromUnixTimestamp64Milli(day) + INTERVAL 36 HOUR, {tz:String}))) * 1000 AS day_ends_at,
     if(answered, 'answered', 'open') AS status,
-    arrayCount(s -> s <= opened_at, {starts:Array(Int64)}) AS version,
+    arrayCount(s -> s <= day, {starts:Array(Int64)}) AS version,
     {ruleset:Array(String)}[version] AS ruleset
 FROM rounds
