@@ -147,6 +147,26 @@ def test_rows_lead_to_the_conversation(browser: Any, sale: Wall) -> None:
     page.context.close()
 
 
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_coaching_words_are_on_the_card_and_lead_to_the_flag(browser: Any, sale: Wall, lang: str) -> None:
+    page = look(browser, sale, lang)
+    cards = api(page)["cards"]
+    card = next(one for one in cards if int(one["figures"]["sample_score"]["denominator"]))
+    page.locator(f"[data-card='{card['id']}'] [data-figure=qc_score]").click()
+    page.locator("[data-do=coaching]").click()
+    page.wait_for_selector("[data-panel=coaching] .words li")
+    assert page.locator(".words li > p").all_inner_texts() == ["先听懂再答", "少说可能，给准话"]  # the newest first
+    assert page.locator(".panel h2").inner_text().startswith("给客服的建议" if lang == "zh" else "Coaching words")
+    assert ("成立 · 得分" if lang == "zh" else "Upheld · Score") in page.locator(".words li").last.inner_text()
+    flag = page.locator(".words li").last.get_attribute("data-words")
+    page.locator(".words a").last.click()
+    page.wait_for_selector(".history [data-said=coaching] >> text=少说可能，给准话", timeout=20_000)
+    assert page.url.startswith(f"{sale.address}/qc?lang={lang}&flag_id={flag}")
+    assert page.locator(".verdict .claim").count() == 0  # it is the judged one, though the list is of those to judge
+    assert page.errors == []
+    page.context.close()
+
+
 def test_more_rows_come_when_asked(browser: Any, sale: Wall) -> None:
     page = look(browser, sale, query=WEEK + "&by=team")
     card = max(api(page, by="team")["cards"], key=lambda one: one["figures"]["reply_rate"]["denominator"])

@@ -74,14 +74,30 @@ def sell(db: Database) -> None:
     judged = [
         flag(
             f"j{n}", "language.vague", "notice", one["shop_id"], at + n, agent_id=one["agent_id"], buyer_id="b-000007",
-            qc_status="upheld", qc_score=95.0 - n,
+            qc_status="upheld", qc_actor="mei", qc_score=95.0 - n,
         )
         for n, one in enumerate(people)
     ]  # fmt: skip
     insert(db, "flags_raw", *judged)
+    told = {"actor": "mei", "verdict": "upheld", "reason": "含糊", "coaching": "少说可能，给准话"}
+    said = [
+        raw_event("qc.verdict_given", "audit.commands", f"told-{n}", row["shop_id"], at + 60_000 + n, flag_id=row["flag_id"],
+                  buyer_id="b-000007", **told) | {"buyer_id": "b-000007"}
+        for n, row in enumerate(judged)
+    ]  # fmt: skip
+    insert(db, "raw_events", *said)
     day = parse_time("2025-11-11T00:00:00+08:00")
     drawn = [
-        sampled(f"s{n}", one["shop_id"], day, verdict, score, agent_id=one["agent_id"], buyer_id="b-000007")
+        sampled(
+            f"s{n}",
+            one["shop_id"],
+            day,
+            verdict,
+            score,
+            agent_id=one["agent_id"],
+            buyer_id="b-000007",
+            coaching="先听懂再答",
+        )
         for n, (one, verdict, score) in enumerate(zip(people, ("dismissed", "upheld"), (88.0, 62.5), strict=False))
     ]
     insert(db, "qc_samples_raw", *drawn)
