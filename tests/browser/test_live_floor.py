@@ -12,10 +12,12 @@ from typing import Any
 import by_hand
 import pytest
 from desk_page import LAPTOP, WIDE
-from fixtures.demo_process import Demo, gone, until
+from fixtures.demo_process import SHOP, Demo, gone, until
 
 from deploy.demo_users import PASSWORD, PEOPLE
+from processors.reviews import task_id_of
 from schemas.types import format_time, parse_time
+from web.parts import HOUR_MS
 
 pytestmark = [pytest.mark.browser, pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -97,8 +99,9 @@ def test_a_reviewer_from_sign_in_to_the_next_flag(browser: Any, demo: Demo, lang
     page.context.close()
 
 
-def test_of_two_who_take_one_flag_at_once_one_has_it(browser: Any, demo: Demo) -> None:
-    pages = [enter(browser, demo, name, "/qc") for name in ("qc", "admin")]
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_of_two_who_take_one_flag_at_once_one_has_it(browser: Any, demo: Demo, lang: str) -> None:
+    pages = [enter(browser, demo, name, "/qc", lang) for name in ("qc", "admin")]
     flag, _ = [open_flag(page) for page in pages]
     for page in pages:
         page.locator(f"[data-flag='{flag}']").click()
@@ -109,7 +112,8 @@ def test_of_two_who_take_one_flag_at_once_one_has_it(browser: Any, demo: Demo) -
     holder = taken["qc_actor"]
     assert holder in ("qc", "admin")
     winner, loser = pages if holder == "qc" else pages[::-1]
-    loser.wait_for_selector(f"text={PEOPLE[holder]} 已领取", timeout=10_000)
+    said = f"{PEOPLE[holder]} 已领取" if lang == "zh" else f"{PEOPLE[holder]} has it"
+    loser.wait_for_selector(f"text={said}", timeout=10_000)
     fill_sheet(winner)
     winner.locator(".verdict textarea").first.fill("没有问题")
     winner.keyboard.press("Escape")
@@ -135,9 +139,59 @@ def test_a_caller_from_sign_in_to_the_settled_complaint(browser: Any, demo: Demo
     assert (called["claimed_by"], called["calls"]) == ("caller", 1)
     page.keyboard.press("1")
     page.wait_for_selector(f"[data-task='{task}']", state="detached", timeout=10_000)
-    settled = fact(demo, f"call-tasks/{task}", lambda row: row["status"] == "resolved")
+    settled = fact(demo, f"call-tasks/{task}", lambda row: row["status"] == "resolved" and len(row["history"]) == 3)
     assert settled["outcome"] == "exchange"
     assert settled["revisit_due_at"] is not None
+    assert [step["note"] for step in settled["history"]] == [None, "买家同意换货", None]
+    assert page.errors == []
+    page.context.close()
+
+
+def settle_days_ago(demo: Demo, name: str) -> str:
+    """A complaint that came in six days ago, and that somebody called about and settled four days ago: its task."""
+    buyer, order = f"b-{name}", f"o-{name}"
+    task = task_id_of(SHOP, buyer, order)
+    did = {"task_id": task, "actor": "caller"}
+    items = [{"sku_id": "k", "title": "跑鞋", "quantity": 1, "unit_price": "99.00"}]
+    now = time.time_ns() // 1_000_000
+    facts: list[tuple[int, str, dict[str, Any]]] = [
+        (150, "order.placed", {"order_id": order, "amount": "99.00", "items": items}),
+        (144, "review.posted", {"order_id": order, "review_id": f"r-{name}", "rating": 1, "text": "开胶了"}),
+        (100, "call_task.claimed", did),
+        (99, "call_task.call_logged", {**did, "reached": True, "note": "买家很生气，先道歉"}),
+        (98, "call_task.resolved", {**did, "outcome": "exchange", "note": "答应换货"}),
+    ]
+    events = [
+        {
+            "specversion": "1.0", "id": f"{name}-{n}", "source": "test/past", "type": kind,
+            "time": format_time(now - ago * HOUR_MS), "data": {"shop_id": SHOP, "buyer_id": buyer, **data},
+        }
+        for n, (ago, kind, data) in enumerate(facts)
+    ]  # fmt: skip
+    answer = demo.web.post("/v1/events", json=events, headers={"content-type": "application/cloudevents-batch+json"})
+    assert answer.status_code == 202, answer.text
+    fact(demo, f"call-tasks/{task}", lambda row: row.get("status") == "resolved" and len(row["history"]) == 3)
+    return task
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_a_caller_revisits_knowing_what_was_said_before(browser: Any, demo: Demo, lang: str) -> None:
+    task = settle_days_ago(demo, f"revisit-{lang}")
+    page = enter(browser, demo, "caller", "/calls", lang)
+    page.wait_for_selector(".desk[data-state=busy] .verdict", timeout=30_000)
+    page.locator("[data-view=revisit]").click()
+    page.locator(f"[data-task='{task}']").click()
+    page.wait_for_selector(".history [data-step='call_task.resolved']", timeout=15_000)
+    assert page.locator(".history [data-said=note]").all_inner_texts() == ["买家很生气，先道歉", "答应换货"]
+    assert PEOPLE["caller"] in page.locator(".history small").first.inner_text()
+    page.locator(".verdict textarea").fill("新鞋很满意")
+    page.locator(".verdict .dismiss").click()
+    page.wait_for_selector(f"[data-task='{task}']", state="detached", timeout=10_000)
+    done = fact(demo, f"call-tasks/{task}", lambda row: row["status"] == "revisited" and len(row["history"]) == 4)
+    assert [step["note"] for step in done["history"]] == [None, "买家很生气，先道歉", "答应换货", "新鞋很满意"]
+    page.locator("[data-view=done]").click()
+    page.locator(f"[data-task='{task}']").click()
+    page.wait_for_selector(".history [data-step='call_task.revisited'] >> text=新鞋很满意", timeout=15_000)
     assert page.errors == []
     page.context.close()
 

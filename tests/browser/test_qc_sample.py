@@ -103,7 +103,7 @@ def test_from_the_list_to_the_verdict_by_keyboard(browser: Any, desk: Wall, lang
     page.wait_for_selector("text=已提交：无问题" if lang == "zh" else "text=Saved: Nothing found")
     page.locator("[data-facet=qc_status]").select_option("upheld")
     page.locator(f"[data-sample='{second}']").click()
-    page.wait_for_selector(".state >> text=尺码没说清")
+    page.wait_for_selector(".history [data-said=reason] >> text=尺码没说清")
     page.locator("[data-facet=qc_status]").select_option("open")
     page.wait_for_selector(f"[data-sample='{first}']")
     for judged in (second, third):
