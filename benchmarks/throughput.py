@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Final
 
 import orjson
+from pydantic import SecretStr
 
+from benchmarks.clickhouse import ModernClickHouse
 from benchmarks.parts import Run, read_to_the_end, start_part
 from benchmarks.peers.launch import PeerError
 from deploy.broker import EmbeddedBroker
@@ -22,6 +24,8 @@ from replay.ingest import ingest
 from replay.output import SUMMARY
 from schemas.events import parse_event
 from schemas.settings import Settings
+from sinks import migrate
+from sinks.database import open_database
 from sinks.kafka import EventProducer, create_topics, sink_group, wait_for_broker, worker_group
 from sinks.progress import sink_ends, source_ends
 
@@ -63,6 +67,8 @@ def measure(buyers: int, runs: int, place: Path, say: Callable[[str], object]) -
                     note("sink into chDB, records", _sink(settings))
                 else:
                     note("two workers, every rule on", _work(settings, 2))
+                    say(f"run {number + 1} of {runs}: sink into a server")
+                    note("sink into a server, records", _sink_into_server(settings))
     return found
 
 
@@ -116,6 +122,17 @@ def _work(settings: Settings, workers: int) -> Run:
     place = settings.data_dir.parent
     members = [lambda n=n: start_part("worker", settings, place, f"worker-{n}", core=None) for n in range(workers)]
     return read_to_the_end(members, _WORKER_READY, worker_group(settings), source_ends(settings), settings, SECONDS)
+
+
+def _sink_into_server(settings: Settings) -> Run:
+    """By clickhouse-driver into ClickHouse's own server; CPU and memory are the sink's alone."""
+    with ModernClickHouse(settings.data_dir.parent / "server") as server:
+        url = SecretStr(server.url(settings.database))
+        there = settings.model_copy(update={"clickhouse": "server", "clickhouse_url": url})
+        db = open_database(there)
+        migrate.up(db)
+        db.close()
+        return _sink(there)
 
 
 def _sink(settings: Settings) -> Run:
