@@ -8,6 +8,7 @@ milliseconds since the epoch and amounts ints of fen, as everywhere inside the p
 from collections.abc import Mapping
 from typing import Any, Final
 
+from schemas.types import DAY_MS
 from sinks.database import Database
 from sinks.reader import Reader, Row, and_shop, decoded, equal_to
 
@@ -60,11 +61,17 @@ class ReadModel(Reader):
 
     def latest_hour(self, shop_id: str | None = None) -> int | None:
         """Start of the latest hour that has rows; None when there is none."""
-        rows = self.rows(
-            f"SELECT max(hour_start) AS at, count() AS n FROM leaderboard_hourly WHERE true{and_shop(shop_id)}",
-            {"shop": shop_id or ""},
-        )
-        return rows[0]["at"] if rows and rows[0]["n"] else None
+        # first among the newest alone: the hour is nearly always there, and the whole table is years
+        newest = self.rows("SELECT max(hour_start) AS at, count() AS n FROM leaderboard_partials", {})[0]
+        for from_ms in (newest["at"] - _RECENT_MS, None) if newest["n"] else ():
+            since = "" if from_ms is None else " AND hour_start > fromUnixTimestamp64Milli({from:Int64})"
+            rows = self.rows(
+                f"SELECT max(hour_start) AS at, count() AS n FROM leaderboard_hourly WHERE true{since}{and_shop(shop_id)}",
+                {"shop": shop_id or ""} | ({} if from_ms is None else {"from": from_ms}),
+            )
+            if rows[0]["n"]:
+                return int(rows[0]["at"])
+        return None
 
     def sale_events(self, from_ms: int, to_ms: int) -> list[Row]:
         """The sale events that touch [from, to), latest start first; `targets` decoded, its amounts still texts."""
@@ -108,7 +115,7 @@ class ReadModel(Reader):
         if after is not None:
             where += " AND (occurred_at, flag_id) < (fromUnixTimestamp64Milli({at:Int64}), {id:String})"
             params |= {"at": after[0], "id": after[1]}
-        return self._flags(f"SELECT * FROM flags WHERE {where} ORDER BY occurred_at DESC, flag_id DESC", params, limit)
+        return self._page(where, "occurred_at DESC, flag_id DESC", params, limit)
 
     def flag(self, flag_id: str) -> Row | None:
         """One flag, or None."""
@@ -119,7 +126,7 @@ class ReadModel(Reader):
         """rule, count of the flags that `filters` select, most first."""
         where, params = equal_to(filters, ("status", "rule", "agent_id", "shop_id", "severity", "qc_status"))
         return self.rows(
-            f"SELECT rule, count() AS count FROM flags WHERE {where} GROUP BY rule ORDER BY count DESC, rule",
+            f"SELECT rule, count() AS count FROM {_FLAGS} WHERE {where} GROUP BY rule ORDER BY count DESC, rule",
             params,
         )
 
@@ -128,7 +135,7 @@ class ReadModel(Reader):
         return self.rows(
             "SELECT shop_id, rule, severity,"
             f" intDiv(toUnixTimestamp64Milli(occurred_at), {BUCKET_MS}) * {BUCKET_MS} AS bucket, count() AS count"
-            " FROM flags WHERE status = 'raised' AND occurred_at >= fromUnixTimestamp64Milli({from:Int64})"
+            f" FROM {_FLAGS} WHERE status = 'raised' AND occurred_at >= fromUnixTimestamp64Milli({{from:Int64}})"
             f" AND occurred_at < fromUnixTimestamp64Milli({{to:Int64}}){and_shop(shop_id)}"
             " GROUP BY shop_id, rule, severity, bucket",
             {"from": from_ms, "to": to_ms, "shop": shop_id or ""},
@@ -164,8 +171,7 @@ class ReadModel(Reader):
                 " ({rank:Int64}, fromUnixTimestamp64Milli({at:Int64}), {id:String})"
             )
             params |= {"rank": after[0], "at": after[1], "id": after[2]}
-        order = "severity != 'violation', occurred_at, flag_id"
-        return self._flags(f"SELECT * FROM flags WHERE {where} ORDER BY {order}", params, limit)
+        return self._page(where, "severity != 'violation', occurred_at, flag_id", params, limit)
 
     def review_counts(self, from_ms: int | None, to_ms: int | None, shop_id: str | None = None) -> list[Row]:
         """shop_id, rule, severity, agent_id, team, qc_status, count of the raised flags that occurred in [from, to)."""
@@ -173,7 +179,7 @@ class ReadModel(Reader):
         return self.rows(
             "SELECT f.shop_id AS shop_id, f.rule AS rule, f.severity AS severity, f.agent_id AS agent_id, a.team AS team,"
             " f.qc_status AS qc_status, count() AS count"
-            f" FROM (SELECT * FROM flags WHERE {where}) AS f"
+            f" FROM (SELECT * FROM {_FLAGS} WHERE {where}) AS f"
             " LEFT JOIN agents AS a ON a.shop_id = f.shop_id AND a.agent_id = f.agent_id"
             " GROUP BY shop_id, rule, severity, agent_id, team, qc_status",
             params,
@@ -187,7 +193,7 @@ class ReadModel(Reader):
         return self.rows(
             "SELECT rule, countIf(status = 'raised') AS raised,"
             " countIf(qc_status IN ('upheld', 'dismissed')) AS judged, countIf(qc_status = 'upheld') AS upheld"
-            f" FROM flags WHERE {where}{and_shop(shop_id)} GROUP BY rule ORDER BY rule",
+            f" FROM {_FLAGS} WHERE {where}{and_shop(shop_id)} GROUP BY rule ORDER BY rule",
             params | {"shop": shop_id or ""},
         )
 
@@ -266,6 +272,13 @@ class ReadModel(Reader):
 
     # ---- reading rows ---------------------------------------------------------------------------------------------------
 
+    def _page(self, where: str, order: str, params: Mapping[str, Any], limit: int) -> list[Row]:
+        """The flags that a page shows: chosen by narrow columns, so that evidence is read of those shown alone."""
+        chosen = f"SELECT shop_id, flag_id FROM {_FLAGS} WHERE {where} ORDER BY {order} LIMIT {{limit:UInt32}}"
+        return self._flags(
+            f"SELECT * FROM flags WHERE {where} AND (shop_id, flag_id) IN ({chosen}) ORDER BY {order}", params, limit
+        )
+
     def _flags(self, sql: str, params: Mapping[str, Any], limit: int) -> list[Row]:
         rows = self.limited(sql, params, limit)
         for row in rows:
@@ -275,6 +288,9 @@ class ReadModel(Reader):
         return rows
 
 
+_FLAGS: Final = "flags_raw FINAL"
+"""the view's rows, where nobody asks for `in_sale_event`: that is a join of every flag with the sale events"""
+_RECENT_MS: Final = 2 * DAY_MS
 _TIME_LINE: Final[Mapping[str, str]] = {
     "chat.message": "messages",
     "order.placed": "orders",
