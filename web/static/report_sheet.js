@@ -23,8 +23,8 @@ export const ReportSheet = {
     <p class="paid"><b>{{ say('orders_paid_unit', { n: count(report.orders_paid) }) }}</b><span v-if="change" :class="change.way">{{ change.text }}</span></p>
     <dl class="goals" :class="{ many: goals.length > 2 }">
       <div v-for="goal in goals" :key="goal.name" :class="{ done: goal.reached >= 100 }">
-        <dt>{{ goal.name }}</dt><dd><b>{{ goal.value }}</b><template v-if="goal.target"> / {{ goal.target }}</template></dd>
-        <template v-if="goal.target"><span class="gauge"><i :style="{ width: Math.min(goal.reached, 100) + '%' }"></i></span><strong>{{ goal.reached }}%</strong></template>
+        <dt>{{ goal.name }}</dt><dd class="value"><b>{{ goal.value }}</b><template v-if="goal.target"> / {{ goal.target }}</template></dd>
+        <template v-if="goal.target"><dd class="gauge"><i :style="{ width: Math.min(goal.reached, 100) + '%' }"></i></dd><dd class="share">{{ goal.reached }}%</dd></template>
       </div>
     </dl>
   </section>
