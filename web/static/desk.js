@@ -220,8 +220,8 @@ export const desk = {
       this.rows = rows.map(this.settled).filter(this.belongs);
       if (!this.current) {
         const last = this.last();
-        const first = this.rows.find((row) => this.idOf(row) === last) || this.rows[0];
-        if (first) this.open(first);
+        const first = this.rows.find((row) => this.idOf(row) === last) || (await this.leftAt(last)) || this.rows[0];
+        if (first && !this.current) this.open(first);
         return;
       }
       const at = this.rows.findIndex(this.isCurrent);
@@ -233,6 +233,17 @@ export const desk = {
         catch (error) { if (error.status !== 404) throw error; }
       }
       if (this.current) this.look(this.current); // what failed before
+    },
+    // after a reload: the row that somebody was at, which others may have pushed off the page
+    async leftAt(id) {
+      if (!id) return null;
+      try {
+        const row = this.settled(await this.read(this.pathOf({ [this.$options.row.id]: id })));
+        return this.belongs(row) ? row : null;
+      } catch (error) {
+        if (error.status !== 404) throw error;
+        return null;
+      }
     },
     open(row) {
       if (this.isCurrent(row)) return;
