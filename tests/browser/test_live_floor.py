@@ -226,8 +226,8 @@ def test_the_web_dies_while_somebody_types_and_nothing_typed_is_lost(browser: An
     fill_sheet(page)
     page.keyboard.press("u")
     assert fact(demo, f"flags/{flag}", lambda row: row["qc_status"] == "upheld")["qc_reason"] == "写到一半"
-    newest = wall.evaluate("document.querySelector('.total b').textContent")
-    until(lambda: wall.evaluate("document.querySelector('.total b').textContent") != newest, 120)  # and goes on
+    newest = wall.locator(".total b").first.inner_text()
+    until(lambda: wall.locator(".total b").first.inner_text() != newest, 120)  # and goes on
     page.context.close()
     wall.close()
 
