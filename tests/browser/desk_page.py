@@ -35,3 +35,11 @@ def look(
     page.goto(f"{desk.address}{path}?lang={lang}")
     page.wait_for_selector(f".desk[data-state=busy] {ready}", timeout=30_000)
     return page
+
+
+def untouched(page: Any, what: str) -> str:
+    """The first row on the list of `flag`s or `task`s that no test has done anything to."""
+    path = {"flag": "/api/v1/flags/", "task": "/api/v1/call-tasks/"}[what]
+    read = f"id => fetch('{path}' + id).then(a => a.json()).then(a => a.history)"
+    rows = [str(line.get_attribute(f"data-{what}")) for line in page.locator(f".list [data-{what}]").all()]
+    return next(row for row in rows if not page.evaluate(read, row))

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from desk_page import LAPTOP, PHONE, WIDE
+from desk_page import LAPTOP, PHONE, WIDE, untouched
 from desk_page import look as open_desk
 from wall_process import Wall
 
@@ -55,13 +55,6 @@ def test_a_call_from_claim_to_refund(browser: Any, desk: Wall) -> None:
     assert page.locator(f"[data-task='{first}']").count() == 0
     assert page.errors == []
     page.context.close()
-
-
-def untouched(page: Any) -> str:
-    """The first task that no test has done anything to."""
-    read = "id => fetch('/api/v1/call-tasks/' + id).then(a => a.json()).then(a => a.history)"
-    tasks = [str(line.get_attribute("data-task")) for line in page.locator(".list [data-task]").all()]
-    return next(task for task in tasks if not page.evaluate(read, task))
 
 
 def history(page: Any) -> list[str]:
@@ -164,7 +157,7 @@ def test_a_held_key_settles_nothing_more(browser: Any, desk: Wall) -> None:
 
 def test_an_answer_that_comes_late_leaves_the_next_call_alone(browser: Any, desk: Wall) -> None:
     page, held = look(browser, desk, timezone_id="America/New_York"), []
-    first = untouched(page)
+    first = untouched(page, "task")
     page.locator(f"[data-task='{first}']").click()
     page.wait_for_selector(f"[data-task='{first}'][aria-selected=true]")
     page.wait_for_selector(".claim:enabled")
@@ -213,7 +206,7 @@ def test_what_is_not_shown_is_counted(browser: Any, desk: Wall) -> None:
 
 def test_two_who_want_the_same_call(browser: Any, desk: Wall) -> None:
     one, two = look(browser, desk, "甲"), look(browser, desk, "乙")
-    task = untouched(one)
+    task = untouched(one, "task")
     for page in (one, two):
         page.locator(f"[data-task='{task}']").click()
         page.wait_for_selector(f"[data-task='{task}'][aria-selected=true]")

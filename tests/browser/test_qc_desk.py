@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from desk_page import LAPTOP, PHONE, WIDE
+from desk_page import LAPTOP, PHONE, WIDE, untouched
 from desk_page import look as open_desk
 from wall_process import Wall
 
@@ -112,6 +112,43 @@ def test_a_sheet_is_filled_in_whole_and_scored(browser: Any, desk: Wall) -> None
         judge(page, "uphold")
     assert asked.value.post_data_json["marks"]["greeting"] == 0.5
     page.wait_for_selector("text=已提交：成立")
+    page.context.close()
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_a_judged_flag_shows_why_and_the_words_for_the_agent(browser: Any, desk: Wall, lang: str) -> None:
+    page = look(browser, desk, f"词-{lang}", lang=lang)
+    with page.expect_response("**/qc/queue?*rule=reminder.repeated*"):
+        page.locator("[data-facet=rule]").select_option("reminder.repeated")
+    page.wait_for_selector(".list li[aria-selected=true][data-flag*='reminder.repeated']")
+    flag = untouched(page, "flag")
+    page.locator(f"[data-flag='{flag}']").click()
+    page.wait_for_selector(f"[data-flag='{flag}'][aria-selected=true]")
+    page.wait_for_selector(".claim:enabled")
+    page.keyboard.press("c")
+    page.wait_for_selector(".history [data-step='qc.claimed']")
+    page.wait_for_selector(".claim", state="detached")
+    for box, words in zip(page.locator(".verdict textarea").all(), ("昨天已催过", "先问尺码再提付款"), strict=True):
+        box.fill(words)
+    judge(page, "uphold")
+    page.wait_for_selector(f"[data-flag='{flag}']", state="detached")
+    # no worker reads here: the list of judged flags is what the API would say then
+    row = page.evaluate(f"fetch('/api/v1/flags/{flag}').then(a => a.json())")
+    row |= {"qc_status": "upheld", "qc_actor": f"词-{lang}", "qc_reason": "昨天已催过"}
+    page.route("**/qc/queue?*", lambda route: route.fulfill(json={"flags": [row], "next_cursor": None}))
+    page.locator("[data-facet=qc_status]").select_option("upheld")
+    page.wait_for_selector(f".list [data-flag='{flag}'][aria-selected=true]")
+    page.wait_for_selector(".history [data-said=coaching]")
+    told = page.locator("[data-step='qc.verdict_given']")
+    assert told.locator("b").inner_text() == ("成立" if lang == "zh" else "Upheld")
+    assert told.locator("p").all_inner_texts() == (
+        ["理由：昨天已催过", "建议：先问尺码再提付款"]
+        if lang == "zh"
+        else ["Reason: 昨天已催过", "Coaching: 先问尺码再提付款"]
+    )
+    page.wait_for_selector(".history [data-step='qc.claimed']")  # what the API says comes after what the page knows
+    assert page.locator(".history li").count() == 2  # nothing is there twice
+    assert page.errors == []
     page.context.close()
 
 
