@@ -8,7 +8,8 @@ one more buyer who waits. What is measured is thus until a reader has it, by one
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -35,6 +36,7 @@ _PROBE_SECONDS: Final = 0.1
 _LOOK_SECONDS: Final = 0.05
 _TICK_SECONDS: Final = 0.01
 _SETTLE_SECONDS: Final = 3.0
+_STOP_SECONDS: Final = 60.0
 _LAST_SECONDS: Final = 15.0
 """for the last probes to arrive; one that does not is as late as that"""
 _ROUNDS: Final = (
@@ -64,15 +66,8 @@ def measure(buyers: int, seconds: float, place: Path, say: Callable[[str], objec
     for number, share in enumerate(SHARES, 1):
         say(f"latency: {share:.0%} of {most:,.0f} events/s")
         load = _load(int(most * share * (seconds + _SETTLE_SECONDS) / _EVENTS_A_BUYER) + 100, seed=number)
-        with broker(place.with_name(f"{place.name}-{number}")) as settings:
-            worker, web, url = _start(settings)
-            try:
-                found.append(asyncio.run(_under(load, share, most * share, seconds, settings, url)))
-                alive(worker)
-                alive(web)
-            finally:
-                worker.stop(60)
-                web.stop(60)
+        with broker(place.with_name(f"{place.name}-{number}")) as settings, _running(settings) as (_, _, url):
+            found.append(asyncio.run(_under(load, share, most * share, seconds, settings, url)))
     return most, found
 
 
@@ -81,16 +76,22 @@ def _load(buyers: int, seed: int) -> Load:
     return [(topic, event_key(parse_event(line)), line) for topic, line in lines]
 
 
-def _start(settings: Settings) -> tuple[Child, Child, str]:
-    """A worker, and the web part with the sink, which chDB wants in one process; its address."""
+@contextmanager
+def _running(settings: Settings) -> Iterator[tuple[Child, Child, str]]:
+    """A worker, and the web part with the sink, which chDB wants in one process; its address. Both have their partitions."""
     place = settings.data_dir.parent
-    worker = start_part("worker", settings, place, core=None)
-    web = start_part("web", settings, place, core=None, ZHENGDIAN_WEB_PORT="0", ZHENGDIAN_LOG_FORMAT="json")
-    wait_for_line(worker, b"partitions_ready")
-    wait_for_line(web, b"web_listening")
-    wait_for_line(web, b"partitions_assigned")
-    line = next(line for line in web.log.read_bytes().splitlines() if b'"web_listening"' in line)
-    return worker, web, orjson.loads(line)["url"]
+    with ExitStack() as stack:
+        worker = start_part("worker", settings, place, core=None)
+        stack.callback(worker.stop, _STOP_SECONDS)
+        web = start_part("web", settings, place, core=None, ZHENGDIAN_WEB_PORT="0", ZHENGDIAN_LOG_FORMAT="json")
+        stack.callback(web.stop, _STOP_SECONDS)
+        wait_for_line(worker, b"partitions_ready")
+        wait_for_line(web, b"web_listening")
+        wait_for_line(web, b"partitions_assigned")
+        line = next(line for line in web.log.read_bytes().splitlines() if b'"web_listening"' in line)
+        yield worker, web, orjson.loads(line)["url"]
+        alive(worker)
+        alive(web)
 
 
 def _most(load: Load, settings: Settings) -> float:
@@ -98,16 +99,11 @@ def _most(load: Load, settings: Settings) -> float:
     for topic, key, value in load:
         producer.submit(topic, key, value)
     producer.close()
-    began = time.perf_counter()
-    worker, web, _ = _start(settings)
-    try:
+    with _running(settings) as (worker, web, _):
         began = time.perf_counter()
         wait_until_read(settings, worker_group(settings), source_ends(settings), SECONDS, lambda left: alive(worker))
         wait_until_read(settings, sink_group(settings), sink_ends(settings), SECONDS, lambda left: alive(web))
         return len(load) / (time.perf_counter() - began)
-    finally:
-        worker.stop(60)
-        web.stop(60)
 
 
 class _Feed:

@@ -152,6 +152,29 @@ def test_a_judged_flag_shows_why_and_the_words_for_the_agent(browser: Any, desk:
     page.context.close()
 
 
+def test_after_a_reload_the_flag_one_was_at_is_open_though_others_have_pushed_it_off_the_page(
+    browser: Any, desk: Wall
+) -> None:
+    page = look(browser, desk, "回来")
+    page.keyboard.press("j")
+    flag = selected(page)
+
+    def without(route: Any) -> None:
+        answer = route.fetch()
+        found = answer.json()
+        route.fulfill(json={**found, "flags": [row for row in found["flags"] if row["flag_id"] != flag]})
+
+    page.route("**/qc/queue?*", without)
+    page.reload()
+    page.wait_for_selector(".desk[data-state=busy] .verdict")
+    page.wait_for_selector(".claim:enabled")
+    assert page.locator(f"[data-flag='{flag}']").count() == 0
+    with page.expect_response(f"**/api/v1/flags/{flag}/claim") as claimed:
+        page.keyboard.press("c")
+    assert claimed.value.status == 202
+    page.context.close()
+
+
 def changed(answer: Any, **change: Any) -> Callable[[Any], None]:
     """A route's handler that answers that flag, with something changed."""
     return lambda route: route.fulfill(json={**answer, **change})

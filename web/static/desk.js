@@ -235,15 +235,11 @@ export const desk = {
       if (this.current) this.look(this.current); // what failed before
     },
     // after a reload: the row that somebody was at, which others may have pushed off the page
-    async leftAt(id) {
-      if (!id) return null;
-      try {
-        const row = this.settled(await this.read(this.pathOf({ [this.$options.row.id]: id })));
-        return this.belongs(row) ? row : null;
-      } catch (error) {
-        if (error.status !== 404) throw error;
-        return null;
-      }
+    async leftAt(id) { const row = id && await this.rowOf(id); return row && this.belongs(row) ? row : null; },
+    // by its id; null when it is not there
+    async rowOf(id) {
+      try { return this.settled(await this.read(this.pathOf({ [this.$options.row.id]: id }))); }
+      catch (error) { if (error.status !== 404) throw error; return null; }
     },
     open(row) {
       if (this.isCurrent(row)) return;

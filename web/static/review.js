@@ -124,11 +124,9 @@ export const review = {
     },
     belongs(row) { return PLACE[row.qc_status] < PLACE.upheld || PLACE[this.filters.qc_status] >= PLACE.upheld; },
     async arrived(rows) {
-      const { id } = this.$options.row, asked = this.asked;
+      const asked = this.asked && !this.current && await this.rowOf(this.asked);
       this.asked = "";
-      if (asked && !this.current) {
-        try { this.open(await this.read(this.pathOf({ [id]: asked }))); } catch (error) { if (error.status !== 404) throw error; }
-      }
+      if (asked && !this.current) this.open(asked);
       return desk.methods.arrived.call(this, rows);
     },
     readMore() {},
