@@ -156,8 +156,9 @@ def test_after_a_reload_the_flag_one_was_at_is_open_though_others_have_pushed_it
     browser: Any, desk: Wall
 ) -> None:
     page = look(browser, desk, "回来")
-    page.keyboard.press("j")
-    flag = selected(page)
+    flag = untouched(page, "flag")
+    page.locator(f"[data-flag='{flag}']").click()
+    page.wait_for_selector(f"[data-flag='{flag}'][aria-selected=true]")
 
     def without(route: Any) -> None:
         answer = route.fetch()
