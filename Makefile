@@ -68,6 +68,14 @@ format: setup-dev ## let ruff write the code's layout
 	$(BIN)/ruff check --fix --select I $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
 
+.PHONY: compile
+compile: setup-dev ## compile the pure core with mypyc, for the same results with less CPU; needs a C compiler
+	@$(BIN)/python -m deploy.compiling
+
+.PHONY: interpret
+interpret: ## take the compiled core away
+	rm -f processors/*.so
+
 .PHONY: bench
 bench: setup ## measure the throughput of this machine
 	@$(BIN)/python -m benchmarks $(BENCH_ARGS)

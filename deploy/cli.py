@@ -9,7 +9,18 @@ from typing import Annotated, Final
 
 import typer
 
-from deploy import cli_admin, cli_archive, cli_data, cli_diff, cli_dlq, cli_replay, cli_run, cli_users, cli_verify
+from deploy import (
+    cli_admin,
+    cli_archive,
+    cli_data,
+    cli_diff,
+    cli_dlq,
+    cli_replay,
+    cli_run,
+    cli_users,
+    cli_verify,
+    compiling,
+)
 from deploy.context import say
 from deploy.errors import CommandError
 
@@ -42,6 +53,8 @@ def _options(
 ) -> None:
     global _debug
     _debug = debug
+    if why := compiling.stale():
+        raise CommandError(why)
 
 
 _debug = False

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final, final
 
 from schemas.types import DAY_MS, zone
 
@@ -14,13 +14,17 @@ _QUARTER_MS: Final = 900_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Slot(NamedTuple):
+@final
+class Slot:
     """Five minutes: their start, those of the hour and the day they lie in, and the offset from UTC; ms."""
 
-    five_minutes: int
-    hour: int
-    day: int
-    offset: int
+    __slots__ = ("day", "five_minutes", "hour", "offset")
+
+    def __init__(self, five_minutes: int, hour: int, day: int, offset: int) -> None:
+        self.five_minutes = five_minutes
+        self.hour = hour
+        self.day = day
+        self.offset = offset
 
 
 class Calendar:

@@ -8,11 +8,10 @@ counts: see processors/windows.py for why.
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import ClassVar, Final, NamedTuple
-
-import msgspec
+from typing import ClassVar, Final, NamedTuple, final
 
 from processors.facts import Message, Order, Payment, Refund
+from processors.figures import Figures
 from processors.ledger import Ledger, credited_agent
 from processors.ruleset import Rules
 
@@ -28,10 +27,11 @@ class BoardKey(NamedTuple):
     agent_id: str
 
 
-class BoardSums(msgspec.Struct, gc=False):
+@final
+class BoardSums(Figures):
     """Sums of one row; also one buyer's share of it. Amounts in fen."""
 
-    FIGURES: ClassVar = (
+    ROW: ClassVar = (
         "orders_placed",
         "orders_paid",
         "paid_amount",
@@ -40,15 +40,19 @@ class BoardSums(msgspec.Struct, gc=False):
         "buyers_served",
         "buyers_paid",
     )
+    """what a row shows"""
+    FIGURES = ("revision", *ROW)
+    __slots__ = FIGURES
 
-    revision: int = 0
-    orders_placed: int = 0
-    orders_paid: int = 0
-    paid_amount: int = 0
-    items_paid: int = 0
-    refunded_amount: int = 0
-    buyers_served: int = 0
-    buyers_paid: int = 0
+    def __init__(self) -> None:
+        self.revision = 0
+        self.orders_placed = 0
+        self.orders_paid = 0
+        self.paid_amount = 0
+        self.items_paid = 0
+        self.refunded_amount = 0
+        self.buyers_served = 0
+        self.buyers_paid = 0
 
     def add(self, share: "BoardSums", sign: int = 1) -> None:
         """Adds a buyer's share, or takes it back with sign -1."""
@@ -64,7 +68,7 @@ class BoardSums(msgspec.Struct, gc=False):
     @property
     def has_row(self) -> bool:
         """A row without any figure is none."""
-        return any(getattr(self, figure) for figure in self.FIGURES)
+        return any(getattr(self, figure) for figure in self.ROW)
 
 
 class Hour:

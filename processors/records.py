@@ -11,7 +11,7 @@ from schemas.types import format_amount, format_time
 
 def round_record(shop_id: str, buyer_id: str, record: RoundRecord, zone: str, *, void: bool = False) -> dict[str, Any]:
     """schemas.outputs.ResponseRound."""
-    opening, reply = record.round
+    opening, reply = record.round.opening, record.round.reply
     return {
         "round_id": record.round_id,
         "shop_id": shop_id,

@@ -1,7 +1,7 @@
 """Rounds (对话轮次): contract §2, "Round", and what they add to the agent's windows."""
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final, final
 
 from processors.calendar import Slot
 from processors.facts import BUYER, EFFECTIVE_MODES, Message
@@ -13,11 +13,18 @@ Timed = tuple[Message, Slot]
 """a message and where it lies"""
 
 
-class Round(NamedTuple):
+@final
+class Round:
     """A buyer's message that waited, and the first effective reply after it, if there was one that day."""
 
-    opening: Message
-    reply: Message | None
+    __slots__ = ("opening", "reply")
+
+    def __init__(self, opening: Message, reply: Message | None) -> None:
+        self.opening = opening
+        self.reply = reply
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Round) and self.opening == other.opening and self.reply == other.reply
 
     @property
     def response_ms(self) -> int | None:
@@ -131,5 +138,5 @@ class Thread:
 
     def revision(self, index: int) -> int:
         """Of a round, as `revisions` has it for its opening."""
-        opening, reply = self.rounds[index]
-        return 1 + self.places[index] + (0 if reply is None else sooner(opening.time, reply.time))
+        round_ = self.rounds[index]
+        return 1 + self.places[index] + (0 if round_.reply is None else sooner(round_.opening.time, round_.reply.time))

@@ -10,11 +10,10 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable
 from itertools import accumulate
-from typing import Final, Literal, NamedTuple
-
-import msgspec
+from typing import Final, Literal, NamedTuple, final
 
 from processors.calendar import FIVE_MINUTES_MS, HOUR_MS, Calendar
+from processors.figures import Figures
 from processors.ruleset import Rules, within
 from schemas.types import DAY_MS
 
@@ -33,20 +32,37 @@ class WindowKey(NamedTuple):
     definition: Definition
 
 
-class WindowSums(msgspec.Struct, gc=False):
+@final
+class WindowSums(Figures):
     """Sums of one window; also one buyer's share of it. `responses`: rounded capped response ms -> rounds."""
 
-    revision: int = 0
-    rounds: int = 0
-    answered: int = 0
-    answered_in_target: int = 0
-    response_ms_sum: int = 0
-    first_responses: int = 0
-    first_ms_sum: int = 0
-    first_in_target: int = 0
-    buyers_wrote: int = 0
-    buyers_replied: int = 0
-    responses: dict[int, int] = {}
+    FIGURES = (
+        "revision",
+        "rounds",
+        "answered",
+        "answered_in_target",
+        "response_ms_sum",
+        "first_responses",
+        "first_ms_sum",
+        "first_in_target",
+        "buyers_wrote",
+        "buyers_replied",
+        "responses",
+    )
+    __slots__ = FIGURES
+
+    def __init__(self) -> None:
+        self.revision = 0
+        self.rounds = 0
+        self.answered = 0
+        self.answered_in_target = 0
+        self.response_ms_sum = 0
+        self.first_responses = 0
+        self.first_ms_sum = 0
+        self.first_in_target = 0
+        self.buyers_wrote = 0
+        self.buyers_replied = 0
+        self.responses: dict[int, int] = {}
 
     def add(self, share: "WindowSums", sign: int = 1) -> None:
         """Adds a buyer's share, or takes it back with sign -1."""

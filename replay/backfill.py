@@ -65,7 +65,7 @@ _WINDOWS: Final = Table(
         "first_within_10s", "buyers_wrote", "buyers_replied", "histogram",
     ),
 )  # fmt: skip
-_BOARDS: Final = Table("leaderboard_partials", ("hour_start", "agent_id", "partition"), "hour_start", BoardSums.FIGURES)
+_BOARDS: Final = Table("leaderboard_partials", ("hour_start", "agent_id", "partition"), "hour_start", BoardSums.ROW)
 _TABLE_OF: Final = {FLAGS: _FLAGS, CALL_TASKS: _TASKS, ROUNDS: _ROUNDS, WINDOWS: _WINDOWS, LEADERBOARD: _BOARDS}
 _ABOUT: Final = ("buyer_id", "agent_id", "rule", "message_id", "review_id", "order_id", "occurred_at", "raised_at")
 """what tells a reader which row it is, besides its key"""

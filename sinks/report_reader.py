@@ -8,7 +8,7 @@ from processors.leaderboard import BoardSums
 from processors.report import Report, from_row
 from sinks.reader import Reader, Row, equal_to
 
-_SUMS: Final = ", ".join(f"sum(l.{figure}) AS {figure}" for figure in BoardSums.FIGURES)
+_SUMS: Final = ", ".join(f"sum(l.{figure}) AS {figure}" for figure in BoardSums.ROW)
 _FROM: Final = "fromUnixTimestamp64Milli({from:Int64})"
 _TO: Final = "fromUnixTimestamp64Milli({to:Int64})"
 

@@ -18,9 +18,9 @@ Row = Mapping[str, Any]
 
 def add_up(rows: Iterable[Row]) -> dict[str, int]:
     """The summed figures of several rows, amounts in fen."""
-    total = dict.fromkeys(BoardSums.FIGURES, 0)
+    total = dict.fromkeys(BoardSums.ROW, 0)
     for row in rows:
-        for key in BoardSums.FIGURES:
+        for key in BoardSums.ROW:
             total[key] += row[key]
     return total
 
@@ -122,7 +122,7 @@ def _sums(row: Row) -> dict[str, Any]:
     more = derived(row)
     average = more["average_order"]
     return {
-        **{key: row[key] for key in BoardSums.FIGURES},
+        **{key: row[key] for key in BoardSums.ROW},
         **more,
         "paid_amount": format_amount(row["paid_amount"]),
         "refunded_amount": format_amount(row["refunded_amount"]),

@@ -52,7 +52,7 @@ def rows_of(buyer: Buyer) -> dict[BoardKey, BoardSums]:
 
 
 def figures(sums: BoardSums | None) -> tuple[int, ...]:
-    return tuple(getattr(sums, name) if sums else 0 for name in BoardSums.FIGURES)
+    return tuple(getattr(sums, name) if sums else 0 for name in BoardSums.ROW)
 
 
 BOUGHT_EARLIER = [payment(TEN, 1, "x", "x"), order(TEN + 2 * HOUR, 2, "x", 2), order(TEN + HOUR, 3, "x", 1)]

@@ -251,7 +251,7 @@ def test_outputs_are_the_rows_of_a_replay(sale: Sale, rnd: random.Random) -> Non
         (r["agent_id"], r["window_start"], r["window_seconds"], r["definition"], *(r[figure] for figure in same))
         for r in want.response_windows
     )
-    figures = ("hour_start", "agent_id", "revision", *BoardSums.FIGURES)
+    figures = ("hour_start", "agent_id", "revision", *BoardSums.ROW)
     boards = [tuple(v[f] for f in figures) for (topic, _), v in final.items() if topic == "audit.leaderboard"]
     assert sorted(boards) == sorted(tuple(row[f] for f in figures) for row in want.leaderboard_hourly)
 
