@@ -10,7 +10,7 @@ from aiokafka.errors import MessageSizeTooLargeError
 from schemas.settings import Settings
 from streams.health import is_deaf
 from streams.kafka import client_options
-from streams.retrying import retrying
+from streams.retrying import is_infrastructure, note_retry, retrying
 
 Record = tuple[bytes | None, bytes | None]
 """(key, value); a value of None is a tombstone"""
@@ -73,6 +73,13 @@ class Deliverer:
         """
         if not records:
             return None
+        try:
+            # without tenacity, whose objects refer to each other: each time some would be left to the garbage collector
+            return await self._attempt(topic, partition, records)
+        except Exception as error:
+            if not is_infrastructure(error):
+                raise
+            note_retry("deliver", 1, error)
         async for attempt in retrying("deliver", self._retry_seconds):
             with attempt:
                 return await self._attempt(topic, partition, records)

@@ -31,13 +31,17 @@ def is_infrastructure(error: BaseException) -> bool:
     return isinstance(error, KafkaError | OSError) and not isinstance(error, _HOPELESS)
 
 
+def note_retry(what: str, attempt: int, error: BaseException | None) -> None:
+    """Counts an attempt that failed and is followed by another, and logs it."""
+    metrics.RETRIES.labels(what).inc()
+    log.warning("retry", what=what, attempt=attempt, error=repr(error))
+
+
 def retrying(what: str, seconds: float) -> AsyncRetrying:
     """Attempts for `what` (a metric label), 0.1 to 5 s apart, for about `seconds`; then the last error is raised."""
 
     def before_sleep(state: RetryCallState) -> None:
-        metrics.RETRIES.labels(what).inc()
-        error = state.outcome.exception() if state.outcome else None
-        log.warning("retry", what=what, attempt=state.attempt_number, error=repr(error))
+        note_retry(what, state.attempt_number, state.outcome.exception() if state.outcome else None)
 
     return AsyncRetrying(
         retry=retry_if_exception(is_infrastructure),

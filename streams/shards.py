@@ -23,6 +23,7 @@ from schemas.topics import REJECTED, STATE
 from sinks.clock import SteadyClock
 from streams import metrics
 from streams.delivery import Deliverer, Record
+from streams.memory import OldObjects
 from streams.state import LocalCopy, State
 from streams.transport import Batch
 
@@ -93,6 +94,7 @@ class Shards:
         self._copy = copy
         self._shards: dict[int, Shard] = {}
         self._is_member = is_member
+        self._old = OldObjects()
         self._checkpointing = asyncio.Lock()
         self._running: asyncio.Task[float] | None = None
 
@@ -111,7 +113,8 @@ class Shards:
     def restore(self, number: int, state: State) -> None:
         """Take over a partition with the state read for it."""
         core = self._new_core(number, os.urandom(8).hex().encode())
-        core.restore(state.items())
+        with self._old.growing():
+            core.restore(state.items())
         self._shards[number] = Shard(number, core)
         self._measure()
 
@@ -231,4 +234,6 @@ class Shards:
     def _measure(self) -> None:
         metrics.PARTITIONS.set(len(self._shards))
         metrics.BUYERS.set(sum(shard.core.buyers for shard in self._shards.values()))
-        metrics.FACTS.set(sum(shard.core.facts for shard in self._shards.values()))
+        facts = sum(shard.core.facts for shard in self._shards.values())
+        metrics.FACTS.set(facts)
+        self._old.grown(facts)

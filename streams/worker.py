@@ -1,7 +1,6 @@
 """The worker: Faust delivers batches, pure partitions turn them into state and results, checkpoints make them durable."""
 
 import asyncio
-import gc
 import signal
 import sys
 import threading
@@ -22,6 +21,7 @@ from streams.app import build_app, group_id
 from streams.delivery import Deliverer
 from streams.health import Watch, mend_aiokafka
 from streams.kafka import check_topics, muffle_aiokafka
+from streams.memory import tame_collector
 from streams.process import Standstill, WorkerError, die, leave
 from streams.retrying import is_infrastructure, retrying
 from streams.shards import CheckpointAbandonedError, Core, CoreFactory, Shards
@@ -39,8 +39,6 @@ _STOP_SECONDS = 25.0
 """all of it: the final checkpoint, leaving the group, and what else may be slow when it is told to stop"""
 _HEALTH_SECONDS = 0.25
 _MAX_CHECKPOINT_PAUSE = 5.0
-_GC_THRESHOLDS = (50_000, 20, 1000)
-"""Facts live long and hold no cycles: a full collection walks all of them for nothing, and stops the heartbeats too."""
 
 
 def _first(error: BaseException) -> BaseException:
@@ -343,7 +341,7 @@ def run_worker(settings: Settings, book: RulesetBook, *, new_core: CoreFactory |
     muffle_aiokafka()
     mend_aiokafka()
     _install_uvloop()
-    gc.set_threshold(*_GC_THRESHOLDS)
+    tame_collector()
     try:
         with asyncio.Runner() as runner:
             clean = runner.run(_run(settings, new_core or partition_factory(settings, book)))
