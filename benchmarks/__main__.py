@@ -15,12 +15,13 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from benchmarks import latency, queries, recovery, throughput
+from benchmarks import capacity, growth, latency, pause, queries, recovery, throughput
+from benchmarks.growth_shown import growth_chart, growth_sheet
 from benchmarks.parts import Run
 from benchmarks.peers import run as peers
 from benchmarks.sheets import Sheet, chart, percentile
 
-SECTIONS: Final = ("peers", "throughput", "latency", "recovery", "queries")
+SECTIONS: Final = ("peers", "throughput", "latency", "recovery", "queries", "growth", "pause")
 _OUTPUT: Final = "kafka"
 """of the peers: our worker always writes what it finds"""
 
@@ -32,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--buyers", type=int, default=15_000, help="of the generated sale, about 20 events a buyer")
     parser.add_argument("--latency-seconds", type=float, default=30, help="latency: at each of the rates")
     parser.add_argument("--recovery-buyers", type=int, default=50_000, help="the same, in a worker's state")
+    parser.add_argument("--pause-seconds", type=float, default=20, help="pause: for which the worker is away")
     parser.add_argument("--runs", type=int, default=5, help="runs of each; the median counts")
     parser.add_argument(
         "--rows", type=int, nargs="+", default=[10_000_000, 100_000_000], help="queries: in the table that is asked"
@@ -42,13 +44,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--only", nargs="+", choices=SECTIONS, default=SECTIONS, metavar="SECTION", help=", ".join(SECTIONS)
     )
     parser.add_argument("--json", type=Path, help="write the figures there")
-    parser.add_argument("--report", type=Path, metavar="DIR", help="write benchmarks.md and benchmarks.svg there")
+    parser.add_argument(
+        "--report", type=Path, metavar="DIR", help="write benchmarks.md, its charts and figures, and capacity.md there"
+    )
     chosen = parser.parse_args(arguments)
     console = Console() if sys.stdout.isatty() else Console(width=150)
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     figures: dict[str, Any] = {"machine": machine, "runs": chosen.runs, "date": time.strftime("%Y-%m-%d")}
     sheets: list[Sheet] = []
-    drawn = ""
+    charts: dict[str, str] = {}
 
     def show(sheet: Sheet) -> None:
         sheets.append(sheet)
@@ -71,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 figures["peers"].append(found)
                 show(peers.sheet(found))
             if bars := peers.bars(figures["peers"][0]):
-                drawn = chart(f"The same job, events/s ({machine})", "/s", bars)
+                charts["benchmarks"] = chart(f"The same job, events/s ({machine})", "/s", bars)
         if "throughput" in chosen.only:
             runs = throughput.measure(chosen.buyers, chosen.runs, place, status.update)
             figures["throughput"] = {what: [asdict(run) for run in each] for what, each in runs.items()}
@@ -89,10 +93,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
             figures["queries"] = [asdict(one) | {"p50": one.percentile(50), "p99": one.percentile(99)} for one in asked]
             for engine in (queries.EMBEDDED, queries.SERVER):
                 show(_queries(engine, [one for one in asked if one.engine == engine], machine))
+        if "growth" in chosen.only:
+            points = growth.measure(chosen.runs, place / "g", status.update)
+            figures["growth"] = {"points": [asdict(point) for point in points]}
+            show(growth_sheet(points))
+            charts["growth"] = growth_chart(points)
+        if "pause" in chosen.only:
+            figures["pause"] = asdict(pause.measure(chosen.buyers, chosen.pause_seconds, place / "p", status.update))
     if chosen.json is not None:
         chosen.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     if chosen.report is not None:
-        _write(chosen.report, figures, sheets, drawn)
+        _write(chosen.report, figures, sheets, charts)
+        if {"throughput", "growth", "recovery", "pause"} & figures.keys():
+            capacity.report(figures, chosen.report)
     return 0
 
 
@@ -172,7 +185,10 @@ def _queries(engine: str, asked: list[queries.Asked], machine: str) -> Sheet:
     )
 
 
-def _write(place: Path, figures: dict[str, Any], sheets: Sequence[Sheet], drawn: str) -> None:
+_ALT: Final = {"benchmarks": "events/s of each program", "growth": "how cost grows, on logarithmic axes"}
+
+
+def _write(place: Path, figures: dict[str, Any], sheets: Sequence[Sheet], charts: dict[str, str]) -> None:
     place.mkdir(parents=True, exist_ok=True)
     lines = [
         "# Measured",
@@ -181,12 +197,13 @@ def _write(place: Path, figures: dict[str, Any], sheets: Sequence[Sheet], drawn:
         "it can be compared with: [performance.md](performance.md), [benchmarks/peers](../benchmarks/peers/README.md).",
         "",
     ]
-    if drawn:
-        (place / "benchmarks.svg").write_text(drawn, encoding="utf-8")
-        lines += ["![events/s of each program](benchmarks.svg)", ""]
+    for name, drawn in charts.items():
+        (place / f"{name}.svg").write_text(drawn, encoding="utf-8")
+        lines += [f"![{_ALT[name]}]({name}.svg)", ""]
     (place / "benchmarks.md").write_text(
         "\n".join(lines) + "\n".join(sheet.markdown() for sheet in sheets), encoding="utf-8"
     )
+    (place / "benchmarks.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -61,17 +61,18 @@ def measure(buyers: int, seconds: float, place: Path, say: Callable[[str], objec
     """The most events/s, and the latencies over `seconds` at each of the shares. Raises PeerError and TimeoutError."""
     say("latency: the most that worker and sink carry together")
     with broker(place) as settings:
-        most = _most(_load(buyers, seed=0), settings)
+        most = _most(load_of(buyers, seed=0), settings)
     found = []
     for number, share in enumerate(SHARES, 1):
         say(f"latency: {share:.0%} of {most:,.0f} events/s")
-        load = _load(int(most * share * (seconds + _SETTLE_SECONDS) / _EVENTS_A_BUYER) + 100, seed=number)
+        load = load_of(int(most * share * (seconds + _SETTLE_SECONDS) / _EVENTS_A_BUYER) + 100, seed=number)
         with broker(place.with_name(f"{place.name}-{number}")) as settings, _running(settings) as (_, _, url):
             found.append(asyncio.run(_under(load, share, most * share, seconds, settings, url)))
     return most, found
 
 
-def _load(buyers: int, seed: int) -> Load:
+def load_of(buyers: int, seed: int) -> Load:
+    """A generated sale in the order of time, with the events' keys."""
     lines = ((topic, line) for topic, line, _ in deliver(SaleConfig(buyers=buyers, seed=seed)))
     return [(topic, event_key(parse_event(line)), line) for topic, line in lines]
 

@@ -30,6 +30,8 @@ from sinks.kafka import EventProducer, create_topics, sink_group, wait_for_broke
 from sinks.progress import sink_ends, source_ends
 
 DECODE: Final = "pydantic decode, bare loop"
+ONE_WORKER: Final = "one worker, every rule on"
+SINK: Final = "sink into chDB, records"
 SECONDS: Final = 1_800.0
 _WORKER_READY: Final = b"partitions_ready"
 _SINK_READY: Final = b"partitions_assigned"
@@ -62,9 +64,9 @@ def measure(buyers: int, runs: int, place: Path, say: Callable[[str], object]) -
                 run = _ingest(sale, settings)
                 if workers == 1:
                     note("ingest into the embedded broker", run)
-                    note("one worker, every rule on", _work(settings, 1))
+                    note(ONE_WORKER, _work(settings, 1))
                     say(f"run {number + 1} of {runs}: sink")
-                    note("sink into chDB, records", _sink(settings))
+                    note(SINK, _sink(settings))
                 else:
                     note("two workers, every rule on", _work(settings, 2))
                     say(f"run {number + 1} of {runs}: sink into a server")
