@@ -70,6 +70,8 @@ class Partition:
         self._foreign: dict[tuple[tuple[str, str], str], list[bytes]] = {}
         self._rejected: list[bytes] = []
         self._pruned_to = self._newest
+        self._looked_at: dict[int, list[tuple[str, str]]] = {}
+        """every buyer once, by an hour no later than that of the newest fact: when that is beyond the horizon, it is looked at"""
 
     @property
     def buyers(self) -> int:
@@ -94,7 +96,9 @@ class Partition:
             shop_id, buyer_id, shard, writer = decode_key(key)
             facts, gone_flags, gone_rounds = decode_value(value)
             identity = shop_id, buyer_id
-            buyer = self.buyers_by_id.get(identity) or self._new_buyer(identity)
+            buyer = self.buyers_by_id.get(identity) or self._new_buyer(
+                identity, facts[0].time if facts else self._newest
+            )
             for fact in facts:
                 self._add(buyer, fact, shard)
             buyer.recall(gone_flags, gone_rounds)
@@ -143,7 +147,7 @@ class Partition:
         fact = self.fact(event)
         data: Any = event.data
         identity = data.shop_id, data.buyer_id
-        return self._add(self.buyers_by_id.get(identity) or self._new_buyer(identity), fact)
+        return self._add(self.buyers_by_id.get(identity) or self._new_buyer(identity, fact.time), fact)
 
     def replace_event(self, event: Event) -> None:
         """Puts the event in the place of the one with its (source, id). For a replay, which settles conflicts at its end."""
@@ -158,9 +162,14 @@ class Partition:
             raise ValueError(f"{event.type} is no buyer's event")
         return fact
 
-    def _new_buyer(self, identity: tuple[str, str]) -> Buyer:
+    def _new_buyer(self, identity: tuple[str, str], time: int) -> Buyer:
+        """`time`: of any of its facts."""
         buyer = self.buyers_by_id[identity] = Buyer(*identity, self.book)
+        self._look_at(identity, time)
         return buyer
+
+    def _look_at(self, identity: tuple[str, str], time: int) -> None:
+        self._looked_at.setdefault(time // HOUR_MS, []).append(identity)
 
     def _add(self, buyer: Buyer, fact: Fact, shard: str | None = None) -> Outcome:
         outcome = buyer.add(fact, shard)
@@ -248,9 +257,12 @@ class Partition:
         self._pruned_to = self._newest
         cutoff = self._forgotten_before
         records: list[tuple[bytes, bytes | None]] = []
-        for identity, buyer in list(self.buyers_by_id.items()):
+        due = sorted(hour for hour in self._looked_at if hour * HOUR_MS < cutoff)
+        for identity in [identity for hour in due for identity in self._looked_at.pop(hour)]:
+            buyer = self.buyers_by_id[identity]
             under_way = any(record.task.status not in _FINISHED for record in buyer.derived.tasks.values())
             if buyer.newest >= cutoff or under_way:
+                self._look_at(identity, max(buyer.newest, cutoff))
                 continue
             for shard in [*buyer.shards, GONE]:
                 records.append((encode_key(*identity, shard, self.writer), None))

@@ -7,6 +7,7 @@ from processors.changes import Changes
 from processors.leaderboard import BoardKey, BoardSums
 from processors.ruleset import RulesetBook
 from processors.windows import ShareKey, WindowKey, WindowSums, windows_of
+from schemas.types import DAY_MS
 
 
 class Changed(NamedTuple):
@@ -26,6 +27,9 @@ class Sums:
         self._due: dict[tuple[str, ShareKey], WindowSums] = {}
         self._changed_boards: dict[BoardKey, BoardSums] = {}
         self._windows_of: dict[tuple[str, ShareKey], list[tuple[WindowKey, WindowSums]]] = {}
+        self._windows_by_day: dict[int, list[WindowKey]] = {}
+        self._boards_by_day: dict[int, list[BoardKey]] = {}
+        """by the UTC day of the start: what is forgotten is found without a walk over what stays"""
 
     def take(self, shop_id: str, changes: Changes) -> None:
         """Takes what one buyer's changes exchange."""
@@ -43,6 +47,7 @@ class Sums:
             board = self.boards.get(row)
             if board is None:
                 board = self.boards[row] = BoardSums()
+                self._boards_by_day.setdefault(row.hour_start // DAY_MS, []).append(row)
             if earlier is not None:
                 board.add(earlier, -1)
             if later is not None:
@@ -61,9 +66,13 @@ class Sums:
         return Changed(windows, boards)
 
     def forget(self, before: int) -> None:
-        """Drops the sums of windows and hours that start before that moment, ms; call `settle` first."""
-        self.windows = {key: sums for key, sums in self.windows.items() if key.start >= before}
-        self.boards = {key: sums for key, sums in self.boards.items() if key.hour_start >= before}
+        """Drops the sums of windows and hours of the UTC days that end before that moment, ms; call `settle` first."""
+        for day in [day for day in self._windows_by_day if (day + 1) * DAY_MS <= before]:
+            for window in self._windows_by_day.pop(day):
+                del self.windows[window]
+        for day in [day for day in self._boards_by_day if (day + 1) * DAY_MS <= before]:
+            for row in self._boards_by_day.pop(day):
+                del self.boards[row]
         self._windows_of.clear()
 
     def _windows(self, shop_id: str, share: ShareKey) -> list[tuple[WindowKey, WindowSums]]:
@@ -71,6 +80,11 @@ class Sums:
         found = self._windows_of.get((shop_id, share))
         if found is None:
             keys = windows_of(shop_id, share, calendar(self._book.timezone(shop_id)))
-            found = [(key, self.windows.setdefault(key, WindowSums())) for key in keys]
+            found = [(key, self.windows.get(key) or self._new_window(key)) for key in keys]
             self._windows_of[shop_id, share] = found
         return found
+
+    def _new_window(self, key: WindowKey) -> WindowSums:
+        sums = self.windows[key] = WindowSums()
+        self._windows_by_day.setdefault(key.start // DAY_MS, []).append(key)
+        return sums

@@ -4,10 +4,13 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sale_strategies import record
 
 from processors.admission import written_at
-from processors.partition import Incoming, Partition
+from processors.calendar import HOUR_MS
+from processors.partition import PRUNE_MARGIN_MS, Incoming, Partition
 from processors.ruleset import default_book, parse_rulesets
 from processors.windows import percentiles, rounded
 from schemas.types import DAY_MS, format_time, parse_time
@@ -99,6 +102,28 @@ def test_buyers_without_facts_inside_the_horizon_are_forgotten_with_their_state(
     assert (key, None) in state
     assert partition.buyers == 1
     assert all(window.start >= T0 for window in partition.windows)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("abcde"), st.integers(0, 30)), min_size=5, max_size=40))
+def test_who_is_forgotten_is_who_has_been_silent_for_long_whatever_the_order(steps: list[tuple[str, int]]) -> None:
+    partition, newest, now = fresh(horizon_days=2), dict[str, int](), T0
+    for number, (buyer, hours) in enumerate(steps):
+        now += hours * HOUR_MS + HOUR_MS  # an hour on: every flush looks
+        asked, told = (
+            message(2 * number, now, buyer_id=buyer),
+            message(2 * number + 1, now, "在", "agent", buyer_id=buyer),
+        )
+        partition.apply([record(asked), record(told)])
+        newest[buyer] = now
+        partition.flush()
+        before = now - 2 * DAY_MS - PRUNE_MARGIN_MS
+        newest = {one: time for one, time in newest.items() if time >= before}
+        assert {buyer_id for _, buyer_id in partition.buyers_by_id} == newest.keys()
+        for starts in ({key.start for key in partition.windows}, {key.hour_start for key in partition.boards}):
+            assert all(start // DAY_MS * DAY_MS + DAY_MS > before for start in starts)
+        assert any(key.start == now // HOUR_MS * HOUR_MS for key in partition.windows)
+        assert any(key.hour_start == now // HOUR_MS * HOUR_MS for key in partition.boards)
 
 
 def test_only_the_changed_day_of_a_buyer_is_written_again() -> None:
