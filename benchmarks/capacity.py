@@ -26,6 +26,7 @@ from benchmarks.sizing import (
     death,
     facts_held,
     late,
+    live_rate,
     plan,
     run,
     topics,
@@ -96,7 +97,9 @@ def page(measured: Mapping[str, Any], given: Given, plans: Sequence[Plan]) -> tu
         "## So many for a rate\n",
         f"The rate is that of the height of a sale, when the hour has struck. *By CPU*: the fewest workers with which, in the simulation"
         f" below, 99 % of the events reach their checkpoint within {P99_SECONDS:.0f} s. *By memory*: as many as hold all facts of"
-        f" {given.horizon_days:.0f} days. Take the larger; the shorter horizon is the cheaper answer.\n",
+        f" {given.horizon_days:.0f} days. Partitions are for the former. Planned for is the crowd, where hardly two"
+        " events of a checkpoint are of one buyer or agent, so that each writes its own state and results; a backlog costs a worker less."
+        " Take the larger; the shorter horizon is the cheaper answer.\n",
         _sizes(plans, given).markdown(),
         "## Where it breaks first\n",
         _breaks(plans, given),
@@ -121,8 +124,9 @@ def _one(given: Given) -> Sheet:
         "what one carries, with its resources to itself",
         ("part", "carries", "in MB/s of events", "then"),
         [
+            _part("worker in a backlog, one core", given.worker_rate, "events", given, "longer checkpoints, by itself"),
             _part(
-                "worker, one core", given.worker_rate, "events", given, "more workers, up to the number of partitions"
+                "worker in a crowd, one core", live_rate(given), "events", given, "more workers, up to the partitions"
             ),
             (
                 f"worker, {given.worker_gb:.0f} GB",
@@ -130,7 +134,7 @@ def _one(given: Given) -> Sheet:
                 "",
                 "more workers, or a shorter ZHENGDIAN_HORIZON_DAYS",
             ),
-            _part("sink", given.sink_rate, "records", given, "more sinks, up to the number of partitions"),
+            _part("sink", given.sink_rate, "records", given, "more sinks, up to the partitions"),
             _part(  # as if it were that many times one core
                 f"ClickHouse, {given.clickhouse_cores:.0f} cores",
                 given.clickhouse_cores / given.insert_us * 1e6,
@@ -212,11 +216,17 @@ def _breaks(plans: Sequence[Plan], given: Given) -> str:
         "**A hot shop** does no harm by itself: its buyers are hashed over all partitions, each has a share of its leaderboard, and"
         " ClickHouse adds at most as many rows per agent and hour as there are partitions. It does weigh on the page that reads it.",
         f"**A hot buyer** stays in one partition and can't be spread. People type: one who does {given.hottest:.0f} times what the mean buyer"
-        f" does is {hottest:.1f} events/s, {hottest / given.worker_rate:.2%} of a worker. A script that floods under one buyer's id at more"
-        f" than {_round(given.worker_rate)} events/s would stop its partition, and all buyers in it.",
+        f" does is {hottest:.1f} events/s, {hottest / live_rate(given):.2%} of a worker. A script that floods under one buyer's id at more"
+        f" than {_round(live_rate(given))} events/s would stop its partition, and all buyers in it.",
         f"**Brokers** carry little at first ({_round(first.broker_mb)} MB/s), and {_round(plans[-1].broker_mb)} MB/s at the last size; their"
         " disks follow retention.",
     ]
+    lines.insert(
+        1,
+        f"**Checkpoints in a crowd.** With a buyer, an agent and a window of its own an event costs {given.crowd:.1f} times the CPU,"
+        f" {given.records:.1f} results and {given.state_bytes:,.0f} bytes of state. `ZHENGDIAN_FLUSH_SECONDS` is what to turn: longer is cheaper"
+        " and later. A worker that falls behind does it by itself, up to 5 s, which the simulation leaves out.",
+    )
     return "\n".join(f"{number}. {line}" for number, line in enumerate(lines, 1)) + "\n"
 
 
@@ -258,6 +268,8 @@ def _checked(paused: Pause | None, measured: Mapping[str, Any]) -> str:
     if paused is None:
         return "It has not been held against a measurement here: `make bench BENCH_ARGS='--only pause'`.\n"
     real, said = paused.caught_up_seconds, simulated(paused).caught_up_seconds
+    if math.isinf(real):
+        return f"A real worker ({measured['date']}, load {paused.load:.0f}) had not caught up when it was no longer watched.\n"
     return (
         f"**Held against a real worker** ({measured['date']}, load {paused.load:.0f} on {measured['machine']}): it read"
         f" {paused.speed:,.0f} events/s when all of them waited. Then {paused.rate:,.0f} came each second and it was started late, with"
@@ -315,11 +327,10 @@ def _plots(
 
 
 def _round(number: float) -> str:
-    """To two digits and a bit, with a unit a reader knows."""
-    for unit, size in ((" bn", 1e9), (" M", 1e6), (" k", 1e4)):
-        if number >= size:
-            return f"{number / (size if size != 1e4 else 1e3):,.3g}{unit}"
-    return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"
+    """To three digits or so, with a unit a reader knows."""
+    unit, size = next(((unit, size) for unit, size in ((" bn", 1e9), (" M", 1e6)) if number >= size), ("", 1.0))
+    number /= size
+    return f"{number:,.0f}{unit}" if number >= 100 else f"{number:.3g}{unit}"
 
 
 if __name__ == "__main__":

@@ -80,15 +80,20 @@ def _doubling(first: int, last: int, step: int = 2) -> tuple[int, ...]:
 
 
 BUYERS: Final = "buyers"
+CROWD: Final = "buyers, with their agents"
 CHECKPOINTS: Final = "events between checkpoints"
 BATCHES: Final = "records in an insert"
 GROWING: Final = "records in the database"
 CORE_AXES: Final = (
     Axis(BUYERS, _doubling(128, 8192), lambda n: World(buyers=n)),
+    # as many more agents, and checkpoints at the same times
+    Axis(CROWD, _doubling(128, 8192), lambda n: World(buyers=n, agents=n // 32, checkpoint=n * 2)),
     Axis("events of a buyer, times 20", _doubling(1, 128), lambda n: World(journeys=n)),
     Axis("agents", _doubling(4, 512), lambda n: World(agents=n)),
     Axis("partitions of a worker", _doubling(1, 128), lambda n: World(partitions=n)),
-    Axis("days", _doubling(1, 64), lambda n: World(buyers=128, hours=24, days=n)),
+    Axis(
+        "days", _doubling(1, 64), lambda n: World(buyers=128, hours=24, days=n, checkpoint=100)
+    ),  # about an hour, as often as it forgets
     Axis(CHECKPOINTS, _doubling(40, 5120), lambda n: World(checkpoint=n)),
 )
 SINK_AXES: Final = (

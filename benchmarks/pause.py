@@ -74,7 +74,7 @@ def measure(buyers: int, seconds: float, place: Path, say: Callable[[str], objec
     speed = run.records / run.seconds
     rate = speed * _RATE
     # the backlog takes rate / (speed - rate) of the pause, and the worker some seconds to start
-    most = seconds * 3 + 20
+    most = seconds * 4 + 40
     load = load_of(int(rate * most / _EVENTS_A_BUYER) + 100, seed=1)
     say(f"pause: {seconds:.0f} s of {rate:,.0f} events/s")
     with broker(place.with_name(f"{place.name}-pause")) as settings:

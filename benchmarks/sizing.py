@@ -43,6 +43,8 @@ def _runs(what: str, of: Callable[[Sequence[float]], float]) -> Callable[[Mappin
 
 
 def _spread(numbers: Sequence[float]) -> float:
+    if len(numbers) < 3:
+        raise statistics.StatisticsError("two runs are no spread")
     return statistics.stdev(math.log(number) for number in numbers)
 
 
@@ -50,9 +52,14 @@ def _points(found: Mapping[str, Any], axis: str) -> Sequence[Mapping[str, Any]]:
     return [point for point in found["growth"]["points"] if point["axis"] == axis]
 
 
-def _seen(name: str, axis: str = growth.BUYERS) -> Callable[[Mapping[str, Any]], float]:
-    """What the largest size of an axis showed."""
-    return lambda found: float(_points(found, axis)[-1]["seen"][name])
+def _seen(name: str, axis: str = growth.CHECKPOINTS, number: int = 0) -> Callable[[Mapping[str, Any]], float]:
+    """What a size of an axis showed; of checkpoints the smallest, where hardly two events are of one buyer or agent."""
+    return lambda found: float(_points(found, axis)[number]["seen"][name])
+
+
+def _crowd(found: Mapping[str, Any]) -> float:
+    costs = {point["value"]: min(point["cost"]["worker"]) for point in _points(found, growth.CHECKPOINTS)}
+    return float(costs[min(costs)] / costs[max(costs)])
 
 
 def _inserted(found: Mapping[str, Any]) -> float:
@@ -60,15 +67,31 @@ def _inserted(found: Mapping[str, Any]) -> float:
 
 
 def _restored(found: Mapping[str, Any]) -> float:
-    return float(found["recovery"]["facts"] / statistics.median(found["recovery"]["from_kafka"]))
+    """Without what is no restoring, as it is by default: until the death is noticed, and the rebalance."""
+    spent = statistics.median(found["recovery"]["from_kafka"]) - _SESSION_SECONDS - _REBALANCE_SECONDS
+    return float(found["recovery"]["facts"] / spent)
 
 
+def _memory(found: Mapping[str, Any]) -> float:
+    grown = found["recovery"]["full_mb"] - found["recovery"]["idle_mb"]
+    return float(grown * 1e6 / found["recovery"]["facts"])
+
+
+_SESSION_SECONDS: Final[float] = Settings.model_fields["session_timeout_seconds"].default
+_REBALANCE_SECONDS: Final = 3.0
 _MEASURED: Final = "measured 2026-11-26"
 _ASSUMED: Final = "assumed"
 _SETTING: Final = "setting"
 FIGURES: Final[Mapping[str, Figure]] = {
     "worker_rate": Figure(
-        17_241, "events/s", "a worker, of a core", _MEASURED, _runs(throughput.ONE_WORKER, statistics.median)
+        17_241,
+        "events/s",
+        "a worker in a backlog, of a core",
+        _MEASURED,
+        _runs(throughput.ONE_WORKER, statistics.median),
+    ),
+    "crowd": Figure(
+        3.9, "", "times that CPU where hardly two events of a checkpoint are of one buyer or agent", _MEASURED, _crowd
     ),
     "worker_spread": Figure(
         0.2,
@@ -82,22 +105,22 @@ FIGURES: Final[Mapping[str, Figure]] = {
     ),
     "insert_us": Figure(10, "CPU µs", "a record into ClickHouse, in large batches", _MEASURED, _inserted),
     "event_bytes": Figure(312, "bytes", "an event with its key", _MEASURED, _seen("event_bytes")),
-    "records": Figure(1.0, "", "results an event, as workers write them", _MEASURED, _seen("records")),
-    "record_bytes": Figure(500, "bytes", "results of an event", _MEASURED, _seen("record_bytes")),
-    "state_bytes": Figure(165, "bytes", "state written for an event", _MEASURED, _seen("state_bytes")),
-    "memory_bytes": Figure(1_900, "bytes", "an event in a worker's memory", _MEASURED, _seen("memory_bytes")),
-    "disk_bytes": Figure(120, "bytes", "a record in ClickHouse", _MEASURED, _seen("disk_bytes", growth.GROWING)),
+    "records": Figure(4.4, "", "results an event, in such a crowd", _MEASURED, _seen("records")),
+    "record_bytes": Figure(2_400, "bytes", "results of an event, there", _MEASURED, _seen("record_bytes")),
+    "state_bytes": Figure(990, "bytes", "state written for an event, there", _MEASURED, _seen("state_bytes")),
+    "memory_bytes": Figure(2_900, "bytes", "an event in a worker's memory", _MEASURED, _memory),
+    "disk_bytes": Figure(120, "bytes", "a record in ClickHouse", _MEASURED, _seen("disk_bytes", growth.GROWING, -1)),
     "restore_rate": Figure(20_000, "facts/s", "a worker that reads its state from Kafka", _MEASURED, _restored),
     "flush_seconds": Figure(Settings.model_fields["flush_seconds"].default, "s", "between checkpoints", _SETTING),
-    "session_seconds": Figure(
-        Settings.model_fields["session_timeout_seconds"].default, "s", "until a death is noticed", _SETTING
-    ),
+    "session_seconds": Figure(_SESSION_SECONDS, "s", "until a death is noticed", _SETTING),
     "horizon_days": Figure(Settings.model_fields["horizon_days"].default + 2, "days", "that facts are kept", _SETTING),
     "sink_batch_seconds": Figure(
         Settings.model_fields["sink_batch_seconds"].default, "s", "between inserts of a sink", _SETTING
     ),
     "retention_days": Figure(60, "days", "that Kafka keeps events and results", _SETTING),
-    "rebalance_seconds": Figure(3, "s", "that a rebalance stops everybody", "seen on the embedded broker"),
+    "rebalance_seconds": Figure(
+        _REBALANCE_SECONDS, "s", "that a rebalance stops everybody", "seen on the embedded broker"
+    ),
     "repeat_seconds": Figure(0.75, "s", "of a dead worker's events that are read again", "checkpoint and commit"),
     "use": Figure(0.6, "", "share of what sinks and ClickHouse carry that is planned for", _ASSUMED),
     "base": Figure(0.6, "", "of the height, before the hour and long after it", _ASSUMED),
@@ -129,7 +152,7 @@ class Given:
             if measured is not None and figure.read is not None:
                 try:
                     self._values[name] = figure.read(measured)
-                except (KeyError, IndexError, statistics.StatisticsError):
+                except (KeyError, IndexError, ValueError):
                     continue  # that section has not been run, or too few times
                 self.origins[name] = f"measured {measured['date']}"
         for name, value in (named or {}).items():
@@ -140,6 +163,11 @@ class Given:
             return self._values[name]
         except KeyError:
             raise AttributeError(name) from None
+
+
+def live_rate(given: Given) -> float:
+    """Events/s of a worker where a checkpoint's events are all of different buyers and agents."""
+    return given.worker_rate / given.crowd
 
 
 def full_hour(peak: float, given: Given) -> Floats:
@@ -196,7 +224,7 @@ def run(peak: float, partitions: int, workers: int, given: Given, kill: Kill | N
     """A full hour with so many of each."""
     buyers = max(int(peak / given.buyer_rate), 1)
     share = shares(partitions, buyers, given.zipf, given.hottest, _SEED)
-    speed = speeds(workers, given.worker_rate, given.worker_spread, _SEED)
+    speed = speeds(workers, live_rate(given), given.worker_spread, _SEED)
     return simulate(full_hour(peak, given), share, speed, kill)
 
 
@@ -229,7 +257,7 @@ def facts_held(given: Given) -> float:
 
 def plan(peak: float, given: Given) -> Plan:
     """How many of each for so many events/s."""
-    partitions = partitions_for(peak / given.worker_rate)
+    partitions = partitions_for(peak / live_rate(given))
     workers = workers_for(peak, partitions, given)
     a_sale_day = peak * given.day_share * _DAY_SECONDS
     facts = a_sale_day * (given.sale_days + (given.horizon_days - given.sale_days) * given.ordinary)

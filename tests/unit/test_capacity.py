@@ -142,7 +142,7 @@ def test_what_is_given_goes_before_what_was_measured_and_that_before_what_stands
 
 
 def test_workers_are_as_many_as_keep_up_and_no_more() -> None:
-    figures = Given(None, {"worker_rate": 1_000, "worker_spread": 0.1})
+    figures = Given(None, {"worker_rate": 2_000, "crowd": 2, "worker_spread": 0.1})
     partitions = partitions_for(6)
     found = workers_for(6_000, partitions, figures)
     assert late(run(6_000, partitions, found, figures), figures) < P99_SECONDS
