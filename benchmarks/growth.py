@@ -37,7 +37,7 @@ from sinks import migrate
 from sinks.batch import Batch, insert_batch
 from sinks.embedded import EmbeddedDatabase
 from sinks.rows import Record
-from streams.worker import GC_THRESHOLDS
+from streams.memory import OldObjects, tame_collector
 
 CHECKPOINT: Final = 2_500
 """events between two checkpoints: 0.25 s of 10 000 events/s"""
@@ -214,7 +214,7 @@ def run_core(records: Sequence[Incoming], partitions: int, checkpoint: int) -> t
     cores = [
         Partition(number, default_book(), writer=b"growth", horizon_ms=_HORIZON_MS) for number in range(partitions)
     ]
-    total = Flushed()
+    total, old = Flushed(), OldObjects()
     for begin in range(0, len(records), checkpoint):
         batches: dict[int, list[Incoming]] = {}
         for record in records[begin : begin + checkpoint]:
@@ -226,12 +226,13 @@ def run_core(records: Sequence[Incoming], partitions: int, checkpoint: int) -> t
             total.state_bytes += sum(len(key) + len(value or b"") for key, value in flush.state)
             total.record_bytes += sum(len(key) + len(value) for _, key, value in flush.outputs)
             total.records += len(flush.outputs)
+        old.grown(sum(core.facts for core in cores))
     total.buyers = sum(core.buyers for core in cores)
     return total, cores
 
 
 def _core(axis: str, value: int, chosen: World, runs: int) -> Point:
-    gc.set_threshold(*GC_THRESHOLDS)
+    tame_collector()
     run_core(
         list(incoming(_WARM._replace(partitions=chosen.partitions))), chosen.partitions, CHECKPOINT
     )  # rules are read and compiled
