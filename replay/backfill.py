@@ -51,10 +51,12 @@ class Table(NamedTuple):
     moment: str
     figures: tuple[str, ...] = ()
     """of sums: a row in which they are all zero says nothing"""
+    fed: str = ""
+    """a table that inserts feed and deletes do not"""
 
 
 _ROUNDS: Final = Table("rounds_raw", ("agent_id", "opened_at", "round_id"), "opened_at")
-_FLAGS: Final = Table("flags_raw", ("flag_id",), "occurred_at")
+_FLAGS: Final = Table("flags_raw", ("flag_id",), "occurred_at", fed="flags_by_time")
 _TASKS: Final = Table("call_tasks_raw", ("task_id",), "raised_at")
 _WINDOWS: Final = Table(
     "window_partials",
@@ -305,17 +307,16 @@ class Backfill:
         parts = [
             f"toString(toUnixTimestamp64Milli({name}))" if name in _TIMES else f"toString({name})" for name in table.key
         ]
-        self._db.command(
-            f"ALTER TABLE {table.name} DELETE WHERE shop_id = {{shop:String}}"
-            f" AND written_at < fromUnixTimestamp64Milli({{before:Int64}})"
-            f" AND arrayStringConcat([{', '.join(parts)}], '\\0') IN {{keys:Array(String)}}"
-            " SETTINGS mutations_sync = 2",
-            {
-                "shop": shop_id,
-                "before": self._before,
-                "keys": ["\0".join(str(repair.key[name]) for name in table.key) for repair in repairs],
-            },
-        )
+        keys = ["\0".join(str(repair.key[name]) for name in table.key) for repair in repairs]
+        # the table that finds the wrong row comes last: what breaks off before is done again
+        for name in filter(None, (table.fed, table.name)):
+            self._db.command(
+                f"ALTER TABLE {name} DELETE WHERE shop_id = {{shop:String}}"
+                f" AND written_at < fromUnixTimestamp64Milli({{before:Int64}})"
+                f" AND arrayStringConcat([{', '.join(parts)}], '\\0') IN {{keys:Array(String)}}"
+                " SETTINGS mutations_sync = 2",
+                {"shop": shop_id, "before": self._before, "keys": keys},
+            )
 
     def _insert(self, table: Table, repairs: Sequence[Repair]) -> None:
         rows = [repair.derived for repair in repairs if repair.derived is not None]

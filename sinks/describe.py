@@ -45,7 +45,8 @@ def tables(db: Database) -> list[Table]:
     """Views first, as the contract names them, then the tables below them. No rows are read."""
     found = db.query(
         "SELECT name, comment, engine = 'View' AS view, total_rows, sorting_key, partition_key FROM system.tables"
-        " WHERE database = currentDatabase()"
+        # a materialized view has no rows of its own: the table that it feeds is there
+        " WHERE database = currentDatabase() AND engine != 'MaterializedView'"
     )
     columns: dict[str, list[Column]] = {}
     for row in db.query(

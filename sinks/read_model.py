@@ -5,11 +5,14 @@ Only names fixed in this file are put into the SQL texts; values are bound. Inst
 milliseconds since the epoch and amounts ints of fen, as everywhere inside the program.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from schemas.types import DAY_MS
+from sinks import flag_times
 from sinks.database import Database
+from sinks.flag_times import FLAGS_BY_TIME, IN_TEAM, FlagTimes
 from sinks.reader import Reader, Row, and_shop, decoded, equal_to
 
 BUCKET_MS: Final = 900_000
@@ -23,6 +26,7 @@ class ReadModel(Reader):
     def __init__(self, db: Database) -> None:
         super().__init__(db)
         self._database = db
+        self._times = FlagTimes(db)
 
     def ping(self) -> None:
         """Return when the database answers."""
@@ -115,7 +119,11 @@ class ReadModel(Reader):
         if after is not None:
             where += " AND (occurred_at, flag_id) < (fromUnixTimestamp64Milli({at:Int64}), {id:String})"
             params |= {"at": after[0], "id": after[1]}
-        return self._page(where, "occurred_at DESC, flag_id DESC", params, limit)
+        order = "occurred_at DESC, flag_id DESC"
+        if filters.get("shop_id") or filters.get("buyer_id"):
+            return self._page(where, order, params, limit)
+        chosen, more = flag_times.first(filters, None, None, after, newest=True)
+        return self._page(where, order, params | more, limit, chosen)
 
     def flag(self, flag_id: str) -> Row | None:
         """One flag, or None."""
@@ -124,6 +132,11 @@ class ReadModel(Reader):
 
     def flag_counts(self, filters: Mapping[str, str]) -> list[Row]:
         """rule, count of the flags that `filters` select, most first."""
+        if not filters.get("shop_id"):
+            rules: Counter[str] = Counter()
+            for row in self._times.kinds(filters):
+                rules[row["rule"]] += row["count"]
+            return [{"rule": rule, "count": n} for rule, n in sorted(rules.items(), key=lambda one: (-one[1], one[0]))]
         where, params = equal_to(filters, ("status", "rule", "agent_id", "shop_id", "severity", "qc_status"))
         return self.rows(
             f"SELECT rule, count() AS count FROM {_FLAGS} WHERE {where} GROUP BY rule ORDER BY count DESC, rule",
@@ -132,13 +145,20 @@ class ReadModel(Reader):
 
     def flag_buckets(self, from_ms: int, to_ms: int, shop_id: str | None = None) -> list[Row]:
         """Raised flags in [from, to): shop_id, rule, severity, bucket (ms, start of a quarter of an hour), count."""
+        # a year's flags in one shop are few; over all shops the table that knows the time finds a day's
+        source, where, params = (
+            _FLAGS,
+            f"status = 'raised' AND {_span(from_ms, to_ms)[0]}",
+            {"from": from_ms, "to": to_ms},
+        )
+        if not shop_id:
+            source = FLAGS_BY_TIME
+            where, params = flag_times.selected({"status": "raised"}, from_ms, to_ms)
         return self.rows(
             "SELECT shop_id, rule, severity,"
             f" intDiv(toUnixTimestamp64Milli(occurred_at), {BUCKET_MS}) * {BUCKET_MS} AS bucket, count() AS count"
-            f" FROM {_FLAGS} WHERE status = 'raised' AND occurred_at >= fromUnixTimestamp64Milli({{from:Int64}})"
-            f" AND occurred_at < fromUnixTimestamp64Milli({{to:Int64}}){and_shop(shop_id)}"
-            " GROUP BY shop_id, rule, severity, bucket",
-            {"from": from_ms, "to": to_ms, "shop": shop_id or ""},
+            f" FROM {source} WHERE {where}{and_shop(shop_id)} GROUP BY shop_id, rule, severity, bucket",
+            params | {"shop": shop_id or ""},
         )
 
     def agents(self, shop_id: str | None = None) -> list[Row]:
@@ -171,24 +191,60 @@ class ReadModel(Reader):
                 " ({rank:Int64}, fromUnixTimestamp64Milli({at:Int64}), {id:String})"
             )
             params |= {"rank": after[0], "at": after[1], "id": after[2]}
-        return self._page(where, "severity != 'violation', occurred_at, flag_id", params, limit)
+        order = "severity != 'violation', occurred_at, flag_id"
+        if filters.get("shop_id"):
+            return self._page(where, order, params, limit)
+        rows: list[Row] = []
+        for rank, severity in enumerate(
+            ("violation", "notice")
+        ):  # so that notices are sought where they are wanted alone
+            past = after if after is not None and after[0] == rank else None
+            if (
+                len(rows) < limit
+                and filters.get("severity", severity) == severity
+                and (after is None or after[0] <= rank)
+            ):
+                kind = {**filters, "status": "raised", "severity": severity}
+                chosen, more = flag_times.first(kind, from_ms, to_ms, past and past[1:])
+                rows += self._page(where, order, params | more, limit - len(rows), chosen)
+        return rows
 
-    def review_counts(self, from_ms: int | None, to_ms: int | None, shop_id: str | None = None) -> list[Row]:
-        """shop_id, rule, severity, agent_id, team, qc_status, count of the raised flags that occurred in [from, to)."""
-        where, params = _queue({"shop_id": shop_id or ""}, from_ms, to_ms)
-        return self.rows(
-            "SELECT f.shop_id AS shop_id, f.rule AS rule, f.severity AS severity, f.agent_id AS agent_id, a.team AS team,"
-            " f.qc_status AS qc_status, count() AS count"
-            f" FROM (SELECT * FROM {_FLAGS} WHERE {where}) AS f"
-            " LEFT JOIN agents AS a ON a.shop_id = f.shop_id AND a.agent_id = f.agent_id"
-            " GROUP BY shop_id, rule, severity, agent_id, team, qc_status",
+    def review_counts(
+        self, filters: Mapping[str, str], from_ms: int | None, to_ms: int | None
+    ) -> tuple[list[Row], list[Row]]:
+        """Counts of the raised flags that occurred in [from, to), twice: rule, severity, qc_status, count of those of the
+        `shop_id`, `agent_id` and `team` in `filters`; shop_id, agent_id, team, count of those of its `shop_id`, `rule`, `severity` and
+        `qc_status`.
+        """
+        people = {name: filters.get(name, "") for name in ("shop_id", "agent_id", "team")}
+        kinds = {name: filters.get(name, "") for name in ("shop_id", "rule", "severity", "qc_status")}
+        if filters.get("shop_id"):
+            where, params = _queue(people, from_ms, to_ms)
+            by_kind = self.rows(
+                f"SELECT rule, severity, qc_status, count() AS count FROM {_FLAGS} WHERE {where}"
+                " GROUP BY rule, severity, qc_status",
+                params,
+            )
+            where, params = _queue(kinds, from_ms, to_ms)
+            counted = (
+                f"SELECT shop_id, agent_id, count() AS count FROM {_FLAGS} WHERE {where} GROUP BY shop_id, agent_id"
+            )
+        else:
+            by_kind = [row for row in self._times.kinds(people, from_ms, to_ms) if row["status"] == "raised"]
+            counted, params = flag_times.by_agent(kinds | {"status": "raised"}, from_ms, to_ms)
+        by_agent = self.rows(
+            "SELECT c.shop_id AS shop_id, c.agent_id AS agent_id, a.team AS team, c.count AS count"
+            f" FROM ({counted}) AS c LEFT JOIN agents AS a ON a.shop_id = c.shop_id AND a.agent_id = c.agent_id",
             params,
         )
+        return by_kind, by_agent
 
     def rule_precision(self, from_ms: int | None, to_ms: int | None, shop_id: str | None = None) -> list[Row]:
         """rule, raised, judged, upheld of the flags that occurred in [from, to). A flag that was judged and has been
         cleared since counts as judged.
         """
+        if not shop_id:
+            return _precision(self._times.kinds({}, from_ms, to_ms))
         where, params = _span(from_ms, to_ms)
         return self.rows(
             "SELECT rule, countIf(status = 'raised') AS raised,"
@@ -272,9 +328,13 @@ class ReadModel(Reader):
 
     # ---- reading rows ---------------------------------------------------------------------------------------------------
 
-    def _page(self, where: str, order: str, params: Mapping[str, Any], limit: int) -> list[Row]:
+    def _page(
+        self, where: str, order: str, params: Mapping[str, Any], limit: int, chosen: str | None = None
+    ) -> list[Row]:
         """The flags that a page shows: chosen by narrow columns, so that evidence is read of those shown alone."""
-        chosen = f"SELECT shop_id, flag_id FROM {_FLAGS} WHERE {where} ORDER BY {order} LIMIT {{limit:UInt32}}"
+        chosen = (
+            chosen or f"SELECT shop_id, flag_id FROM {_FLAGS} WHERE {where} ORDER BY {order} LIMIT {{limit:UInt32}}"
+        )
         return self._flags(
             f"SELECT * FROM flags WHERE {where} AND (shop_id, flag_id) IN ({chosen}) ORDER BY {order}", params, limit
         )
@@ -329,6 +389,17 @@ def _queue(filters: Mapping[str, str], from_ms: int | None, to_ms: int | None) -
     where, params = equal_to(filters, ("rule", "severity", "agent_id", "shop_id", "qc_status"))
     span, bounds = _span(from_ms, to_ms)
     if team := filters.get("team"):
-        where += " AND (shop_id, agent_id) IN (SELECT shop_id, agent_id FROM agents WHERE team = {team:String})"
+        where += f" AND {IN_TEAM}"
         params["team"] = team
     return f"status = 'raised' AND {where} AND {span}", params | bounds
+
+
+def _precision(kinds: Iterable[Row]) -> list[Row]:
+    """rule, raised, judged, upheld out of counts by status, qc_status and rule."""
+    rules: dict[str, Row] = {}
+    for row in kinds:
+        one = rules.setdefault(row["rule"], {"rule": row["rule"], "raised": 0, "judged": 0, "upheld": 0})
+        one["raised"] += row["count"] * (row["status"] == "raised")
+        one["judged"] += row["count"] * (row["qc_status"] in ("upheld", "dismissed"))
+        one["upheld"] += row["count"] * (row["qc_status"] == "upheld")
+    return [rules[rule] for rule in sorted(rules)]

@@ -21,15 +21,25 @@ QcStatus = Literal["open", "claimed", "upheld", "dismissed"]
 Severity = Literal["violation", "notice"]
 
 
-class QueueCounts(BaseModel):
-    """How many flags would be in the queue for each value of a filter, the other filters as they are."""
+class KindCounts(BaseModel):
+    """By what a flag is."""
 
     total: int = Field(description="flags that all filters select")
     rule: dict[str, int]
     severity: dict[str, int]
+    qc_status: dict[str, int]
+
+
+class AgentCounts(BaseModel):
+    """By who broke the rule."""
+
+    total: int
     agent_id: dict[str, int]
     team: dict[str, int]
-    qc_status: dict[str, int]
+
+
+class QueueCounts(KindCounts, AgentCounts):
+    """How many flags would be in the queue for each value of a filter, the other filters as they are."""
 
 
 class RulePrecision(BaseModel):
@@ -101,6 +111,14 @@ def count_facets(rows: Iterable[Mapping[str, Any]], chosen: Mapping[str, str], i
     return into(total=total, **{facet: dict(sorted(found.items())) for facet, found in counts.items()})
 
 
+def queue_counts(
+    kinds: Iterable[Mapping[str, Any]], agents: Iterable[Mapping[str, Any]], chosen: Mapping[str, str]
+) -> QueueCounts:
+    """Out of rows of one agent's or team's flags by kind, and of one kind's flags by agent, as `chosen` has them."""
+    by_kind, by_agent = count_facets(kinds, chosen, KindCounts), count_facets(agents, chosen, AgentCounts)
+    return QueueCounts(**by_agent.model_dump() | by_kind.model_dump())
+
+
 def router(parts: Parts) -> APIRouter:
     """The routes under /api/v1/qc."""
     routes = APIRouter(prefix="/api/v1/qc", tags=["quality control"], responses={503: {"model": Problem}})
@@ -131,8 +149,9 @@ def router(parts: Parts) -> APIRouter:
 
     @routes.get("/counts", summary="How many of what are in the queue", dependencies=[needs(May.SEE_FLAGS)])
     async def get_counts(filters: Annotated[Filters, Depends()], qc_status: QcStatus | None = None) -> QueueCounts:
-        rows = await parts.call(parts.read.review_counts, filters.from_ms, filters.to_ms, filters.shop_id)
-        return count_facets(rows, given(qc_status=qc_status, **filters.facets), QueueCounts)
+        chosen = given(qc_status=qc_status, shop_id=filters.shop_id, **filters.facets)
+        counted = await parts.call(parts.read.review_counts, chosen, filters.from_ms, filters.to_ms)
+        return queue_counts(*counted, chosen)
 
     @routes.get("/rubric", summary="The reviewer's sheet", dependencies=[needs(May.SEE_FLAGS)])
     async def get_rubric(shop_id: Annotated[str, Query(max_length=256)] = "") -> Rubric:
