@@ -18,6 +18,8 @@ from typing import Any, Final
 from benchmarks import world
 from benchmarks.clickhouse import ModernClickHouse
 from benchmarks.sheets import percentile
+from processors.periods import Period
+from processors.ruleset import default_book
 from schemas.types import DAY_MS
 from sinks import migrate
 from sinks.database import Database
@@ -25,6 +27,7 @@ from sinks.embedded import EmbeddedDatabase
 from sinks.floor_model import FloorModel
 from sinks.named_queries import named_queries
 from sinks.read_model import ReadModel
+from sinks.scorecard_model import ScorecardModel
 from sinks.server import ServerDatabase
 
 ENOUGH_SECONDS: Final = 60.0
@@ -84,6 +87,16 @@ class Asker:
         return ReadModel(self.db)
 
     @property
+    def cards(self) -> ScorecardModel:
+        return ScorecardModel(self.db)
+
+    @property
+    def month(self) -> Period:
+        """The last 30 days, whatever the calendar says."""
+        first, last = (datetime.fromtimestamp((self.now - back) / 1000, UTC).date() for back in (30 * DAY_MS, 0))
+        return Period("month", first, last, self.now - 30 * DAY_MS, self.now)
+
+    @property
     def floor(self) -> FloorModel:
         return FloorModel(self.db)
 
@@ -95,6 +108,10 @@ class Asker:
             if isinstance(value, int)
         }
         return named_queries()[name].run(self.db, parameters | moments)
+
+
+def _counted(asker: Asker, filters: Mapping[str, str], from_ms: int | None = None) -> Sequence[Any]:
+    return [row for rows in asker.read.review_counts(filters, from_ms, None) for row in rows]
 
 
 Question = Callable[[Asker], Sequence[Any]]
@@ -123,8 +140,10 @@ QUESTIONS: Final[Mapping[str, Mapping[str, Question]]] = {
         "QC queue, all shops, a rule, the last 7 days": lambda a: a.read.review_queue(
             _QUEUE | {"rule": "reminder.repeated"}, 51, from_ms=a.now - 7 * DAY_MS
         ),
-        "QC counts, a shop": lambda a: a.read.review_counts(None, None, a.shop),
-        "QC counts, all shops": lambda a: a.read.review_counts(None, None),
+        "QC queue, all shops, an agent": lambda a: a.read.review_queue(_QUEUE | {"agent_id": a.agent}, 51),
+        "QC counts, a shop": lambda a: _counted(a, _QUEUE | {"shop_id": a.shop}),
+        "QC counts, all shops": lambda a: _counted(a, _QUEUE),
+        "QC counts, all shops, the last 30 days": lambda a: _counted(a, _QUEUE, a.now - 30 * DAY_MS),
         "flags of a day, a shop": lambda a: a.read.flag_buckets(a.now - DAY_MS, a.now + 1, a.shop),
         "flags of a day, all shops": lambda a: a.read.flag_buckets(a.now - DAY_MS, a.now + 1),
         "the newest flags, all shops": lambda a: a.read.flags({}, 50),
@@ -132,6 +151,10 @@ QUESTIONS: Final[Mapping[str, Mapping[str, Question]]] = {
             "flags_by_day", shop_id=a.shop, since=a.now - 30 * DAY_MS
         ),
         "precision of the rules, a shop": lambda a: a.read.rule_precision(None, None, a.shop),
+        "precision of the rules, all shops": lambda a: a.read.rule_precision(None, None),
+        # no events are in these databases, so it is what their share of flags costs
+        "coaching words of 30 days, an agent": lambda a: a.cards.coaching(a.shop, a.month, [a.agent], 50, 0)[1],
+        "scorecards of 30 days, a shop": lambda a: [a.cards.figures(default_book(), a.shop, a.month, [])],
     },
     "rounds_raw": {
         "who waits or gave up, a shop": lambda a: a.floor.unanswered(a.now - world.HOUR_MS - _WAIT_MS, a.now, a.shop),
@@ -162,7 +185,8 @@ def measure(sizes: Sequence[int], runs: int, place: Path, say: Callable[[str], o
             with _server(where) as db:
                 found += _ask(SERVER, db, table, questions, size, now, runs, say)
             with _embedded(where) as db:
-                db.command(f"DROP TABLE {table} SYNC")
+                for name in (table, *world.FED.get(table, ())):
+                    db.command(f"DROP TABLE {name} SYNC")
     return found
 
 

@@ -666,6 +666,20 @@ def test_a_repair_tells_what_its_row_is_about_in_the_shop_s_time(fresh: Database
     )
 
 
+def test_a_flag_that_is_replaced_is_replaced_in_order_of_time_too(fresh: Database) -> None:
+    vague = {"shop_id": "s", "buyer_id": "b", "agent_id": "a", "sender": "agent", "text": "可能吧"}
+    event = {"specversion": "1.0", "id": "m1", "source": "x", "type": "chat.message", "data": vague}
+    Pipeline(fresh, default_book()).feed([("chat.messages", line_of({**event, "time": "2026-11-11T10:00:00+08:00"}))])
+    fresh.command("INSERT INTO flags_raw SELECT * REPLACE ('cleared' AS status, 2000000000 AS revision) FROM flags_raw")
+    asked = "SELECT status, revision FROM {} FINAL"
+    wrong = fresh.query(asked.format("flags_by_time"))
+    assert [row["status"] for row in wrong] == ["cleared"]
+    assert [repair.table for repair in repaired(fresh, default_book())] == ["flags_raw"]
+    right = fresh.query(asked.format("flags_by_time"))
+    assert [row["status"] for row in right] == ["raised"]
+    assert right == fresh.query(asked.format("flags_raw"))
+
+
 class BreaksOff:
     """A database that lets one insert of the repaired rows through, and no more."""
 
