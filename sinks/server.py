@@ -1,4 +1,4 @@
-"""A ClickHouse server (22.8 or newer) over its native protocol, by clickhouse-driver.
+"""A ClickHouse server (23.8 or newer) over its native protocol, by clickhouse-driver.
 
 A client of the driver is one connection and mixes the answers of threads that share it, so each operation borrows one and
 a client that saw any error is thrown away.
