@@ -19,7 +19,7 @@ from processors.records import flag_record, leaderboard_partial, round_record, t
 from processors.ruleset import RulesetBook
 from processors.state import decode_key, decode_value, encode_facts, encode_gone, encode_key
 from processors.sums import Sums
-from processors.windows import WindowKey, WindowSums
+from processors.windows import WindowKey, WindowSums, rules_of
 from schemas.events import Event, InvalidEventError
 from schemas.rejections import rejection
 from schemas.topics import CALL_TASKS, FLAGS, LEADERBOARD, ROUNDS, WINDOWS
@@ -213,7 +213,7 @@ class Partition:
         for key, sums in windows.items():
             if key.start < self._forgotten_before:
                 continue  # some of its facts may be pruned: what was written when they were here stands
-            rules = self.book.at(key.shop_id, key.start)
+            rules = rules_of(key, self.book)
             day_ends_at = calendar(rules.timezone).day_end(key.start)
             value = window_partial(key, sums, self.number, day_ends_at, rules)
             name = f"{key.shop_id}|{key.agent_id}|{value['window_start']}|{value['window_seconds']}|{key.definition}"

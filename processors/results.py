@@ -15,7 +15,7 @@ from processors.leaderboard import BoardKey, BoardSums, ranks
 from processors.records import board_figures, flag_record, round_record, task_record
 from processors.reference import Reference, Standing
 from processors.ruleset import RulesetBook
-from processors.windows import WindowKey, WindowSums, percentiles
+from processors.windows import WindowKey, WindowSums, percentiles, rules_of
 from schemas.types import DAY_MS, format_time
 
 Row = dict[str, Any]
@@ -97,7 +97,7 @@ def results(
 
 
 def _window(key: WindowKey, sums: WindowSums, book: RulesetBook) -> Window:
-    rules = book.at(key.shop_id, key.start)
+    rules = rules_of(key, book)
     day_ends_at = calendar(rules.timezone).day_end(key.start)
     return Window(key, sums, rules.timezone, rules.label, day_ends_at, rules.response_cap_ms)
 

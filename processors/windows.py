@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from itertools import accumulate
 from typing import Final, Literal, NamedTuple, final
 
-from processors.calendar import FIVE_MINUTES_MS, HOUR_MS, Calendar
+from processors.calendar import FIVE_MINUTES_MS, HOUR_MS, Calendar, calendar
 from processors.figures import Figures
-from processors.ruleset import Rules, within
+from processors.ruleset import Rules, RulesetBook, within
 from schemas.types import DAY_MS
 
 SIZES_MS: Final = (FIVE_MINUTES_MS, HOUR_MS, DAY_MS)
@@ -107,6 +107,11 @@ def windows_of(shop_id: str, key: ShareKey, days: Calendar) -> list[WindowKey]:
     definitions = DEFINITIONS if which == PLATFORM_HOURS else DEFINITIONS[:1]
     starts = [(days.window_start(start, size), size) for size in SIZES_MS]
     return [WindowKey(shop_id, agent_id, first, size, d) for d in definitions for first, size in starts]
+
+
+def rules_of(key: WindowKey, book: RulesetBook) -> Rules:
+    """Those in force when the window's day begins, as for the rounds in it."""
+    return book.at(key.shop_id, calendar(book.timezone(key.shop_id)).day_start(key.start))
 
 
 def count_response(share: WindowSums, response_ms: int, rules: Rules) -> None:

@@ -21,7 +21,7 @@ from processors.leaderboard import BoardKey, BoardSums
 from processors.partition import Partition
 from processors.records import flag_record, leaderboard_partial, round_record, task_record, window_partial
 from processors.ruleset import RulesetBook
-from processors.windows import WindowKey, WindowSums
+from processors.windows import WindowKey, WindowSums, rules_of
 from schemas.events import InvalidEventError, parse_event
 from schemas.topics import CALL_TASKS, FLAGS, LEADERBOARD, ROUNDS, WINDOWS
 from schemas.types import format_amount, format_time
@@ -203,7 +203,7 @@ class Backfill:
                 yield from self._differences(table, span, rows, where, group)
         sums: dict[Table, dict[Key, Values]] = {_WINDOWS: {}, _BOARDS: {}}
         for (number, key), share in windows.items():
-            rules = self._book.at(key.shop_id, key.start)
+            rules = rules_of(key, self._book)
             day_ends_at = calendar(rules.timezone).day_end(key.start)
             _put(sums, WINDOWS, window_partial(key, share, number, day_ends_at, rules))
         for (number, row), board in boards.items():

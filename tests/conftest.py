@@ -12,8 +12,10 @@ from hypothesis import settings
 
 pytest_plugins = ["fixtures.required", "fixtures.brokers", "fixtures.named_server"]
 
-settings.register_profile("ci", derandomize=True, print_blob=True)
-settings.load_profile("ci" if os.environ.get("CI") else "default")
+# no deadlines: how long an example takes says how busy the machine is
+settings.register_profile("ci", derandomize=True, print_blob=True, deadline=None)
+settings.register_profile("here", deadline=None)
+settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 # a run in the background (nohup, a script's &) hands down that these are ignored; what the tests start must hear them
 for _number, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):

@@ -265,6 +265,22 @@ def test_a_ruleset_change_is_judged_by_event_time() -> None:
     assert sorted((flag["message_id"], flag["ruleset"]) for flag in flags) == [("m0", "x@1"), ("m3", "x@2")]
 
 
+def test_a_window_goes_by_the_rules_of_its_day_as_its_rounds_do() -> None:
+    book = parse_rulesets(
+        "name: x\nversion: '1'\n---\nversion: '2'\neffective_from: 2026-11-11T10:30:00+08:00\nresponse: {cap_ms: 30000}\n"
+    )
+    partition = fresh(book=book)
+    asked = T0 + 3_600_000  # 11:00, when the second version is half an hour old
+    partition.apply([record(message(1, asked, "在吗")), record(message(2, asked + 60_000, "在的", "agent"))])
+    outputs = partition.flush().outputs
+    rounds = [orjson.loads(value) for topic, _, value in outputs if topic == "audit.rounds"]
+    windows = [orjson.loads(value) for topic, _, value in outputs if topic == "audit.windows"]
+    assert [(one["ruleset"], one["response_ms"]) for one in rounds] == [("x@1", 60_000)]
+    assert {(one["ruleset"], one["response_cap_ms"], one["response_ms_sum"]) for one in windows} == {
+        ("x@1", 600_000, 60_000)
+    }
+
+
 def test_a_shop_may_have_rules_of_its_own() -> None:
     book = parse_rulesets("name: x\nversion: '1'\nshops: {s: {phrases: {forbidden: [绝对没有]}}}\n")
     partition = fresh(book=book)
