@@ -28,9 +28,11 @@ def serving(app: FastAPI) -> Iterator[str]:
         thread.start()
         while not server.started:
             time.sleep(0.02)
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        server.should_exit = True
-        thread.join(60)
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:  # or the process would never end
+            server.should_exit = True
+            thread.join(60)
         assert not thread.is_alive()
 
 

@@ -42,6 +42,7 @@ TRANSCRIPT_ROWS: Final = 1000
 
 Limit = Annotated[int, Query(ge=1, le=500)]
 ShopId = Annotated[str | None, Query(max_length=256)]
+WholeId = Annotated[str, Query(min_length=1, max_length=256)]
 Hour = Annotated[
     str | None,
     Query(description="any RFC 3339 instant inside the hour; default: now", examples=["2026-11-11T20:00:00+08:00"]),
@@ -196,14 +197,7 @@ def router(parts: Parts) -> APIRouter:
         steps = await history(parts, row, task_id, person)
         return TaskSheet(**task_out(parts, row, person).model_dump(), history=steps)
 
-    @routes.get(
-        "/conversations/{shop_id}/{buyer_id}",
-        summary="One buyer's time line: messages, orders, payments, reviews, flags",
-        responses={404: {"model": Problem}},
-    )
-    async def get_conversation(
-        shop_id: str, buyer_id: str, person: Annotated[Person, needs(May.SEE_BUYERS)]
-    ) -> Conversation:
+    async def conversation(shop_id: str, buyer_id: str, person: Person) -> Conversation:
         found = await parts.call(parts.read.transcript, shop_id, buyer_id, TRANSCRIPT_ROWS)
         flags = await parts.call(parts.read.flags, {"shop_id": shop_id, "buyer_id": buyer_id}, TRANSCRIPT_ROWS)
         truncated = any(len(rows) == TRANSCRIPT_ROWS for rows in found.values())
@@ -219,6 +213,28 @@ def router(parts: Parts) -> APIRouter:
             truncated=truncated,
             flags=[flag_out(parts, row, person) for row in flags],
         )
+
+    @routes.get(
+        "/conversations",
+        summary="One buyer's time line: messages, orders, payments, reviews, flags",
+        responses={404: {"model": Problem}},
+    )
+    async def find_conversation(
+        shop_id: WholeId, buyer_id: WholeId, person: Annotated[Person, needs(May.SEE_BUYERS)]
+    ) -> Conversation:
+        return await conversation(shop_id, buyer_id, person)
+
+    @routes.get(
+        # the server has decoded the path: a slash in it may be one of the id's
+        "/conversations/{shop_id}/{buyer_id:path}",
+        summary="The same by a path",
+        description="For a shop_id with a slash, and for ids that browsers take out of a path (`.`, `..`), ask by a query.",
+        responses={404: {"model": Problem}},
+    )
+    async def get_conversation(
+        shop_id: str, buyer_id: str, person: Annotated[Person, needs(May.SEE_BUYERS)]
+    ) -> Conversation:
+        return await conversation(shop_id, buyer_id, person)
 
     return routes
 

@@ -330,7 +330,7 @@ def test_who_may_not_see_buyers_is_told_so(browser: Any, desk: Wall) -> None:
     page, asked = browser.new_context(viewport=LAPTOP).new_page(), []
     me = {"name": "ops", "display_name": "", "roles": ["ops"], "may": ["review", "see_flags"]}
     page.route("**/api/v1/me", lambda route: route.fulfill(json=me))
-    page.on("request", lambda one: asked.append(one.url) if "/conversations/" in one.url else None)
+    page.on("request", lambda one: asked.append(one.url) if "/conversations?" in one.url else None)
     page.goto(f"{desk.address}/qc")
     page.wait_for_selector("text=您的角色看不到会话")
     page.wait_for_selector(".sheet")

@@ -5,13 +5,16 @@ import json
 import time
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
+import httpx
 import orjson
 import pytest
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 from fastapi.testclient import TestClient
 from web_rows import HOUR, fill, flag, insert, partial, raw_event, round_row, task
+from web_served import serving
 
 from processors.ruleset import default_book
 from schemas.events import parse_event
@@ -269,6 +272,28 @@ def test_conversation_is_one_time_line(web: TestClient) -> None:
     assert found["entries"][4]["time"] == "2026-11-11T20:39:58+08:00"
     assert len(found["flags"]) == 147
     assert web.get(f"/api/v1/conversations/{SHOP}/nobody").status_code == 404
+    assert web.get("/api/v1/conversations", params={"shop_id": SHOP, "buyer_id": "b-77"}).json() == found
+
+
+def test_whatever_a_buyers_id_is_their_conversation_is_found(app: FastAPI, db: Database) -> None:
+    slashed = "天猫/旗舰店"
+    buyers = ["a/b", "/a//b/", "..", "100%/?#&+ x", "a%2Fb", "小美/1"]
+    ids = [(shop, buyer) for buyer in buyers for shop in (SHOP, slashed)]
+    for number, (shop, buyer) in enumerate(ids):
+        said = {"buyer_id": buyer, "agent_id": "a", "sender": "buyer", "text": f"在吗 {number}"}
+        row = raw_event("chat.message", "chat.messages", f"m-slash-{number}", shop, NOW, **said)
+        insert(db, "raw_events", row | {"buyer_id": buyer})
+    # a server of its own, since TestClient decodes paths twice
+    with serving(app) as address, httpx.Client(base_url=f"{address}/api/v1") as web:
+        for number, (shop, buyer) in enumerate(ids):
+            answers = [web.get("/conversations", params={"shop_id": shop, "buyer_id": buyer})]
+            if shop != slashed and buyer != "..":
+                answers.append(web.get(f"/conversations/{shop}/{quote(buyer, safe='')}"))
+            for answer in answers:
+                assert answer.status_code == 200, (shop, buyer, answer.text)
+                found = answer.json()
+                assert (found["shop_id"], found["buyer_id"]) == (shop, buyer)
+                assert [entry["text"] for entry in found["entries"]] == [f"在吗 {number}"]
 
 
 def test_one_flag_and_one_task(web: TestClient, db: Database) -> None:

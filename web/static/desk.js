@@ -257,7 +257,7 @@ export const desk = {
       if (this.talk || !this.may("see_buyers") || this.talking === this.idOf(row)) return;
       this.talking = this.idOf(row);
       try {
-        const talk = await this.read("/api/v1/conversations/" + [row.shop_id, row.buyer_id].map(encodeURIComponent).join("/"));
+        const talk = await this.read("/api/v1/conversations?" + new URLSearchParams({ shop_id: row.shop_id, buyer_id: row.buyer_id }));
         if (this.isCurrent(row)) this.talk = talk;
       } catch (error) {
         if (error.status !== 404) this.failed(error);

@@ -267,7 +267,7 @@ export default {
       this.talkOf = row; this.talk = null;
       const shop = this.sheet.shop_id;
       try {
-        const talk = await this.read("/api/v1/conversations/" + [shop, row.buyer_id].map(encodeURIComponent).join("/"));
+        const talk = await this.read("/api/v1/conversations?" + new URLSearchParams({ shop_id: shop, buyer_id: row.buyer_id }));
         if (this.talkOf === row) this.talk = talk;
       } catch (error) { if (error.status !== 404) this.failed(error); else if (this.talkOf === row) this.talk = { shop_id: shop, entries: [] }; }
     },
