@@ -4,18 +4,28 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
 import uvicorn
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 
 from sinks.database import Database
 
 FOREVER = "SELECT count() AS n FROM numbers(1000000000000) WHERE NOT ignore(sipHash64(number))"
 _RUNNING = "SELECT count() AS n FROM system.processes WHERE Settings['log_comment'] != ''"
+
+
+def routes_of(routes: Iterable[Any]) -> Iterator[APIRoute]:
+    """Those of an application, also of what it includes."""
+    for route in routes:
+        if isinstance(route, APIRoute):
+            yield route
+        elif hasattr(route, "original_router"):
+            yield from routes_of(route.original_router.routes)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import structlog
 import uvicorn
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.exception_handlers import http_exception_handler
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -198,6 +199,12 @@ def create_app(
     def too_slow(request: Request, error: Exception) -> JSONResponse:
         log.warning("read_too_slow", path=request.url.path, error=str(error))
         return JSONResponse({"detail": f"{error}; ask for a shorter period, or later"}, 504)
+
+    @app.exception_handler(RequestValidationError)
+    def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        # what was sent is not sent back: it may be long, and nothing that could be written as JSON
+        problems = [{key: one[key] for key in ("type", "loc", "msg")} for one in error.errors()]
+        return JSONResponse({"detail": problems}, 422)
 
     @app.exception_handler(403)
     async def forbidden(request: Request, error: HTTPException) -> Response:

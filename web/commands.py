@@ -14,13 +14,14 @@ from fastapi import APIRouter, HTTPException
 from processors.rubric import RubricError, score
 from schemas.events import parse_event
 from schemas.topics import COMMANDS
-from schemas.types import format_time
+from schemas.types import DAY_MS, format_time
 from sinks.kafka import PublishError, event_key
 from sinks.sample_model import SampleModel
 from web import metrics
 from web.access.guard import needs
 from web.access.roles import May, Person
-from web.models import Body, Call, Claim, Commanded, Outcome, Problem, Verdict
+from web.bodies import CommandRoute
+from web.models import Body, Call, Claim, Commanded, Outcome, Problem, SampleVerdict, Settlement, Verdict
 from web.parts import Parts
 
 log = structlog.get_logger(__name__)
@@ -29,6 +30,7 @@ SOURCE: Final = "zhengdian/web"
 PUBLISH_TIMEOUT_SECONDS: Final = 10.0
 PENDING_MS: Final = 60_000
 """An accepted command holds for this long even if the read model does not show it yet."""
+CALL_AGAIN_DAYS: Final = 30
 FLAG: Final = "flag"
 SAMPLE: Final = "conversation in the sample"
 TASK: Final = "call task"
@@ -56,7 +58,7 @@ STEPS: Final[Mapping[str, Step]] = {
     "sample.verdict": Step(SAMPLE, "qc.verdict_given", "flag_id", ("open", "claimed"), ""),
     "task.claim": Step(TASK, "call_task.claimed", "task_id", ("open",), "claimed"),
     "task.call": Step(TASK, "call_task.call_logged", "task_id", ("open", "claimed", "called"), "called"),
-    "task.resolve": Step(TASK, "call_task.resolved", "task_id", ("open", "claimed", "called"), "resolved"),
+    "task.resolve": Step(TASK, "call_task.resolved", "task_id", ("called",), "resolved"),
     "task.revisit": Step(TASK, "call_task.revisited", "task_id", ("resolved",), "revisited", anyone=True),
 }
 
@@ -91,7 +93,7 @@ class Commander:
 
     async def give(self, step: Step, target_id: str, given: Body, person: Person) -> Commanded:
         """Raises HTTPException 404 (unknown), 403 (excluded agent, somebody else's name), 409 (someone else has it, too
-        late, or too early), 422 (nobody's name), 503.
+        late, or too early), 422 (nobody's name, a sheet or a time that can't be), 503.
         """
         actor = actor_of(given, person)
         body = given.model_copy(update={"actor": actor})
@@ -109,6 +111,8 @@ class Commander:
                 raise HTTPException(409, f"it is {status}; {step.type} needs {' or '.join(step.allowed)}")
             if step.result == "revisited":
                 self._not_too_early(row)
+            if isinstance(body, Call) and body.call_again_at is not None:
+                self._soon(body.call_again_at)
             if isinstance(body, Verdict) and body.marks is not None:
                 body = body.model_copy(update={"score": self._score(row["shop_id"], body.marks)})
             event_id = await self._publish(step, target_id, row, body)
@@ -143,6 +147,11 @@ class Commander:
             due = now + self._parts.book.at(shop_id, now).revisit_after_ms
         if now < due:
             raise HTTPException(409, f"too early: the revisit call is due at {self._parts.time(due, shop_id)}")
+
+    def _soon(self, call_again_at: int) -> None:
+        """Raises HTTPException 422 unless the next call lies ahead, and not beyond anybody's memory."""
+        if not 0 < call_again_at - self._parts.now_ms() <= CALL_AGAIN_DAYS * DAY_MS:
+            raise HTTPException(422, f"call_again_at: must lie ahead, within {CALL_AGAIN_DAYS} days")
 
     def _score(self, shop_id: str, marks: Mapping[str, float]) -> float:
         """By the shop's rubric of now. Raises HTTPException 422."""
@@ -195,7 +204,8 @@ def router(parts: Parts) -> APIRouter:
     routes = APIRouter(
         prefix="/api/v1",
         tags=["commands"],
-        responses={code: {"model": Problem} for code in (403, 404, 409, 503)},
+        responses={code: {"model": Problem} for code in (403, 404, 409, 413, 503)},
+        route_class=CommandRoute,
     )
 
     @routes.post("/flags/{flag_id}/claim", status_code=202, summary="Take a flag for review")
@@ -215,7 +225,7 @@ def router(parts: Parts) -> APIRouter:
         status_code=202,
         summary="Judge it: upheld, a fault was found; dismissed, nothing was",
     )
-    async def judge_sample(sample_id: str, body: Verdict, person: Reviewer) -> Commanded:
+    async def judge_sample(sample_id: str, body: SampleVerdict, person: Reviewer) -> Commanded:
         return await commander.give(STEPS["sample.verdict"], sample_id, body, person)
 
     @routes.post("/call-tasks/{task_id}/claim", status_code=202, summary="Take a follow-up call")
@@ -227,7 +237,7 @@ def router(parts: Parts) -> APIRouter:
         return await commander.give(STEPS["task.call"], task_id, body, person)
 
     @routes.post("/call-tasks/{task_id}/resolve", status_code=202, summary="Settle the complaint")
-    async def resolve_task(task_id: str, body: Outcome, person: Caller) -> Commanded:
+    async def resolve_task(task_id: str, body: Settlement, person: Caller) -> Commanded:
         return await commander.give(STEPS["task.resolve"], task_id, body, person)
 
     @routes.post("/call-tasks/{task_id}/revisit", status_code=202, summary="Log the revisit call")

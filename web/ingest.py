@@ -13,6 +13,7 @@ from sinks.kafka import PublishError, event_key
 from web import metrics
 from web.access.guard import needs
 from web.access.roles import May, Person
+from web.bodies import media_type, read_body
 from web.models import Accepted, EventError, Problem, Refused
 from web.parts import Parts
 
@@ -36,24 +37,6 @@ _BODY: Final[dict[str, Any]] = {
         },
     }
 }
-
-
-def media_type(request: Request) -> str:
-    """The Content-Type without its parameters, in lower case; empty when there is none."""
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
-async def read_body(request: Request) -> bytes:
-    """The body, read no further than the limit. Raises HTTPException 413 beyond it."""
-    length = request.headers.get("content-length", "")
-    if length.isdigit() and int(length) > MAX_BODY_BYTES:
-        raise HTTPException(413, f"the body may have {MAX_BODY_BYTES} bytes at most")
-    received = bytearray()
-    async for chunk in request.stream():
-        received += chunk
-        if len(received) > MAX_BODY_BYTES:
-            raise HTTPException(413, f"the body may have {MAX_BODY_BYTES} bytes at most")
-    return bytes(received)
 
 
 def _split(raw: bytes, batch: bool) -> list[bytes]:
@@ -103,7 +86,7 @@ def router(parts: Parts) -> APIRouter:
         kind = media_type(request)
         if kind not in _ONE and kind != _BATCH:
             raise HTTPException(415, f"content type must be {_ONE[0]}, {_ONE[1]} or {_BATCH}")
-        raw = await read_body(request)
+        raw = await read_body(request, MAX_BODY_BYTES)
         latest = parts.now_ms() + parts.settings.future_tolerance_seconds * 1000
         try:
             raws = _split(raw, kind == _BATCH)

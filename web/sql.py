@@ -19,7 +19,7 @@ from sinks.named_queries import named_queries
 from web.access.guard import needs
 from web.access.limits import QUERIES, Limits
 from web.access.roles import May, Person
-from web.ingest import media_type, read_body
+from web.bodies import media_type, read_body
 from web.models import Problem
 from web.parts import Parts
 from web.wanted import Wanted
@@ -27,6 +27,7 @@ from web.wanted import Wanted
 SECONDS: Final = 10.0
 ROWS: Final = 100_000
 MEMORY_BYTES: Final = 1024**3
+BODY_BYTES: Final = 8 * 1024 * 1024
 FORMAT_HEADER: Final = "X-ClickHouse-Format"
 """as ClickHouse's own HTTP interface names it"""
 _PARAMETER: Final = "param_"
@@ -218,7 +219,7 @@ def router(parts: Parts, limits: Limits) -> APIRouter:
 
 async def _read(request: Request, fmt: str) -> Sql:
     """The query in a request's body. Raises HTTPException 413 or 415, RequestValidationError for what is no query."""
-    kind, raw = media_type(request), await read_body(request)
+    kind, raw = media_type(request), await read_body(request, BODY_BYTES)
     try:
         if kind == "text/plain":
             values = {

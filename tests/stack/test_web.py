@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 from fastapi.testclient import TestClient
 from web_rows import HOUR, fill, flag, insert, partial, raw_event, round_row, task
-from web_served import serving
+from web_served import routes_of, serving
 
 from processors.ruleset import default_book
 from schemas.events import parse_event
@@ -23,6 +23,7 @@ from schemas.types import format_time, parse_time
 from sinks.database import Database, DatabaseUnavailableError, open_database
 from sinks.kafka import PublishError
 from sinks.migrate import up
+from web.access.guard import SIGN_OUT
 from web.api import Frame, _events, read_frame
 from web.app import create_app
 from web.ingest import MAX_BODY_BYTES
@@ -281,7 +282,7 @@ def test_whatever_a_buyers_id_is_their_conversation_is_found(app: FastAPI, db: D
     ids = [(shop, buyer) for buyer in buyers for shop in (SHOP, slashed)]
     for number, (shop, buyer) in enumerate(ids):
         said = {"buyer_id": buyer, "agent_id": "a", "sender": "buyer", "text": f"在吗 {number}"}
-        row = raw_event("chat.message", "chat.messages", f"m-slash-{number}", shop, NOW, **said)
+        row = raw_event("chat.message", "chat.messages", f"m-slash-{number}", shop, NOW - HOUR, **said)
         insert(db, "raw_events", row | {"buyer_id": buyer})
     # a server of its own, since TestClient decodes paths twice
     with serving(app) as address, httpx.Client(base_url=f"{address}/api/v1") as web:
@@ -387,11 +388,12 @@ def test_a_claim_holds_while_others_facts_raise_the_revision(
 
 def test_a_resolved_task_stays_so_while_its_rows_lag(web: TestClient, db: Database) -> None:
     show = lambda **more: insert(db, "call_tasks_raw", task("t-2", "cmd", NOW + HOUR, **more))  # noqa: E731
-    step = lambda name, actor: web.post(f"/api/v1/call-tasks/t-2/{name}", json={"actor": actor})  # noqa: E731
+    step = lambda name, actor, **more: web.post(f"/api/v1/call-tasks/t-2/{name}", json={"actor": actor, **more})  # noqa: E731
     show(revision=1)
     assert step("claim", "kf-zhao").status_code == 202
-    assert step("resolve", "kf-zhao").status_code == 202
-    show(revision=3, status="claimed", claimed_by="kf-zhao")  # the first of the two
+    assert step("call", "kf-zhao").status_code == 202
+    assert step("resolve", "kf-zhao", outcome="refund").status_code == 202
+    show(revision=3, status="claimed", claimed_by="kf-zhao")  # the first of the three
     assert step("call", "kf-zhao").json()["detail"].startswith("it is resolved")
     # the worker saw another one's earlier claim: what the row says is the later word
     show(revision=4, status="claimed", claimed_by="kf-qian")
@@ -442,6 +444,154 @@ def test_commands_refused(web: TestClient, producer: Recorder, db: Database) -> 
     assert web.post("/api/v1/flags/f-3/claim", json={"actor": "a"}).status_code == 503
     producer.down = False
     assert web.post("/api/v1/flags/f-3/claim", json={"actor": "b"}).status_code == 202  # a failed claim holds nothing
+
+
+JSON = {"content-type": "application/json"}
+JUDGED = "/api/v1/flags/f-5/verdict"
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"verdict": "dismissed"}, "reason"),
+        ({"verdict": "dismissed", "reason": " \u3000\n"}, "reason"),
+        ({"verdict": "upheld", "reason": "x" * 2001}, "reason"),
+        ({"verdict": "upheld", "coaching": "x" * 2001}, "coaching"),
+        ({"verdict": "upheld", "score": 100.5}, "score"),
+        ({"verdict": "upheld", "score": -1}, "score"),
+        ({"verdict": "upheld", "score": float("nan")}, "score"),
+    ],
+)
+def test_a_verdict_that_is_none_is_refused_by_the_field(
+    web: TestClient, producer: Recorder, db: Database, body: dict[str, Any], field: str
+) -> None:
+    insert(db, "flags_raw", flag("f-5", "language.vague", "notice", "cmd", NOW))
+    answer = web.post(JUDGED, content=json.dumps({"actor": "qc-li", **body}), headers=JSON)
+    assert answer.status_code == 422, answer.text
+    (problem,) = answer.json()["detail"]
+    assert problem["loc"] == ["body", field]
+    assert set(problem) == {"loc", "msg", "type"}
+    assert producer.records == []
+
+
+def test_texts_of_full_length_and_a_score_without_a_sheet_are_taken(
+    web: TestClient, producer: Recorder, db: Database
+) -> None:
+    insert(db, "flags_raw", flag("f-6", "language.vague", "notice", "cmd", NOW))
+    long = "😀" * 2000
+    body = {"actor": "qc-li", "verdict": "upheld", "reason": long, "coaching": long, "score": 100}
+    escaped = json.dumps(body)  # as long as it can be: twelve bytes a character
+    assert web.post("/api/v1/flags/f-6/verdict", content=escaped, headers=JSON).status_code == 202
+    data = producer.events()[-1]["data"]
+    assert (data["reason"], data["coaching"], data["score"]) == (long, long, 100)
+
+
+def test_a_task_is_settled_after_a_call_with_an_outcome(web: TestClient, producer: Recorder, db: Database) -> None:
+    insert(db, "call_tasks_raw", task("t-3", "cmd", NOW + HOUR))
+    step = lambda name, **more: web.post(f"/api/v1/call-tasks/t-3/{name}", json={"actor": "kf-zhao", **more})  # noqa: E731
+    refused = {"detail": "it is open; call_task.resolved needs called"}
+    assert step("resolve", outcome="refund").json() == refused
+    assert step("claim").status_code == 202
+    answer = step("resolve", outcome="refund")
+    assert (answer.status_code, answer.json()["detail"]) == (409, "it is claimed; call_task.resolved needs called")
+    assert step("call", reached=False).status_code == 202  # and no word of when again
+    for outcome, loc in (({}, "outcome"), ({"outcome": "\t "}, "outcome"), ({"outcome": "x" * 257}, "outcome")):
+        answer = step("resolve", **outcome)
+        assert (answer.status_code, answer.json()["detail"][0]["loc"]) == (422, ["body", loc])
+    answer = step("resolve", outcome="refund", note="x" * 2001)
+    assert (answer.status_code, answer.json()["detail"][0]["loc"]) == (422, ["body", "note"])
+    assert step("resolve", outcome="refund").status_code == 202
+    assert [event["type"] for event in producer.events()] == [
+        f"call_task.{kind}" for kind in ("claimed", "call_logged", "resolved")
+    ]
+
+
+def test_the_next_call_lies_ahead_and_within_a_month(web: TestClient, producer: Recorder, db: Database) -> None:
+    insert(db, "call_tasks_raw", task("t-4", "cmd", NOW + HOUR))
+    month = 30 * 24 * HOUR
+    for at, status in ((NOW - 1, 422), (NOW, 422), (NOW + month + 1, 422), (NOW + 1, 202), (NOW + month, 202)):
+        body = {"actor": "kf-zhao", "reached": False, "call_again_at": format_time(at, "Asia/Shanghai")}
+        answer = web.post("/api/v1/call-tasks/t-4/call", json=body)
+        assert answer.status_code == status, answer.text
+        if status == 422:
+            assert answer.json() == {"detail": "call_again_at: must lie ahead, within 30 days"}
+    assert len(producer.records) == 2
+
+
+def test_a_call_before_its_hours_is_logged(web: TestClient, db: Database) -> None:
+    insert(db, "call_tasks_raw", task("t-5", "cmd", NOW + 9 * HOUR, not_before=NOW + 7 * HOUR))
+    assert web.post("/api/v1/call-tasks/t-5/call", json={"actor": "kf-zhao"}).status_code == 202
+
+
+HALF = r'"\ud83d"'
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "loc"),
+    [
+        (JUDGED, '{"verdict":"upheld","actor":"a","reason":%s}', ["reason"]),
+        (JUDGED, '{"verdict":"upheld","actor":"a","coaching":%s}', ["coaching"]),
+        (JUDGED, '{"verdict":"upheld","actor":"a","marks":{%s:1}}', ["marks"]),
+        (JUDGED, '{"verdict":"upheld","actor":"a","marks":{"x":%s}}', ["marks", "x"]),
+        (JUDGED, '{"verdict":%s,"actor":"a"}', ["verdict"]),
+        (JUDGED, '{"verdict":"upheld","actor":"a",%s:1}', []),
+        ("/api/v1/flags/f-5/claim", '{"actor":%s}', ["actor"]),
+        ("/api/v1/qc/samples/s-1/verdict", '{"verdict":"upheld","actor":"a","reason":%s}', ["reason"]),
+        ("/api/v1/call-tasks/t-1/call", '{"actor":"a","note":%s}', ["note"]),
+        ("/api/v1/call-tasks/t-1/call", '{"actor":"a","call_again_at":%s}', ["call_again_at"]),
+        ("/api/v1/call-tasks/t-1/resolve", '{"actor":"a","outcome":%s}', ["outcome"]),
+        ("/api/v1/call-tasks/t-1/revisit", '{"actor":"a","outcome":%s}', ["outcome"]),
+        ("/api/v1/reports", '{"actor":"a","shop_id":%s}', ["shop_id"]),
+        ("/api/v1/reports", '{"actor":"a","shop_id":"s","hour":%s}', ["hour"]),
+        ("/api/v1/sql", '{"sql":%s}', []),
+        ("/api/v1/sql", '{"sql":"SELECT {x:String}","parameters":{"x":%s}}', []),
+    ],
+)
+def test_half_a_character_is_refused_by_the_field(
+    web: TestClient, producer: Recorder, db: Database, path: str, body: str, loc: list[str]
+) -> None:
+    answer = web.post(path, content=body % HALF, headers=JSON)
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["detail"][0]["loc"] == ["body", *loc]
+    assert producer.records == []
+
+
+def test_bytes_that_are_no_text_are_refused(web: TestClient) -> None:
+    for path, status in (("/api/v1/sql", 422), (JUDGED, 400), ("/v1/events", 422)):
+        answer = web.post(path, content=b'{"sql":"\xff"}', headers=JSON)
+        assert answer.status_code == status, (path, answer.text)
+    half = f'{{"specversion":{HALF}}}'.encode()
+    assert post(web, half).json()["errors"][0]["reason"] == "not_json"
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_no_route_reads_a_body_without_end(web: TestClient, app: FastAPI, producer: Recorder, chunked: bool) -> None:
+    def endless() -> Iterator[bytes]:
+        nonlocal read
+        while read <= MAX_BODY_BYTES:
+            read += len(block)
+            yield block
+
+    block = b'{"reason":"' + b"x" * 100_000
+    posts = [route.path for route in routes_of(app.routes) if "POST" in route.methods and route.path != SIGN_OUT]
+    assert len(posts) >= 12
+    for path in posts:
+        read = 0
+        whole = b"".join(endless())
+        read = 0
+        body = endless() if chunked else whole
+        answer = web.post(path, content=body, headers=JSON)
+        assert answer.status_code == 413, (path, answer.text)
+    assert producer.records == []
+
+
+def test_a_command_of_more_than_64_kib_is_too_long(web: TestClient, producer: Recorder) -> None:
+    for path in (JUDGED, "/api/v1/call-tasks/t-1/call", "/api/v1/reports"):
+        answer = web.post(path, content=b" " * 65_537, headers=JSON)
+        assert answer.status_code == 413, path
+        assert answer.json() == {"detail": "the body may have 65536 bytes at most"}
+        assert web.post(path, content=b" " * 65_536, headers=JSON).status_code == 422
+    assert producer.records == []
 
 
 # ---- ingest ------------------------------------------------------------------------------------------------------------

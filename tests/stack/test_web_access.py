@@ -1,6 +1,6 @@
 """The web with people who sign in: what each role gets, and what nobody gets from elsewhere."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +8,11 @@ import orjson
 import pytest
 from argon2 import PasswordHasher
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 from sse_starlette import EventSourceResponse
 from web_people import HERE, PASSWORD, SITE, Kept, sign_in, write_people
 from web_rows import fill, flag, insert, raw_event, task
+from web_served import routes_of
 
 from processors.ruleset import default_book
 from schemas.settings import Settings
@@ -111,14 +111,6 @@ def client(app: FastAPI) -> Iterator[Callable[..., TestClient]]:
         one.close()
     if opened:
         opened[0].__exit__(None, None, None)
-
-
-def routes_of(routes: Iterable[Any]) -> Iterator[APIRoute]:
-    for route in routes:
-        if isinstance(route, APIRoute):
-            yield route
-        elif hasattr(route, "original_router"):
-            yield from routes_of(route.original_router.routes)
 
 
 def test_every_route_asks_for_a_permission(app: FastAPI) -> None:
@@ -285,7 +277,7 @@ def test_no_reading_route_tells_what_a_role_need_not_know(
     told = ""
     reading = [route for route in routes_of(app.routes) if "GET" in route.methods]
     # a stream has no end, and tells what the leaderboard does
-    for path in sorted({route.path for route in reading if route.response_class is not EventSourceResponse}):
+    for path in sorted({route.path_format for route in reading if route.response_class is not EventSourceResponse}):
         answer = web.get(path.format(**PARAMETERS), params={"limit": "500"})
         if answer.status_code != 422:  # a route that needs more than that tells nothing without
             told += answer.text

@@ -387,13 +387,15 @@ def test_a_flag_takes_an_open_one_away_and_leaves_one_that_is_in_hand(web: TestC
         409,
         "it is flagged; qc.verdict_given needs open or claimed",
     )
-    assert give(web, claimed["sample_id"], "verdict", "王姐", verdict="upheld").status_code == 202
+    unexplained = give(web, claimed["sample_id"], "verdict", "王姐", verdict="upheld", reason=" ")
+    assert (unexplained.status_code, unexplained.json()["detail"][0]["loc"]) == (422, ["body", "reason"])
+    assert give(web, claimed["sample_id"], "verdict", "王姐", verdict="upheld", reason="答非所问").status_code == 202
 
 
 def test_a_lower_rate_takes_away_nothing_that_was_judged(web: TestClient, db: Database) -> None:
     furnish(db)
     judged = pages(web, 500)[0]
-    give(web, judged["sample_id"], "verdict", "王姐", verdict="upheld")
+    give(web, judged["sample_id"], "verdict", "王姐", verdict="upheld", reason="答非所问")
     none = load_book("name: own\nversion: '1'\nqc: {sample: {rate: 0}}", "own.yaml")
     model = SampleModel(db, none)
     days = model.days(NOW, 3)

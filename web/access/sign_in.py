@@ -18,6 +18,7 @@ from web.access.roles import Person
 from web.access.sessions import COOKIE, Sessions
 from web.access.trail import Trail
 from web.access.users import MAX_PASSWORD, Users
+from web.bodies import read_body
 from web.language import in_language
 from web.texts import Lang, texts
 
@@ -198,11 +199,7 @@ def router(sign_in: SignIn) -> APIRouter:
 
 async def _form(request: Request) -> dict[str, str]:
     """The fields of a form that strangers may send. Raises HTTPException 413."""
-    raw = b""
-    async for part in request.stream():
-        raw += part
-        if len(raw) > _FORM_BYTES:
-            raise HTTPException(413, "too long")
+    raw = await read_body(request, _FORM_BYTES)
     try:
         return dict(parse_qsl(raw.decode(), max_num_fields=8))
     except ValueError:

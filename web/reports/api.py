@@ -18,6 +18,7 @@ from web import metrics
 from web.access.guard import needs
 from web.access.roles import May, Person
 from web.api import Limit, ShopId, decode_cursor, encode_cursor, given, instant_or_422
+from web.bodies import CommandRoute
 from web.commands import actor_of
 from web.models import Problem
 from web.parts import Parts
@@ -61,7 +62,9 @@ class Reports:
     def router(self) -> APIRouter:
         """The routes under /api/v1/reports."""
         parts, reader = self._parts, self._reader
-        routes = APIRouter(prefix="/api/v1", tags=["reports"], responses={503: {"model": Problem}})
+        routes = APIRouter(
+            prefix="/api/v1", tags=["reports"], responses={503: {"model": Problem}}, route_class=CommandRoute
+        )
 
         @routes.get("/reports", summary="Past reports, newest first", dependencies=[needs(May.WATCH)])
         async def get_reports(
