@@ -223,17 +223,27 @@ class ScorecardModel(Reader):
         found = Behind(0, 0, 0, [])
         for span in self._spans(book, shop_id, period) if tables else (params,):
             params |= span
-            sums = self._read(f"{tables}SELECT count() AS rows, sum(n) AS sum_n, sum(d) AS sum_d {chosen}", params)[0]
             skipped, wanted = max(offset - found.total, 0), limit - len(found.rows)
-            rows = found.rows
-            if wanted and skipped < sums["rows"]:
-                rows = rows + self._read(
-                    f"{tables}SELECT agent, at, until, buyer, ref, order_id, what, n, d {chosen}"
+            rows: list[Row] = []
+            if wanted:
+                # with the sums on each row: to recompute is what takes long
+                rows = self._read(
+                    f"{tables}SELECT agent, at, until, buyer, ref, order_id, what, n, d, {_SUMS_OVER_ALL} {chosen}"
                     " ORDER BY at, ref, buyer, agent LIMIT {wanted:UInt32} OFFSET {skipped:UInt32}",
                     params | {"wanted": wanted, "skipped": skipped},
                 )
+            if rows:
+                sums = rows[0]
+            elif wanted and not skipped:
+                continue
+            else:
+                sums = self._read(f"{tables}SELECT {_SUMS} {chosen}", params)[0]
+            rows = [{key: value for key, value in row.items() if key not in _SUM_NAMES} for row in rows]
             found = Behind(
-                found.total + sums["rows"], found.numerator + sums["sum_n"], found.denominator + sums["sum_d"], rows
+                found.total + sums["rows"],
+                found.numerator + sums["sum_n"],
+                found.denominator + sums["sum_d"],
+                found.rows + rows,
             )
         return found
 
@@ -288,6 +298,9 @@ _FIRST: Final = (
     "(s, e) -> s < toUnixTimestamp64Milli(window_start) + 300000 AND e > toUnixTimestamp64Milli(window_start),"
     " {sale_starts:Array(Int64)}, {sale_ends:Array(Int64)}) GROUP BY agent"
 )
+_SUM_NAMES: Final = ("rows", "sum_n", "sum_d")
+_SUMS: Final = "count() AS rows, sum(n) AS sum_n, sum(d) AS sum_d"
+_SUMS_OVER_ALL: Final = "count() OVER () AS rows, sum(n) OVER () AS sum_n, sum(d) OVER () AS sum_d"
 _HOURS: Final = (
     "SELECT agent_id AS agent, toUnixTimestamp64Milli(hour_start) AS hour, paid_amount AS amount, orders_paid AS orders"
     " FROM leaderboard_hourly WHERE shop_id = {shop:String} AND agent_id != ''"

@@ -33,6 +33,7 @@ from sinks.scorecard_model import ScorecardModel
 from web import scorecards
 from web.access.roles import Role
 from web.access.users import Token, UsersFile, new_token, write_users
+from web.api import encode_cursor
 from web.app import create_app
 from web.parts import Parts
 from web.sheet import Sheet, read_sheet
@@ -122,6 +123,31 @@ def all_rows(web: TestClient, limit: int = 500, **params: str) -> tuple[list[Any
         rows += page["rows"]
         cursor = page["next_cursor"]
     return rows, page
+
+
+def test_rows_of_an_agent_are_recomputed_once_and_without_the_sheet(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def spy(sql: str, *args: Any, **more: Any) -> Any:
+        asked.append(sql)
+        return query(sql, *args, **more)
+
+    asked: list[str] = []
+    query = db.query
+    monkeypatch.setattr(db, "query", spy)
+    with client(db) as web:
+        rows, page = all_rows(web, figure="paid_amount", agent_id="a1")
+        assert len(rows) == page["total"] == 3
+        assert sum("WITH events" in sql for sql in asked) == 1
+
+
+def test_beyond_the_last_row_the_sums_are_still_those_of_all(web: TestClient) -> None:
+    for who in ({"agent_id": "a1"}, {"team": "红队"}):
+        _, page = all_rows(web, figure="paid_amount", **who)
+        params = {**DAY, **who, "figure": "paid_amount", "cursor": encode_cursor(page["total"])}
+        beyond = web.get("/api/v1/scorecards/rows", params=params).json()
+        assert beyond == page | {"rows": []}
+        assert page["numerator"] > 0
 
 
 def test_the_sheet_of_a_day(web: TestClient) -> None:
