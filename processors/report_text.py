@@ -25,9 +25,19 @@ _NAMES: Final = {
 _ORDINALS: Final = ("first", "second", "third")
 
 
+def whole(fen: int) -> int:
+    """Whole yuan, the fen cut off: the same on every screen (`yuan` of web/static/words.js), spoken and in group chats."""
+    return fen // 100 if fen >= 0 else -(-fen // 100)
+
+
+def apart(more: int, less: int) -> int:
+    """How many fen are between two amounts as they are shown, in whole yuan; where those are the same, what is in truth."""
+    return 100 * (whole(more) - whole(less)) or more - less
+
+
 def money(fen: int, lang: Lang) -> str:
     """An amount as people say it: 12.3万元, 123.4 thousand yuan. Rounded down to one decimal, 亿 and millions to two."""
-    yuan = fen // 100
+    yuan = whole(fen)
     if lang == "zh":
         for unit, name, decimals in ((_YI, "亿", 2), (_WAN, "万", 1)):
             if yuan >= unit:
@@ -36,6 +46,12 @@ def money(fen: int, lang: Lang) -> str:
     if yuan >= 1_000_000:
         return f"{_cut(yuan, 1_000_000, 2)} million yuan"
     return f"{_cut(yuan, 1_000, 1)} thousand yuan" if yuan >= _WAN else f"{yuan:,} yuan"
+
+
+def _gap(more: int, less: int, lang: Lang) -> str:
+    """`apart` as people say it."""
+    fen = apart(more, less)
+    return money(fen, lang) if fen >= 100 else f"0.{fen:02d}{'元' if lang == 'zh' else ' yuan'}"
 
 
 def _cut(value: int, unit: int, decimals: int) -> str:
@@ -160,7 +176,7 @@ def _against_before(report: Report, lang: Lang) -> str:
     if report.before_amount is None or report.as_of < report.ends_at:  # a part of an hour is no match for a whole one
         return ""
     change = report.paid_amount - report.before_amount
-    size = money(abs(change), lang)
+    size = _gap(max(report.paid_amount, report.before_amount), min(report.paid_amount, report.before_amount), lang)
     if lang == "zh":
         than = "前一天" if report.kind == "day" else "上一小时"
         return f"比{than}多{size}。" if change > 0 else f"比{than}少{size}。" if change < 0 else f"与{than}持平。"
@@ -183,8 +199,8 @@ def _lead(report: Report, lang: Lang) -> str:
     level = [_plain(team.team) for team in report.teams if report.points(team) == report.points(report.teams[0])]
     if len(level) > 1:
         return f"{'、'.join(level)}打平。" if lang == "zh" else f"{_listed(level, lang)} are level."
-    lead = report.lead or 0
-    size = _orders(lead, lang) if report.pk_basis == "orders" else money(lead, lang)
+    first, second = map(report.points, report.teams[:2])
+    size = _orders(first - second, lang) if report.pk_basis == "orders" else _gap(first, second, lang)
     return f"{level[0]}领先{size}。" if lang == "zh" else f"{level[0]} leads by {size}."
 
 
@@ -253,7 +269,7 @@ def _plain(name: str) -> str:
 
 
 def _yuan(fen: int) -> str:
-    return f"¥{fen // 100:,}"
+    return f"¥{whole(fen):,}"
 
 
 def _orders(count: int, lang: Lang) -> str:

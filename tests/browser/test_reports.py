@@ -9,6 +9,8 @@ from desk_page import look as open_desk
 from report_page import SHOP, announce, api, listening, said
 from wall_process import Wall
 
+from processors.report_text import apart, whole
+
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(240)]
 
 SETTINGS = {"web_reports": "true"}
@@ -26,7 +28,7 @@ def test_everything_is_on_the_screen(browser: Any, desk: Wall, lang: str, size: 
     assert set(rows) <= {report["report_id"] for report in reports}
     shown = next(one for one in reports if one["report_id"] == page.locator(".sheet").get_attribute("data-report"))
     text = page.locator(".sheet").inner_text()
-    assert f"¥{round(float(shown['paid_amount'])):,}" in text
+    assert f"¥{int(float(shown['paid_amount'])):,}" in text
     assert shown["stars"][0]["name"] in text
     assert ("整点报数" if lang == "zh" else "On the hour") in text
     assert "undefined" not in page.content()
@@ -75,6 +77,43 @@ def test_a_crowded_report_has_everything_in_its_place(
     )
     assert outside == []
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    page.context.close()
+
+
+@pytest.mark.parametrize(
+    ("amounts", "sides", "lead"),
+    [(("8085.50", "8083.99"), ("¥8,085", "¥8,083"), "¥2"), (("8084.90", "8084.10"), ("¥8,084", "¥8,084"), "¥0.80")],
+)
+def test_amounts_are_shown_as_they_are_spoken_and_the_lead_agrees_with_them(
+    browser: Any, desk: Wall, amounts: tuple[str, str], sides: tuple[str, str], lead: str
+) -> None:
+    page = look(browser, desk)
+    reports = api(page)
+    one = reports["reports"][0]
+    teams = [{**one["teams"][0], "team": f"队{n}", "paid_amount": amount} for n, amount in enumerate(amounts)]
+    more = {"paid_amount": amounts[0], "before_amount": amounts[1], "as_of": one["ends_at"], "pk_basis": "amount"}
+    full = {**one, **more, "teams": teams}
+    page.route("**/api/v1/reports?*", lambda route: route.fulfill(json={**reports, "reports": [full]}))
+    page.route(f"**/api/v1/reports/{one['report_id']}", lambda route: route.fulfill(json=full))
+    page.reload()
+    page.wait_for_selector(".sheet .camp", timeout=30_000)
+    assert page.locator(".camp .num").all_inner_texts() == list(sides)
+    assert page.locator(".lead").inner_text() == f"队0 领先 {lead}"
+    assert page.locator(".sum > b").inner_text() == sides[0]
+    assert page.locator(".paid .up").inner_text().endswith(f"▲ {lead}")
+    page.context.close()
+
+
+def test_whole_yuan_are_the_same_on_the_page_and_in_the_text(browser: Any, desk: Wall) -> None:
+    page = look(browser, desk)
+    amounts = [0, 1, 49, 50, 99, 100, 101, 808_450, 808_499, 123_456_789_99, -1, -99, -100, -199]
+    yuan = "async (all) => { const { yuan } = await import('/static/words.js'); return all.map((fen) => yuan(fen)); }"
+    assert page.evaluate(yuan, amounts) == [f"¥{whole(fen):,}" for fen in amounts]
+    apart_ = "async (all) => { const { apart } = await import('/static/words.js'); return all.map(([a, b]) => apart(a, b)); }"
+    pairs = [(8085_50, 8083_99), (8084_90, 8084_10), (8085_00, 8084_99), (50, -50), (12_345_678_00, 1)]
+    assert page.evaluate(apart_, pairs) == [
+        f"¥{gap // 100:,}" if (gap := apart(*pair)) >= 100 else f"¥{gap / 100:.2f}" for pair in pairs
+    ]
     page.context.close()
 
 

@@ -171,6 +171,37 @@ def test_who_gave_up_is_told_as_the_api_tells_it(browser: Any, start: Callable[.
     page.close()
 
 
+def board_of(wall: Wall, query: str = "shop_id=lining-hz") -> Any:
+    """The first board that the server sends."""
+    with httpx.stream("GET", f"{wall.address}/api/v1/wall/stream?{query}", timeout=30) as stream:
+        return next(orjson.loads(line[6:]) for line in stream.iter_lines() if line.startswith("data: "))
+
+
+def shown_board(
+    browser: Any, wall: Wall, board: Any, lang: str = "zh", size: dict[str, int] = BIG, query: str = ""
+) -> Any:
+    """A page that is sent that board."""
+    told = f"event: board\ndata: {orjson.dumps(board).decode()}\n\n"
+    page = browser.new_page(viewport=size)
+    page.route("**/wall/stream?*", lambda route: route.fulfill(content_type="text/event-stream", body=told))
+    page.goto(f"{wall.address}/?lang={lang}&shop_id=lining-hz{query}")
+    return page
+
+
+def test_amounts_are_cut_to_whole_yuan_and_the_lead_agrees_with_them(browser: Any, wall: Wall) -> None:
+    board = board_of(wall)
+    (shop,) = board["shops"]
+    shop["pk_basis"], shop["hour"]["paid_fen"] = "amount", 808_499
+    for first, second, lead in ((808_550, 808_399, "¥2"), (808_490, 808_410, "¥0.80")):
+        shop["teams"][0]["paid_fen"], shop["teams"][1]["paid_fen"] = first, second
+        page = shown_board(browser, wall, board)
+        page.wait_for_selector(f".teams h3 small >> text=领先 {lead}")
+        sides = sorted(page.locator(".teams .side .num").all_inner_texts(), reverse=True)
+        assert sides == [f"¥{first // 100:,}", f"¥{second // 100:,}"]
+        assert page.locator(".total .big b").inner_text() == "¥8,084"
+        page.close()
+
+
 @pytest.mark.parametrize("lang", ["zh", "en"])
 @pytest.mark.parametrize(
     ("counts", "why"), [(False, {"zh": "09:30–22:00", "en": "09:30–22:00"}), (True, {"zh": "暂无", "en": "none yet"})]
@@ -178,17 +209,13 @@ def test_who_gave_up_is_told_as_the_api_tells_it(browser: Any, start: Callable[.
 def test_a_tile_without_a_figure_says_why(
     browser: Any, wall: Wall, lang: str, counts: bool, why: dict[str, str]
 ) -> None:
-    with httpx.stream("GET", f"{wall.address}/api/v1/wall/stream?shop_id=lining-hz", timeout=30) as stream:
-        board = next(orjson.loads(line[6:]) for line in stream.iter_lines() if line.startswith("data: "))
+    board = board_of(wall)
     (shop,) = board["shops"]
     shop["service"] |= {"platform_hours": ["09:30", "22:00"], "in_platform_hours": counts}
     for figures in (shop["service"]["hour"]["platform"], shop["service"]["hour"]["all"]):
         figures["avg_response_ms"] = figures["rate_3min"] = None
     shop["hour"]["conversion"] = None
-    told = f"event: board\ndata: {orjson.dumps(board).decode()}\n\n"
-    page = browser.new_page(viewport=BIG)
-    page.route("**/wall/stream?*", lambda route: route.fulfill(content_type="text/event-stream", body=told))
-    page.goto(f"{wall.address}/?lang={lang}&shop_id=lining-hz")
+    page = shown_board(browser, wall, board, lang)
     none = "暂无" if lang == "zh" else "none yet"
     page.wait_for_selector(f"[data-figure=platform] dd >> text={why[lang]}")
     assert page.locator("[data-figure=rate] dd").inner_text().split() == ["–", *why[lang].split()]

@@ -25,7 +25,7 @@ from processors.report import (
     reached,
     span_at,
 )
-from processors.report_text import Lang, markdown, money, speech, title
+from processors.report_text import Lang, apart, markdown, money, speech, title, whole
 from processors.targets import Goal
 from schemas import outputs
 from schemas.types import parse_time
@@ -236,6 +236,28 @@ def test_money_is_never_said_to_be_more_than_it_is(fen: int) -> None:
     value = float(number) * {None: 1, "万": 1e4, "亿": 1e8}[unit]
     assert 0 <= fen / 100 - value + 1e-6 < max(1, value * 0.1 + 1e-3)
     assert not said.startswith("0.")
+
+
+@LOOSE
+@given(st.integers(-(10**12), 10**12), st.integers(0, 10**12))
+def test_two_amounts_are_as_far_apart_as_they_are_shown(less: int, more: int) -> None:
+    more += less
+    shown = whole(more) - whole(less)
+    assert abs(whole(less)) == abs(less) // 100
+    assert apart(more, less) == (shown * 100 if shown else more - less)
+
+
+def test_a_lead_agrees_with_the_sides() -> None:
+    for first, second, sides, zh, en in (
+        (8085_01, 8083_99, ("¥8,085", "¥8,083"), "领先2元", "leads by 2 yuan"),
+        (8084_90, 8084_10, ("¥8,084", "¥8,084"), "领先0.80元", "leads by 0.80 yuan"),
+    ):
+        made = report(row("a", 1), teams=(team("红队", 1, first, 1), team("蓝队", 2, second, 1)), before=first + 7_00)
+        assert f"- 红队 {sides[0]}\n- 蓝队 {sides[1]}" in markdown(made, "zh")
+        assert zh in speech(made, "zh")
+        assert zh in markdown(made, "zh")
+        assert en in speech(made, "en")
+    assert "比上一小时少1元" in speech(report(row("a", 8084_90), before=8085_10), "zh")
 
 
 @LOOSE

@@ -1,12 +1,13 @@
 // A report on the hour, drawn large (web/reports/models.py has what it is given), spoken, and shown over the wallboard.
-import { filled } from "/static/words.js";
+import { apart, filled, yuan as yuanOf } from "/static/words.js";
 
 const SPEAK_KEY = "zhengdian.speak";
 const SHOWN_KEY = "zhengdian.reports.shown";
 const STAGE_SECONDS = 20;
 const SHOWN = 50;
 
-const yuan = (text) => "¥" + Math.round(Number(text)).toLocaleString("en-US");
+const fenOf = (text) => Math.round(100 * Number(text)); // "12.30" -> 1230
+const yuan = (text) => yuanOf(fenOf(text));
 const count = (n) => n.toLocaleString("en-US");
 
 export const ReportSheet = {
@@ -58,9 +59,9 @@ export const ReportSheet = {
     },
     change() {
       if (this.report.before_amount === null || this.isPart) return null;
-      const by = Number(this.report.paid_amount) - Number(this.report.before_amount);
+      const now = fenOf(this.report.paid_amount), before = fenOf(this.report.before_amount), by = now - before;
       const than = this.report.kind === "day" ? this.t.reports_than_day : this.t.reports_than_hour;
-      return { way: by > 0 ? "up" : by < 0 ? "down" : "", text: than + " " + (by > 0 ? "▲ " : by < 0 ? "▼ " : "") + yuan(Math.abs(by)) };
+      return { way: by > 0 ? "up" : by < 0 ? "down" : "", text: than + " " + (by > 0 ? "▲ " : by < 0 ? "▼ " : "") + (by ? apart(now, before) : yuanOf(0)) };
     },
     goals() {
       const r = this.report, orders = (n) => this.say("orders_paid_unit", { n: count(n) });
@@ -81,7 +82,8 @@ export const ReportSheet = {
     leadText() {
       const level = this.report.teams.filter((team) => this.points(team) === this.points(this.report.teams[0])).map((team) => team.team);
       if (level.length > 1) return level.join(this.lang === "zh" ? "、" : ", ") + " " + this.t.tied;
-      const n = this.report.pk_basis === "orders" ? this.say("orders_paid_unit", { n: count(Number(this.report.lead)) }) : yuan(this.report.lead);
+      const [first, second] = this.report.teams.map(this.points);
+      const n = this.report.pk_basis === "orders" ? this.say("orders_paid_unit", { n: count(first - second) }) : apart(first, second);
       return level[0] + " " + this.say("lead", { n });
     },
     name() {
@@ -108,7 +110,7 @@ export const ReportSheet = {
   methods: {
     yuan, count,
     say(key, values) { return filled(this.t[key], values); },
-    points(team) { return this.report.pk_basis === "orders" ? team.orders_paid : Number(team.paid_amount); },
+    points(team) { return this.report.pk_basis === "orders" ? team.orders_paid : fenOf(team.paid_amount); },
     score(team) { return this.report.pk_basis === "orders" ? this.say("orders_paid_unit", { n: count(team.orders_paid) }) : yuan(team.paid_amount); },
     share(team) { const top = this.points(this.report.teams[0]); return top ? (this.points(team) / top) * 100 : 0; },
     weight(i) {

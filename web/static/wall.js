@@ -1,7 +1,7 @@
 // The wallboard: draws the boards that the server sends (web/wallboard.py) and knows no rule of its own.
 import { Account, Links } from "/static/menu.js";
 import { ReportStage } from "/static/report_sheet.js";
-import { filled } from "/static/words.js";
+import { apart, filled, yuan } from "/static/words.js";
 
 const LIST = { rows: 10, pinned: 3, seconds: 9 };
 const SHOPS_AT_ONCE = 2;
@@ -261,7 +261,7 @@ export default {
     format(ms, options) { return new Intl.DateTimeFormat(this.locale, { timeZone: this.zone, hourCycle: "h23", ...options }).format(ms); },
     hm(ms) { return this.format(ms, { hour: "2-digit", minute: "2-digit" }); },
     count(n) { return n === null || n === undefined ? NONE : n.toLocaleString("en-US"); },
-    money(fen) { return fen === null || fen === undefined ? NONE : "¥" + Math.round(fen / 100).toLocaleString("en-US"); },
+    money(fen) { return fen === null || fen === undefined ? NONE : yuan(fen); },
     percent(x) { return x === null || x === undefined ? NONE : (x * 100).toFixed(x >= 0.995 ? 0 : 1) + "%"; },
     ratio(x) { return x === null || x === undefined ? NONE : x.toFixed(2); },
     // by the amount where there is a target for it, else by orders
@@ -329,10 +329,9 @@ export default {
     },
     teamShare(shop, team) { const top = Math.max(...shop.teams.map((x) => this.points(shop, x))); return top ? (this.points(shop, team) / top) * 100 : 0; },
     leadText(shop) {
-      const sorted = shop.teams.map((team) => this.points(shop, team)).sort((x, y) => y - x);
-      const lead = sorted[0] - sorted[1];
-      const n = shop.pk_basis === "orders" ? this.say("orders_paid_unit", { n: this.count(lead) }) : this.money(lead);
-      return " · " + (lead ? this.say("lead", { n }) : this.t.tied);
+      const [first, second] = shop.teams.map((team) => this.points(shop, team)).sort((x, y) => y - x);
+      const n = shop.pk_basis === "orders" ? this.say("orders_paid_unit", { n: this.count(first - second) }) : apart(first, second);
+      return " · " + (first === second ? this.t.tied : this.say("lead", { n }));
     },
     resize() { this.narrow = window.matchMedia("(max-width: 1099px)").matches; },
   },
