@@ -37,6 +37,16 @@ def look(
     return page
 
 
+def at_its_top(page: Any) -> bool:
+    """Whether the page shows its top though its rows have been brought into view, each in its box."""
+    page.wait_for_timeout(500)
+    inside = """() => [...document.querySelectorAll('.list [aria-selected=true], .line .accused')].every((one) => {
+      const box = one.closest('.list, .line').getBoundingClientRect(), at = one.getBoundingClientRect();
+      return at.top < box.bottom && at.bottom > box.top;
+    })"""
+    return bool(page.evaluate("window.scrollY === 0") and page.evaluate(inside))
+
+
 def untouched(page: Any, what: str) -> str:
     """The first row on the list of `flag`s or `task`s that no test has done anything to."""
     path = {"flag": "/api/v1/flags/", "task": "/api/v1/call-tasks/"}[what]

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from desk_page import LAPTOP, PHONE, WIDE, untouched
+from desk_page import LAPTOP, PHONE, WIDE, at_its_top, untouched
 from desk_page import look as open_desk
 from wall_process import Wall
 
@@ -23,6 +23,8 @@ def selected(page: Any) -> str:
 def test_everything_is_on_the_screen(browser: Any, desk: Wall, lang: str, size: dict[str, int]) -> None:
     page = look(browser, desk, lang=lang, size=size)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    page.wait_for_selector(".talk .line, .talk .empty")
+    assert at_its_top(page)
     assert ("回访台" if lang == "zh" else "Call desk") in page.locator("h1").inner_text()
     assert "undefined" not in page.content()
     queue = page.evaluate("fetch('/api/v1/calls/queue?limit=200').then(a => a.json())")
@@ -177,6 +179,44 @@ def test_an_answer_that_comes_late_leaves_the_next_call_alone(browser: Any, desk
     assert selected(page) == second
     assert page.locator(".facts dd").nth(3).inner_text() == "0"
     assert "已致电 王姐" in page.locator(f"[data-task='{first}']").inner_text()
+    page.context.close()
+
+
+def test_what_got_no_answer_but_arrives_goes_on_as_after_a_success(browser: Any, desk: Wall) -> None:
+    page = look(browser, desk, "迟到")
+    page.locator("[data-facet=priority]").select_option("low")
+    page.wait_for_selector(".list li.low[aria-selected=true]")
+    task = untouched(page, "task")
+    page.locator(f"[data-task='{task}']").click()
+    page.wait_for_selector(f"[data-task='{task}'][aria-selected=true]")
+    page.wait_for_selector(".claim:enabled")
+    page.route(f"**/{task}/*", lambda route: route.fulfill(status=503, json={"detail": "the broker cannot be reached"}))
+
+    def arrives(**change: Any) -> None:
+        desk.tell(f"becomes call_tasks_raw task_id {task} {json.dumps(change, separators=(',', ':'))}")
+
+    page.keyboard.press("c")
+    page.wait_for_selector(".verdict .state >> text=提交失败，请重试")
+    arrives(status="claimed", claimed_by="迟到")
+    page.wait_for_selector(".verdict .state >> text=已领取 · 迟到", timeout=20_000)
+    page.locator(".verdict textarea").fill("答应等")
+    page.locator(".verdict h2").click()
+    page.keyboard.press("r")
+    page.wait_for_selector(".verdict .state >> text=提交失败，请重试")
+    page.wait_for_timeout(6_000)
+    assert page.locator(".verdict .state").inner_text() == "提交失败，请重试"  # that it is claimed is not that call
+    assert page.locator(".verdict textarea").input_value() == "答应等"
+    arrives(status="called", claimed_by="迟到", calls=1)
+    page.wait_for_selector(".verdict .state >> text=通话已记录", timeout=20_000)
+    assert page.locator(".verdict textarea").input_value() == ""
+    page.keyboard.press("3")
+    page.wait_for_selector(".verdict .state >> text=提交失败，请重试")
+    arrives(status="resolved", claimed_by="迟到", outcome="wait")
+    page.wait_for_selector(".toast >> text=已提交：已解决", timeout=20_000)
+    assert page.locator(f"[data-task='{task}']").count() == 0
+    assert selected(page) != task
+    assert page.locator(".verdict .state").inner_text() == ""
+    assert page.errors == []
     page.context.close()
 
 

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from desk_page import LAPTOP, PHONE, WIDE, untouched
+from desk_page import LAPTOP, PHONE, WIDE, at_its_top, untouched
 from desk_page import look as open_desk
 from wall_process import Wall
 
@@ -29,6 +29,8 @@ def judge(page: Any, verdict: str) -> None:
 def test_everything_is_on_the_screen(browser: Any, desk: Wall, lang: str, size: dict[str, int]) -> None:
     page = look(browser, desk, lang=lang, size=size)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    page.wait_for_selector(".line .accused, .line .cited")
+    assert at_its_top(page)
     if size is not PHONE:
         assert page.evaluate("document.documentElement.scrollHeight <= window.innerHeight")
     assert page.locator("html").get_attribute("lang") == ("zh-CN" if lang == "zh" else "en")
@@ -377,6 +379,53 @@ def test_what_goes_wrong_is_told(browser: Any, desk: Wall, status: int, body: st
     page.wait_for_selector(f".verdict >> text={told}")
     assert selected(page) == first
     assert page.errors == []
+    page.context.close()
+
+
+@pytest.mark.parametrize("judged_by", ["迟到", "别人"])
+def test_a_verdict_that_got_no_answer_but_arrives_goes_on_as_after_a_success(
+    browser: Any, desk: Wall, judged_by: str
+) -> None:
+    page = look(browser, desk, "迟到")
+    flag = untouched(page, "flag")
+    page.locator(f"[data-flag='{flag}']").click()
+    page.wait_for_selector(f"[data-flag='{flag}'][aria-selected=true]")
+    page.wait_for_selector(".uphold:enabled")
+    page.route("**/verdict", lambda route: route.fulfill(status=503, json={"detail": "the broker cannot be reached"}))
+    page.keyboard.press("u")
+    page.wait_for_selector(".verdict .state >> text=提交失败，请重试")
+    page.wait_for_timeout(6_000)
+    assert selected(page) == flag  # as long as nothing has come of it
+    assert page.locator(".verdict .state").inner_text() == "提交失败，请重试"
+    change = json.dumps({"qc_status": "upheld", "qc_actor": judged_by}, separators=(",", ":"))
+    desk.tell(f"becomes flags_raw flag_id {flag} {change}")
+    page.wait_for_selector(f"[data-flag='{flag}']", state="detached", timeout=20_000)
+    if judged_by == "迟到":
+        page.wait_for_selector(".toast >> text=已提交：成立")
+        page.wait_for_selector(".list [data-flag][aria-selected=true]")
+        assert page.locator(".verdict .state").inner_text() == ""
+        page.wait_for_selector(".uphold:enabled")  # the next one can be judged
+    else:
+        page.wait_for_selector(".verdict .state >> text=别人 判定：成立")
+        assert page.locator(".toast span").count() == 0  # what somebody else did is not said to be saved
+    assert page.errors == []
+    page.context.close()
+
+
+def test_a_verdict_that_got_no_answer_and_is_given_again_is_no_refusal(browser: Any, desk: Wall) -> None:
+    page = look(browser, desk, "再来")
+    flag = untouched(page, "flag")
+    page.locator(f"[data-flag='{flag}']").click()
+    page.wait_for_selector(f"[data-flag='{flag}'][aria-selected=true]")
+    page.wait_for_selector(".uphold:enabled")
+    page.route("**/verdict", lambda route: (route.fetch(), route.abort()))  # it arrives, its answer does not
+    page.keyboard.press("u")
+    page.wait_for_selector(".verdict .state >> text=提交失败，请重试")
+    page.unroute("**/verdict")
+    page.keyboard.press("u")
+    page.wait_for_selector(".toast >> text=已提交：成立", timeout=20_000)
+    assert selected(page) != flag
+    assert page.locator(".verdict .state").inner_text() == ""
     page.context.close()
 
 

@@ -4,7 +4,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from desk_page import LAPTOP, PHONE, WIDE
+from desk_page import LAPTOP, PHONE, WIDE, at_its_top
 from desk_page import look as open_desk
 from report_page import SHOP, announce, api, listening, said
 from wall_process import Wall
@@ -22,7 +22,7 @@ look = partial(open_desk, path="/reports", ready=".sheet")
 def test_everything_is_on_the_screen(browser: Any, desk: Wall, lang: str, size: dict[str, int]) -> None:
     page = look(browser, desk, lang=lang, size=size)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-    page.wait_for_timeout(500)
+    assert at_its_top(page)
     reports = api(page)["reports"]
     rows = [row.get_attribute("data-report-row") for row in page.locator("[data-report-row]").all()]
     assert set(rows) <= {report["report_id"] for report in reports}

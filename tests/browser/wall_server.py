@@ -1,7 +1,8 @@
 """A web part with a wallboard for the browser tests: `wall_server.py DATA_DIR PORT [empty | sale]`, told what to do on stdin.
 
 `rows SHOP AGENT ORDERS AMOUNT`: a newer leaderboard row of this hour, and a message. `waiting SHOP AGENT BUYERS`: so many
-buyers begin to wait; `unanswered`: have waited in vain until now. `down` / `up`: the database is away, is back.
+buyers begin to wait; `unanswered`: have waited in vain until now. `becomes TABLE KEY ID {...}`: what the worker that read a command
+makes of that row. `down` / `up`: the database is away, is back.
 """
 
 import sys
@@ -194,6 +195,12 @@ def main(data_dir: str, port: str, what: list[str]) -> None:
                 ]
                 insert(db, "rounds_raw", *waits)
                 app.state.parts.live.rows_arrived(["rounds_raw"])
+            elif word == "becomes":
+                table, key, one, change = rest
+                (row,) = db.query(
+                    f"SELECT * EXCEPT (written_at) FROM {table} FINAL WHERE {key} = {{id:String}}", {"id": one}
+                )
+                insert(db, table, row | orjson.loads(change) | {"revision": row["revision"] + 1})
             elif word in ("down", "up"):
                 db.query = refuse if word == "down" else query  # type: ignore[method-assign]
 

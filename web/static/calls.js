@@ -118,10 +118,10 @@ export default {
     async claim() {
       const task = this.current, who = this.name;
       if (!this.canClaim) return;
-      const said = await this.give(task, "claim", {});
-      if (!said) return;
-      this.did(task, { status: said.status, claimed_by: who });
-      this.noted(task, said, { type: "call_task.claimed", actor: who, time: this.nowText(task.due_at) });
+      await this.give(task, "claim", {}, { status: "claimed", claimed_by: who }, (said) => {
+        this.did(task, { status: said.status, claimed_by: who });
+        this.noted(task, said, { type: "call_task.claimed", actor: who, time: this.nowText(task.due_at) });
+      });
     },
     async log(reached) {
       const task = this.current, who = this.name;
@@ -129,24 +129,26 @@ export default {
       if (!reached && !this.again) { this.message = this.t.calls_need_again; return; }
       const body = { reached, note: this.note.trim() };
       if (this.again) body.call_again_at = this.instant(this.again, task.due_at);
-      const said = await this.give(task, "call", body);
-      if (!said) return;
-      this.did(task, { status: said.status, calls: task.calls + 1, claimed_by: who, ...(body.call_again_at && { call_again_at: body.call_again_at }) });
-      this.noted(task, said, { type: "call_task.call_logged", actor: who, time: this.nowText(task.due_at), ...body });
-      if (this.isCurrent(task)) { this.note = ""; this.again = ""; }
-      this.putDraft(task, null);
-      this.tell(task, this.t.calls_logged);
+      const aim = { status: "called", calls: task.calls + 1, claimed_by: who };
+      await this.give(task, "call", body, aim, (said) => {
+        this.did(task, { ...aim, status: said.status, ...(body.call_again_at && { call_again_at: body.call_again_at }) });
+        this.noted(task, said, { type: "call_task.call_logged", actor: who, time: this.nowText(task.due_at), ...body });
+        if (!this.isCurrent(task)) this.putDraft(task, null);
+        else if (this.note.trim() === body.note) { this.note = ""; this.again = ""; } // else it has been written on meanwhile
+        this.tell(task, this.t.calls_logged);
+      });
     },
     async resolve(outcome) { if (this.canWork && !this.canSettle) this.message = this.t.calls_call_first; else if (this.canSettle) await this.settle("resolve", "call_task.resolved", { outcome, note: this.note.trim() }); },
     async revisit() { await this.settle("revisit", "call_task.revisited", { outcome: "", note: this.note.trim() }); },
     async settle(step, type, body) {
       const task = this.current, who = this.name;
-      const said = await this.give(task, step, body);
-      if (!said) return;
-      this.did(task, { status: said.status, claimed_by: step === "revisit" ? task.claimed_by : who });
-      this.noted(task, said, { type, actor: who, time: this.nowText(task.due_at), ...body });
-      this.leave(task, this.say("qc_saved", { what: this.t["task." + said.status] }));
-      this.putDraft(task, null);
+      const aim = step === "revisit" ? { status: "revisited", claimed_by: task.claimed_by } : { status: "resolved", claimed_by: who };
+      await this.give(task, step, body, aim, (said) => {
+        this.did(task, { ...aim, status: said.status });
+        this.noted(task, said, { type, actor: who, time: this.nowText(task.due_at), ...body });
+        this.leave(task, this.say("qc_saved", { what: this.t["task." + said.status] }));
+        this.putDraft(task, null);
+      });
     },
     key(event) {
       if (event.key === "Escape") { event.target.blur(); return; }

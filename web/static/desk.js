@@ -7,10 +7,23 @@ const REFRESH_MS = 5000;
 const AGENTS_EVERY = 6; // refreshes: agents come and go by the day
 const ANSWER_MS = 60_000; // a server that never answers must not stop the refreshes for good
 const HOLD_MS = 60_000; // as long as the API itself holds an accepted command (web/commands.py)
+const DOUBT_MS = 600_000; // so long may a command that got no answer still arrive
 const DRAFTS = 50;
 const TOAST_MS = 8000;
 // how far a flag, conversation or task has come: see web/commands.py
 export const PLACE = { open: 0, claimed: 1, called: 2, upheld: 3, dismissed: 3, resolved: 3, revisited: 4, withdrawn: 5, flagged: 5 };
+
+// scrolls what is inside the desk so that one can see it; the page itself stays where it is, which on a phone is longer than the screen
+function bringIn(shown, centred) {
+  for (let box = shown.parentElement; box && !box.classList.contains("desk"); box = box.parentElement) {
+    if (getComputedStyle(box).overflowY === "visible") continue;
+    const at = shown.getBoundingClientRect(), room = box.getBoundingClientRect();
+    const above = at.top - room.top - box.clientTop, below = above + at.height - box.clientHeight;
+    if (centred) box.scrollTop += (above + below) / 2;
+    else if (above < 0) box.scrollTop += above;
+    else if (below > 0) box.scrollTop += Math.min(above, below);
+  }
+}
 
 // in every desk: the bar at the top; the desk's own things go into its slot
 export const Bar = {
@@ -66,7 +79,7 @@ export const TimeLine = {
       }
       return [...parts, { text: letters.slice(at).join("") }].filter((part) => part.text);
     },
-    point() { const line = this.$refs.line, at = line && (line.querySelector(".accused") || line.querySelector(".cited")); if (at) at.scrollIntoView({ block: "center" }); },
+    point() { const line = this.$refs.line, at = line && (line.querySelector(".accused") || line.querySelector(".cited")); if (at) bringIn(at, true); },
   },
 };
 
@@ -74,7 +87,8 @@ export const TimeLine = {
    - `row` (an option): the names of a row's id, status and holder, its path in the API, the blank draft;
    - `load()`: reads the list and answers a function that shows it, by `arrived(rows)`;
    - `belongs(row)`: whether a row of that status is in the list; `titleOf(row)`; `look(row)`: reads what of the things beside it is not there yet.
-   It calls `did(row, change)` for what the API has accepted, and `leave(row, text)` when it is through with a row. */
+   It calls `give(row, step, body, aim, done)` for what somebody does, where `aim` is what the row becomes; in `done` then
+   `did(row, change)` for what the API has accepted, and `leave(row, text)` when it is through with a row. */
 export const desk = {
   components: { Bar, TimeLine },
   props: { texts: Object, lang: String, places: Array },
@@ -94,6 +108,7 @@ export const desk = {
   created() {
     this.turn = 0; this.polls = 0; this.reading = 0; this.at = 0;
     this.done = new Map(); // id -> what this desk knows before the read model does
+    this.doubts = new Map(); // id -> what was done and got no answer
     this.$watch(() => Object.keys(this.$options.row.draft).map((name) => this[name]), this.keep, { deep: true });
   },
   async mounted() {
@@ -132,7 +147,7 @@ export const desk = {
         this.trouble = "offline"; throw new Error("offline");
       }
       // nobody is sent away from what they are typing
-      if (answer.status === 401) { this.trouble = "signed_out"; this.askWho = true; throw new Error("signed out"); }
+      if (answer.status === 401) { this.trouble = "signed_out"; this.askWho = true; throw Object.assign(new Error("signed out"), { status: 401 }); }
       if (answer.status >= 502 && answer.status !== 504 && body === undefined) { this.trouble = answer.status === 503 ? "unavailable" : "offline"; throw new Error("unavailable"); }
       return answer;
     },
@@ -161,23 +176,43 @@ export const desk = {
       } catch (error) { this.failed(error); } finally { if (this.reading === turn) this.reading = 0; }
     },
     failed(error) { if (!this.trouble && !error.unwanted) this.failure = error.status === 403 ? this.t.forbidden : error.status === 504 ? this.t.too_slow : error.message; },
-    // what somebody does to a row: the answer, or null with the reason told
-    async give(row, step, body) {
-      if (this.busy) return null;
-      if (!this.name) { this.message = this.t.need_name; return null; }
+    // what somebody does to a row: `done(said)` once the API has accepted it, also where its answer was lost; else the reason told
+    async give(row, step, body, aim, done) {
+      if (this.busy) return;
+      if (!this.name) { this.message = this.t.need_name; return; }
       this.busy = true; this.message = "";
+      let accepted;
+      const doubt = () => this.doubts.set(this.idOf(row), { row, aim, done, told: this.message, until: Date.now() + DOUBT_MS });
       try {
         const answer = await this.ask(this.pathOf(row) + "/" + step, { ...body, actor: this.name });
         const said = await answer.json().catch(() => null);
-        if (answer.ok && said) return said;
+        if (answer.ok && said) { accepted = said; return; }
         const detail = (said && answer.status < 500 && this.detailText(said.detail)) || this.t.failed;
         const holder = answer.status === 409 && /^(.+) has it \((\w+)\)/.exec(detail);
         const late = answer.status === 409 && /^it is (\w+);/.exec(detail);
         this.tell(row, /^too early:/.test(detail) ? this.t.calls_too_early : holder ? this.say("taken", { who: this.personText(holder[1]) }) : late ? this.t.too_late : answer.status !== 403 ? detail
           : /served this buyer/.test(detail) ? this.t.served_buyer : / may not /.test(detail) ? this.t.forbidden : detail);
+        const doubted = this.doubts.get(this.idOf(row));
+        if (answer.ok || answer.status >= 500) doubt(); else if (doubted) doubted.told = this.message;
         if (answer.status === 409) { this.learn(row, holder, late); this.refresh(); }
-        return null;
-      } catch { this.tell(row, this.t.failed); return null; } finally { this.busy = false; }
+      } catch (error) { this.tell(row, this.t.failed); if (error.status !== 401) doubt(); } finally {
+        this.busy = false;
+        if (accepted) { this.doubts.delete(this.idOf(row)); done(accepted); }
+      }
+    },
+    // a command that timed out may arrive all the same: then it did work, and the page goes on as if it had been told so at once
+    async clearDoubts() {
+      const { status, holder } = this.$options.row;
+      for (const [id, { row, aim, done, told, until }] of this.doubts) {
+        if (this.busy) return; // the next answer tells more
+        if (Date.now() > until) { this.doubts.delete(id); continue; }
+        const now = this.isCurrent(row) ? this.current : this.rows.find((one) => this.idOf(one) === id) || (await this.rowOf(id));
+        const further = now ? PLACE[now[status]] - PLACE[aim[status]] : -1;
+        if (further < 0 || (further === 0 && now.calls < aim.calls)) continue;
+        this.doubts.delete(id);
+        if (this.message === told) this.message = "";
+        if (now[holder] === aim[holder] && PLACE[now[status]] < PLACE.withdrawn) done({ status: now[status] });
+      }
     },
     // of a row that is no longer open, one must be told which it was
     tell(row, text) { this.message = this.isCurrent(row) ? text : this.titleOf(row) + this.t.colon + text; },
@@ -222,7 +257,7 @@ export const desk = {
         const last = this.last();
         const first = this.rows.find((row) => this.idOf(row) === last) || (await this.leftAt(last)) || this.rows[0];
         if (first && !this.current) this.open(first);
-        return;
+        return this.clearDoubts();
       }
       const at = this.rows.findIndex(this.isCurrent);
       const row = this.current;
@@ -233,6 +268,7 @@ export const desk = {
         catch (error) { if (error.status !== 404) throw error; }
       }
       if (this.current) this.look(this.current); // what failed before
+      return this.clearDoubts();
     },
     // after a reload: the row that somebody was at, which others may have pushed off the page
     async leftAt(id) { const row = id && await this.rowOf(id); return row && this.belongs(row) ? row : null; },
@@ -250,7 +286,7 @@ export const desk = {
       this.remember(this.idOf(row));
       // what is typed next is not meant for this row
       if (document.activeElement && document.activeElement.tagName === "TEXTAREA") this.$refs.list.focus({ preventScroll: true });
-      this.$nextTick(() => { const shown = document.getElementById(this.domId(row)); if (shown) shown.scrollIntoView({ block: "nearest" }); });
+      this.$nextTick(() => { const shown = document.getElementById(this.domId(row)); if (shown) bringIn(shown); });
       this.look(row);
     },
     async readTalk(row) {
@@ -268,7 +304,8 @@ export const desk = {
       const at = this.rows.findIndex((one) => this.idOf(one) === this.idOf(row));
       this.rows = this.rows.filter((one) => this.idOf(one) !== this.idOf(row));
       if (this.isCurrent(row)) {
-        const next = this.rows[Math.min(Math.max(at, 0), this.rows.length - 1)];
+        // it may have left the list already
+        const next = this.rows[Math.min(at < 0 ? this.at : at, this.rows.length - 1)];
         if (next) this.open(next); else { this.current = null; this.talk = null; this.message = ""; }
       }
       this.flash(row, text);

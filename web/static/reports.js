@@ -67,7 +67,7 @@ export default {
     },
   },
   watch: { shops(shops) { if (!this.whose && shops.length) this.whose = shops[0]; } },
-  created() { this.known = null; },
+  created() { this.known = null; this.doubted = false; }, // whether one was asked for by hand and got no answer
   methods: {
     yuan: ReportSheet.methods.yuan,
     hourText(row) { const until = row.as_of.slice(11, 16); return row.starts_at.slice(11, 16) + "–" + (until === "00:00" ? "24:00" : until); },
@@ -101,8 +101,9 @@ export default {
       if (!known) return;
       const fresh = rows.filter((row) => !known.has(row.report_id) && this.belongs(row) && Date.now() - Date.parse(row.made_at) < FRESH_MS);
       if (!fresh.length) return;
-      const newest = fresh[0];
+      const newest = fresh[0], mine = this.doubted && fresh.some((row) => row.made_by === this.name);
       if (!this.current || (this.rows.length && this.isCurrent(this.rows[0]))) this.open(newest);
+      if (mine) { this.doubted = false; this.message = this.t.reports_announced; }
       if (this.speakOn) this.speak(fresh.reverse().map((row) => row.speech[this.lang]).join(" "));
     },
     async older() {
@@ -136,6 +137,7 @@ export default {
         if (body.actor === null) { this.message = this.t.need_name; return; }
         const answer = await this.ask("/api/v1/reports", body);
         const said = await answer.json().catch(() => null);
+        this.doubted = answer.status >= 500;
         if (!answer.ok || !said) { this.message = answer.status === 404 ? this.t.reports_no_figures : answer.status === 403 ? this.t.forbidden : (said && answer.status < 500 && this.detailText(said.detail)) || this.t.failed; return; }
         this.made.unshift({ report: said, until: Date.now() + HOLD_MS });
         this.turn++; // a poll under way does not know of it
@@ -144,7 +146,7 @@ export default {
         this.open(said);
         this.message = body.post ? this.t.reports_announced_post : this.t.reports_announced;
         if (this.speakOn) this.speak(said.speech[this.lang]);
-      } catch { this.message = this.t.failed; } finally { this.busy = false; }
+      } catch (error) { this.message = this.t.failed; this.doubted = error.status !== 401; } finally { this.busy = false; }
     },
     key(event) {
       if (!this.isCommand(event)) return;

@@ -172,10 +172,10 @@ export const review = {
     async claim() {
       const row = this.current, who = this.name;
       if (!this.canJudge || this.mine) return;
-      const said = await this.give(row, "claim", {});
-      if (!said) return;
-      this.did(row, { qc_status: said.status, qc_actor: who });
-      this.noted(row, said, { type: "qc.claimed", actor: who, time: this.nowText(row[this.$options.view.at]) });
+      await this.give(row, "claim", {}, { qc_status: "claimed", qc_actor: who }, (said) => {
+        this.did(row, { qc_status: said.status, qc_actor: who });
+        this.noted(row, said, { type: "qc.claimed", actor: who, time: this.nowText(row[this.$options.view.at]) });
+      });
     },
     async judge(verdict) {
       const row = this.current, who = this.name;
@@ -190,12 +190,12 @@ export const review = {
         body.marks = { ...this.marks };
       }
       const score = body.marks ? Number(this.scoreText) : null;
-      const said = await this.give(row, "verdict", body);
-      if (!said) return;
-      this.did(row, { qc_status: said.status, qc_actor: who, qc_reason: body.reason });
-      this.noted(row, said, { type: "qc.verdict_given", actor: who, time: this.nowText(row[this.$options.view.at]), ...body, score });
-      this.leave(row, this.say("qc_saved", { what: this.word("status." + verdict) }));
-      this.putDraft(row, null);
+      await this.give(row, "verdict", body, { qc_status: verdict, qc_actor: who }, (said) => {
+        this.did(row, { qc_status: said.status, qc_actor: who, qc_reason: body.reason });
+        this.noted(row, said, { type: "qc.verdict_given", actor: who, time: this.nowText(row[this.$options.view.at]), ...body, score });
+        this.leave(row, this.say("qc_saved", { what: this.word("status." + said.status) }));
+        this.putDraft(row, null);
+      });
     },
     key(event) {
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && this.current) { event.preventDefault(); if (this.acts(event)) this.judge(this.intent); return; }
