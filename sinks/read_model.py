@@ -279,25 +279,35 @@ class ReadModel(Reader):
             {"now": now_ms, "shop": shop_id or ""},
         )[0]
 
-    def call_queue(self, view: str, now_ms: int, filters: Mapping[str, str], limit: int) -> list[Row]:
-        """The tasks of a view (see `_VIEWS`) with `callable`: who may be called now first, by priority, by due time; the
-        newest first of those that are done.
+    def call_queue(
+        self, view: str, now_ms: int, filters: Mapping[str, str], limit: int, after: tuple[int, int, str] | None = None
+    ) -> list[Row]:
+        """The tasks of a view (see `_VIEWS`) with `callable`, at most `limit`: who may be called now first, by priority, by due
+        time; the newest first of those that are done. `after`: the (`rank`, due_at, task_id) of the last one seen at `now_ms`.
         """
         where, params = equal_to(filters, ("shop_id", "priority", "claimed_by"))
+        rank, order = ("0", "DESC") if view == "done" else (_CALL_RANK, "ASC")
+        if after is not None:
+            due = "fromUnixTimestamp64Milli({due:Int64})"
+            where += (
+                f" AND (rank > {{rank:Int64}} OR rank = {{rank:Int64}} AND (due_at {'<' if view == 'done' else '>'} {due}"
+                f" OR due_at = {due} AND task_id > {{id:String}}))"
+            )
+            params |= {"rank": after[0], "due": after[1], "id": after[2]}
         return self.limited(
-            f"SELECT *, {_CALLABLE} AS callable FROM call_tasks WHERE {_VIEWS[view]} AND {where} ORDER BY "
-            + ("due_at DESC, task_id" if view == "done" else _CALL_ORDER),
+            f"SELECT *, {_CALLABLE} AS callable, {rank} AS rank FROM call_tasks WHERE {_VIEWS[view]} AND {where}"
+            f" ORDER BY rank, due_at {order}, task_id",
             params | {"now": now_ms},
             limit,
         )
 
     def call_counts(self, now_ms: int, shop_id: str | None = None) -> Row:
-        """Counts: call, now, overdue, high (of these three: not settled), revisit (a revisit call is due)."""
+        """Counts: call, now, overdue, high (of these three: not settled), revisit (a revisit call is due), done."""
         open_ = _VIEWS["call"]
         return self.rows(
             f"SELECT countIf({open_}) AS call, countIf({open_} AND {_CALLABLE}) AS now,"
             f" countIf({open_} AND due_at < {_NOW}) AS overdue, countIf({open_} AND priority = 'high') AS high,"
-            f" countIf({_VIEWS['revisit']}) AS revisit FROM call_tasks WHERE true{and_shop(shop_id)}",
+            f" countIf({_VIEWS['revisit']}) AS revisit, countIf({_VIEWS['done']}) AS done FROM call_tasks WHERE true{and_shop(shop_id)}",
             {"now": now_ms, "shop": shop_id or ""},
         )[0]
 
@@ -361,7 +371,7 @@ _TIME_LINE: Final[Mapping[str, str]] = {
 }
 _NOW: Final = "fromUnixTimestamp64Milli({now:Int64})"
 _CALLABLE: Final = f"(greatest(not_before, ifNull(call_again_at, not_before)) <= {_NOW})"
-_CALL_ORDER: Final = "callable DESC, indexOf(['high', 'normal', 'low'], priority), due_at, task_id"
+_CALL_RANK: Final = f"if({_CALLABLE}, 0, 4) + indexOf(['high', 'normal', 'low'], priority)"
 _VIEWS: Final[Mapping[str, str]] = {
     "call": "(status IN ('open', 'claimed', 'called'))",
     "revisit": f"(status = 'resolved' AND revisit_due_at <= {_NOW})",

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from web.access.guard import needs
 from web.access.roles import May, Person
-from web.api import Limit, ShopId, task_out
+from web.api import Limit, ShopId, decode_cursor, encode_cursor, task_out
 from web.models import CallTaskOut, Problem
 from web.parts import Parts
 
@@ -28,6 +28,7 @@ class CallCounts(BaseModel):
     overdue: int = Field(description="of these: past due_at")
     high: int = Field(description="of these: of high priority")
     revisit: int = Field(description="settled, a revisit call is due")
+    done: int = Field(description="neither")
 
 
 class QueuedCall(CallTaskOut):
@@ -42,6 +43,7 @@ class CallQueue(BaseModel):
 
     counts: CallCounts
     call_tasks: list[QueuedCall]
+    next_cursor: str | None = Field(description="null: there are no more")
 
 
 def router(parts: Parts) -> APIRouter:
@@ -56,10 +58,15 @@ def router(parts: Parts) -> APIRouter:
         claimed_by: Annotated[str | None, Query(max_length=256)] = None,
         shop_id: ShopId = None,
         limit: Limit = 100,
+        cursor: str | None = None,
     ) -> CallQueue:
         now = parts.now_ms()
+        # a page goes on in the order of the first one's moment: who may be called changes by the minute
+        seen_at, *after = decode_cursor(cursor, int, int, int, str) or (now,)
         filters = {"priority": priority or "", "claimed_by": claimed_by or "", "shop_id": shop_id or ""}
-        rows = await parts.call(parts.read.call_queue, view, now, filters, limit)
+        found = await parts.call(parts.read.call_queue, view, seen_at, filters, limit + 1, tuple(after) or None)
+        rows = found[:limit]
+        last = rows[-1] if len(found) > limit else None
         counts = await parts.call(parts.read.call_counts, now, shop_id)
         await parts.trail.saw(person, "call_queue", rows)
         return CallQueue(
@@ -72,6 +79,7 @@ def router(parts: Parts) -> APIRouter:
                 )
                 for row in rows
             ],
+            next_cursor=last and encode_cursor(seen_at, last["rank"], last["due_at"], last["task_id"]),
         )
 
     return routes

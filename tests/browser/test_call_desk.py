@@ -239,8 +239,41 @@ def test_what_is_not_shown_is_counted(browser: Any, desk: Wall) -> None:
     page = look(browser, desk)
     queue = page.evaluate("fetch('/api/v1/calls/queue?limit=200').then(a => a.json())")
     total = queue["counts"]["call"]
-    page.route("**/calls/queue?*", lambda route: route.fulfill(json={**queue, "call_tasks": queue["call_tasks"][:3]}))
-    page.wait_for_selector(f"text=还有 {total - 3} 条", timeout=15_000)
+    cut = {**queue, "call_tasks": queue["call_tasks"][:3], "next_cursor": "x"}
+    page.route("**/calls/queue?*", lambda route: route.fulfill(json=cut))
+    page.wait_for_selector(f".more >> text=还有 {total - 3} 条", timeout=15_000)
+    page.context.close()
+
+
+def test_what_is_more_than_a_page_is_said_and_loaded_when_asked(browser: Any, start: Any) -> None:
+    desk = start()
+    for n in range(60):
+        for view, change in (("high", {"status": "claimed", "claimed_by": "王姐"}), ("done", {"status": "withdrawn"})):
+            change |= {"task_id": f"{view}-{n:02d}", "priority": "high"}
+            desk.tell(f"becomes call_tasks_raw task_id anta-xm-t3 {json.dumps(change, separators=(',', ':'))}")
+    page = look(browser, desk)
+    count = "path => fetch(path).then(a => a.json()).then(a => a.call_tasks.length)"
+    views = {
+        "priority=high": lambda: page.locator("[data-facet=priority]").select_option("high"),
+        "claimed_by=王姐": lambda: (
+            page.locator("[data-facet=priority]").select_option(""),
+            page.locator(".check input").check(),
+        ),
+        "view=done": lambda: (page.locator(".check input").uncheck(), page.locator("[data-view=done]").click()),
+    }
+    for query, choose in views.items():
+        choose()
+        page.wait_for_function("document.querySelectorAll('.list li').length === 50", timeout=20_000)
+        total = page.evaluate(count, f"/api/v1/calls/queue?limit=500&{query}")
+        if query == "view=done":
+            page.wait_for_selector(f".more >> text=还有 {total - 50} 条")
+            assert page.locator("[data-view=done]").inner_text().endswith(str(total))
+        page.locator(".more").click()
+        page.wait_for_function(f"document.querySelectorAll('.list li').length === {total}")
+        assert page.locator(".more").count() == 0
+        page.wait_for_timeout(6_000)
+        assert page.locator(".list li").count() == total  # the next poll leaves them there
+    assert page.errors == []
     page.context.close()
 
 

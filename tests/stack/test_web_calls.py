@@ -101,6 +101,7 @@ def test_counts_are_those_of_the_queue(web: TestClient) -> None:
             "overdue": sum(t["overdue"] for t in tasks),
             "high": sum(t["priority"] == "high" for t in tasks),
             "revisit": len(ids(queue(web, view="revisit", **filters))),
+            "done": len(ids(queue(web, view="done", **filters))),
         }
 
 
@@ -112,3 +113,19 @@ def test_filters_select_what_they_say(web: TestClient) -> None:
         assert wanted
     assert len(queue(web, limit=3)["call_tasks"]) == 3
     assert web.get("/api/v1/calls/queue", params={"view": "all"}).status_code == 422
+
+
+@pytest.mark.parametrize("view", ["call", "revisit", "done"])
+@pytest.mark.parametrize("filters", [{}, {"priority": "high"}, {"shop_id": "call-shop"}])
+def test_pages_are_the_queue(web: TestClient, view: str, filters: dict[str, str]) -> None:
+    whole = queue(web, view=view, **filters)
+    assert whole["next_cursor"] is None
+    for limit in (1, 2, 7, max(1, len(ids(whole)))):
+        found: list[str] = []
+        cursor: str | None = ""
+        while cursor is not None:
+            page = queue(web, view=view, limit=limit, cursor=cursor, **filters)
+            assert len(ids(page)) == limit or page["next_cursor"] is None
+            found, cursor = found + ids(page), page["next_cursor"]
+        assert found == ids(whole)
+    assert web.get("/api/v1/calls/queue", params={"cursor": "x"}).status_code == 422

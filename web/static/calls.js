@@ -3,7 +3,6 @@ import { PLACE, desk } from "/static/desk.js";
 import { historied } from "/static/history.js";
 
 const VIEWS = ["call", "revisit", "done"];
-const LIMIT = 200;
 
 export default {
   template: `
@@ -23,7 +22,7 @@ export default {
           <small v-if="task.claimed_by">{{ t['task.' + task.status] }} {{ personText(task.claimed_by) }}</small>
         </li>
       </ol>
-      <p class="note" v-if="left > 0">{{ say('calls_left', { n: left }) }}</p>
+      <button class="more" v-if="cursor" @click="nextPage" :disabled="paging">{{ t.qc_more }}<template v-if="left > 0"> · {{ say('calls_left', { n: left }) }}</template></button>
       <p class="state" role="status" v-if="!current">{{ message }}</p>
       <div class="empty" v-if="ready && !rows.length"><b>{{ t.calls_empty }}</b><p>{{ t.calls_empty_hint }}</p></div>
     </section>
@@ -75,12 +74,14 @@ export default {
   mixins: [desk, historied],
   props: { outcomes: Array },
   row: { id: "task_id", status: "status", holder: "claimed_by", path: "/api/v1/call-tasks/", draft: { note: "", again: "" } },
-  data() { return { counts: null, left: 0, view: "call", priority: "", onlyMine: false, note: "", again: "" }; },
+  data() { return { counts: null, view: "call", priority: "", onlyMine: false, note: "", again: "" }; },
   computed: {
     views() { return VIEWS; },
     mayCall() { return this.may("call"); },
     isUnsettled() { return PLACE[this.current.status] < PLACE.resolved; },
     canClaim() { return this.mayCall && this.isUnsettled && !this.holder; },
+    // what the counts count has no filters
+    left() { return this.priority || this.onlyMine ? 0 : this.counts[this.view] - this.rows.length; },
     // a complaint is settled on the telephone
     canSettle() { return this.canWork && this.current.calls > 0; },
     // what is due is in that view, and nowhere else
@@ -101,15 +102,17 @@ export default {
     isOrder(entry) { return !!this.current && entry.type === "order.placed" && entry.order_id === this.current.order_id; },
     titleOf(task) { return this.t["category." + task.category] + " " + task.order_id; },
     belongs(task) { return this.view === "done" || (PLACE[task.status] < PLACE.resolved) === (this.view === "call") && PLACE[task.status] <= PLACE.resolved; },
-    async load() {
-      const query = new URLSearchParams({ view: this.view, limit: LIMIT });
+    pathTo(more) {
+      const query = new URLSearchParams({ view: this.view, ...more });
       if (this.priority) query.set("priority", this.priority);
       if (this.onlyMine && this.name) query.set("claimed_by", this.name);
-      const queue = await this.read("/api/v1/calls/queue?" + query);
+      return "/api/v1/calls/queue?" + query;
+    },
+    rowsOf(page) { return page.call_tasks; },
+    async load() {
+      const queue = await this.read(this.pathTo({ limit: this.pageSize() }));
       return () => {
-        this.counts = queue.counts;
-        // what the counts count has no filters
-        this.left = this.priority || this.onlyMine ? 0 : (queue.counts[this.view] || 0) - queue.call_tasks.length;
+        this.counts = queue.counts; this.cursor = queue.next_cursor;
         return this.arrived(queue.call_tasks);
       };
     },

@@ -8,6 +8,7 @@ const AGENTS_EVERY = 6; // refreshes: agents come and go by the day
 const ANSWER_MS = 60_000; // a server that never answers must not stop the refreshes for good
 const HOLD_MS = 60_000; // as long as the API itself holds an accepted command (web/commands.py)
 const DOUBT_MS = 600_000; // so long may a command that got no answer still arrive
+const PAGE = 50, LONGEST_PAGE = 500; // rows of a list
 const DRAFTS = 50;
 const TOAST_MS = 8000;
 // how far a flag, conversation or task has come: see web/commands.py
@@ -93,7 +94,7 @@ export const desk = {
   components: { Bar, TimeLine },
   props: { texts: Object, lang: String, places: Array },
   data() {
-    return { me: null, actor: "", agents: new Map(), people: new Map(), toast: "", rows: [], current: null, talk: null, message: "", busy: false, paging: false, trouble: "", failure: "", ready: false };
+    return { me: null, actor: "", agents: new Map(), people: new Map(), toast: "", rows: [], current: null, talk: null, message: "", busy: false, paging: false, cursor: null, trouble: "", failure: "", ready: false };
   },
   computed: {
     self() { return this; },
@@ -270,6 +271,19 @@ export const desk = {
       if (this.current) this.look(this.current); // what failed before
       return this.clearDoubts();
     },
+    // the next page of a list that comes in pages: such a desk gives `pathTo(more)`, with more of the query, and `rowsOf(page)`
+    async nextPage() {
+      if (this.paging) return;
+      const turn = ++this.turn; // a poll under way would cut the list to what it was
+      this.paging = true; this.reading = turn;
+      try {
+        const page = await this.read(this.pathTo({ limit: PAGE, cursor: this.cursor }));
+        if (turn !== this.turn) return;
+        this.rows = [...this.rows, ...this.rowsOf(page).map(this.settled).filter(this.belongs)]; this.cursor = page.next_cursor;
+      } catch (error) { this.failed(error); } finally { this.paging = false; if (this.reading === turn) this.reading = 0; }
+    },
+    // as many as are shown, which the API gives at once
+    pageSize() { return Math.min(LONGEST_PAGE, Math.max(PAGE, this.rows.length)); },
     // after a reload: the row that somebody was at, which others may have pushed off the page
     async leftAt(id) { const row = id && await this.rowOf(id); return row && this.belongs(row) ? row : null; },
     // by its id; null when it is not there

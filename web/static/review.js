@@ -2,7 +2,6 @@
 import { PLACE, desk } from "/static/desk.js";
 import { historied } from "/static/history.js";
 
-const PAGE = 50;
 const VIEWS = ["flags", "samples", "precision"];
 const STATES = ["open", "claimed", "upheld", "dismissed"];
 
@@ -32,7 +31,7 @@ const ListHead = {
 // what comes below the list
 const ListFoot = {
   template: `
-  <button class="more" v-if="desk.cursor" @click="desk.more" :disabled="desk.paging">{{ desk.t.qc_more }}</button>
+  <button class="more" v-if="desk.cursor" @click="desk.nextPage" :disabled="desk.paging">{{ desk.t.qc_more }}</button>
   <p class="state" role="status" v-if="!desk.current">{{ desk.message }}</p>
   <div class="empty" v-if="desk.ready && !desk.rows.length"><b>{{ desk.word('empty') }}</b><p>{{ desk.word('empty_hint') }}</p></div>`,
   props: { desk: Object },
@@ -72,7 +71,7 @@ export const review = {
   data() {
     const { facets, first } = this.$options.view;
     return {
-      counts: null, cursor: null, rubric: null, marks: {}, reason: "", coaching: "", intent: first,
+      counts: null, rubric: null, marks: {}, reason: "", coaching: "", intent: first,
       filters: { ...Object.fromEntries(facets.map((facet) => [facet, ""])), qc_status: "open" },
     };
   },
@@ -122,6 +121,8 @@ export const review = {
       for (const [name, value] of Object.entries(more || {})) found.set(name, value);
       return found;
     },
+    pathTo(more) { return this.$options.view.list + "?" + this.query(more); },
+    rowsOf(page) { return page[this.$options.view.rows]; },
     belongs(row) { return PLACE[row.qc_status] < PLACE.upheld || PLACE[this.filters.qc_status] >= PLACE.upheld; },
     async arrived(rows) {
       const asked = this.asked && !this.current && await this.rowOf(this.asked);
@@ -132,25 +133,13 @@ export const review = {
     readMore() {},
     shown() {},
     async load() {
-      const { list, counts: counted, rows } = this.$options.view;
-      const known = Math.min(500, Math.max(PAGE, this.rows.length));
-      const [page, counts, more] = await Promise.all([this.read(list + "?" + this.query({ limit: known })), this.read(counted + "?" + this.query()), this.readMore()]);
+      const { counts: counted } = this.$options.view;
+      const [page, counts, more] = await Promise.all([this.read(this.pathTo({ limit: this.pageSize() })), this.read(counted + "?" + this.query()), this.readMore()]);
       return () => {
         this.cursor = page.next_cursor; this.counts = counts;
-        this.shown(page[rows], more);
-        return this.arrived(page[rows]);
+        this.shown(this.rowsOf(page), more);
+        return this.arrived(this.rowsOf(page));
       };
-    },
-    async more() {
-      if (this.paging) return;
-      const { list, rows } = this.$options.view;
-      const turn = ++this.turn; // a poll under way would cut the list to what it was
-      this.paging = true; this.reading = turn;
-      try {
-        const page = await this.read(list + "?" + this.query({ limit: PAGE, cursor: this.cursor }));
-        if (turn !== this.turn) return;
-        this.rows = [...this.rows, ...page[rows].map(this.settled).filter(this.belongs)]; this.cursor = page.next_cursor;
-      } catch (error) { this.failed(error); } finally { this.paging = false; if (this.reading === turn) this.reading = 0; }
     },
     stepText(step) {
       if (step.type === "qc.claimed") return this.t.history_claimed;
