@@ -16,7 +16,7 @@ from sinks.scorecard_model import Behind, Hour, ScorecardModel
 from web.access.guard import needs
 from web.access.masks import mask, masked
 from web.access.roles import May, Person
-from web.api import Limit, decode_cursor, encode_cursor
+from web.api import Limit, decode_cursor, encode_cursor, instant_or_422
 from web.coaching import Coaching, words_of
 from web.models import FigureRow, FigureRows, Problem, Scorecards
 from web.parts import HOUR_MS, Parts
@@ -28,7 +28,8 @@ T = TypeVar("T")
 
 KEPT_MS: Final = 20_000
 """a sheet is read once for all who look at it; it recomputes what it can't look up"""
-KEPT: Final = 32
+KEPT: Final = 64
+"""sheets that can be asked for by their moment; a page shows one for half a minute, or longer where the next one takes too long"""
 
 By = Literal["agent", "team"]
 On = Annotated[date | None, Query(description="a day of the period, in the shop's zone; default: today")]
@@ -43,22 +44,31 @@ def begin(parts: Parts, work: Callable[[ScorecardModel], T]) -> Wanted[T]:
 
 
 class Sheets:
-    """Sheets that were read a moment ago, and those that are being read."""
+    """Sheets that were read lately, and those that are being read."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._kept: dict[tuple[str, Period], tuple[int, Sheet]] = {}
-        """with the moment at which it had been read: a long month takes longer to read than it is kept"""
+        self._kept: dict[tuple[str, Period, int], tuple[int, Sheet]] = {}
+        """by its own moment, with the one at which it had been read: a long month takes longer to read than it is new; the
+        newest last
+        """
         self._wanted: dict[tuple[str, Period], Wanted[Sheet]] = {}
+
+    def at(self, shop_id: str, period: Period, at_ms: int) -> Sheet:
+        """The sheet of that moment. Raises HTTPException 410 where it is kept no more."""
+        kept = self._kept.get((shop_id, period, at_ms))
+        if kept is None:
+            raise HTTPException(410, "as_of: that sheet is kept no more; ask for the sheet of now")
+        return kept[1]
 
     async def get(self, shop_id: str, period: Period, request: Request) -> Sheet:
         """The sheet, at most KEPT_MS old. Raises DatabaseError (TooSlowError among them), DatabaseUnavailableError, and
         HTTPException 499 where nobody waits any more.
         """
         key = (shop_id, period)
-        kept = self._kept.get(key)
-        if kept is not None and 0 <= self._parts.now_ms() - kept[0] < KEPT_MS:
-            return kept[1]
+        for (*of, _), (read_at, sheet) in reversed(self._kept.items()):
+            if tuple(of) == key and 0 <= self._parts.now_ms() - read_at < KEPT_MS:
+                return sheet
         wanted = self._wanted.get(key)
         if wanted is None or wanted.gone:
             wanted = self._wanted[key] = begin(
@@ -71,8 +81,8 @@ class Sheets:
             if first:
                 del self._wanted[key]
         if first:
-            self._kept.pop(key, None)
-            self._kept[key] = self._parts.now_ms(), sheet
+            self._kept.pop((*key, sheet.at_ms), None)
+            self._kept[(*key, sheet.at_ms)] = self._parts.now_ms(), sheet
             while len(self._kept) > KEPT:
                 self._kept.pop(next(iter(self._kept)))
         return sheet
@@ -98,7 +108,7 @@ def router(parts: Parts) -> APIRouter:
         "",
         summary="KPIs against targets and scores, by agent or team, of a day, week or month",
         response_model=Scorecards,
-        responses={200: {"content": {"text/csv": {}}}},
+        responses={200: {"content": {"text/csv": {}}}, 410: {"model": Problem}},
     )
     async def get_scorecards(
         request: Request,
@@ -109,10 +119,18 @@ def router(parts: Parts) -> APIRouter:
         by: By = "agent",
         fmt: Annotated[Literal["json", "csv"], Query(alias="format")] = "json",
         lang: Annotated[Lang | None, Query(description="of the CSV file's head; default: the fields' names")] = None,
+        as_of: Annotated[
+            str | None,
+            Query(
+                description="`generated_at` of a sheet that was answered lately: that very one; default: the one of now"
+            ),
+        ] = None,
     ) -> Scorecards | Response:
+        at_ms = instant_or_422("as_of", as_of)
         shops = await parts.call(names.shops)
         shop = shop_id or next(iter(shops), "")
-        sheet = await sheets.get(shop, period(period_kind, on, shop), request)
+        wanted = period(period_kind, on, shop)
+        sheet = await sheets.get(shop, wanted, request) if at_ms is None else sheets.at(shop, wanted, at_ms)
         cards = shown(sheet, by, shops, parts.book.timezone(shop))
         if fmt == "json":
             return cards
@@ -268,11 +286,11 @@ def as_csv(cards: Scorecards, lang: Lang | None) -> str:
     out.write("\ufeff")
     writer = csv.writer(out)
     if text is None:
-        writer.writerow([*("shop_id", "first", "last"), *named, *keys, *parts])
+        writer.writerow([*("shop_id", "first", "last", "as_of"), *named, *keys, *parts])
     else:
         writer.writerow(
             [
-                *(text[f"scorecards_{name}"] for name in ("shop", "first", "last", *named)),
+                *(text[f"scorecards_{name}"] for name in ("shop", "first", "last", "as_of_head", *named)),
                 *(_head(text, figure.key, figure.unit) for figure in cards.figures),
                 *(
                     f"{text[f'scorecards.{key}']} {text[f'scorecards_{part}']}"
@@ -284,7 +302,9 @@ def as_csv(cards: Scorecards, lang: Lang | None) -> str:
     for card in cards.cards:
         writer.writerow(
             [
-                *map(_safe, (cards.shop_id, cards.first, cards.last, card.id, card.name, card.team)),
+                *map(
+                    _safe, (cards.shop_id, cards.first, cards.last, cards.generated_at, card.id, card.name, card.team)
+                ),
                 *(_safe(card.role), card.agents, "" if card.rank is None else card.rank, "1" if card.star else ""),
                 *(card.score.weights or "", card.score.counted, card.score.value or ""),
                 *(card.figures[key].value or "" for key in keys),

@@ -220,23 +220,49 @@ def test_the_csv_file_has_the_sheets_rows_and_figures(web: TestClient, by: str, 
     assert f'filename="scorecards-day-2026-11-11-{by}.csv"' in answer.headers["content-disposition"]
     assert answer.content.startswith(b"\xef\xbb\xbf")
     head, *lines = csv.reader(io.StringIO(answer.content.decode("utf-8-sig")))
-    assert all(len(line) == len(head) == 13 + 3 * len(KEYS) for line in lines)
+    assert all(len(line) == len(head) == 14 + 3 * len(KEYS) for line in lines)
     if lang:
         text = texts("zh" if lang == "zh" else "en")
-        assert head[3] == text["scorecards_id"]
-        assert head[13].startswith(text["scorecards.own_target"])
+        assert head[3:5] == [text["scorecards_as_of_head"], text["scorecards_id"]]
+        assert head[14].startswith(text["scorecards.own_target"])
     else:
-        assert head[:4] == ["shop_id", "first", "last", "id"]
-        assert head[13 : 13 + len(KEYS)] == KEYS
+        assert head[:5] == ["shop_id", "first", "last", "as_of", "id"]
+        assert head[14 : 14 + len(KEYS)] == KEYS
     assert len(lines) == len(cards)
     for line, card in zip(lines, cards, strict=True):
-        assert line[3] == card["id"]
-        assert line[4] == ("'=小雪" if card["name"] == "=小雪" else card["name"])  # no formula in a spreadsheet
-        assert line[8] == str(card["rank"])
-        assert line[12] == card["score"]["value"]
-        assert line[13 : 13 + len(KEYS)] == [card["figures"][key]["value"] or "" for key in KEYS]
+        assert line[3] == "2026-11-12T20:40:00+08:00"
+        assert line[4] == card["id"]
+        assert line[5] == ("'=小雪" if card["name"] == "=小雪" else card["name"])  # no formula in a spreadsheet
+        assert line[9] == str(card["rank"])
+        assert line[13] == card["score"]["value"]
+        assert line[14 : 14 + len(KEYS)] == [card["figures"][key]["value"] or "" for key in KEYS]
         pairs = [str(card["figures"][key][part]) for key in KEYS for part in ("numerator", "denominator")]
-        assert line[13 + len(KEYS) :] == pairs
+        assert line[14 + len(KEYS) :] == pairs
+
+
+def test_a_sheet_is_answered_again_by_its_moment_until_it_is_kept_no_more(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with client(db) as web:
+        parts, now = web.app.state.parts, [NOW + 123]  # type: ignore[attr-defined]
+        monkeypatch.setattr(parts, "clock_ns", lambda: now[0] * 1_000_000)
+        monkeypatch.setattr(scorecards, "KEPT", 2)
+        first = sheet(web)
+        now[0] += 100 * scorecards.KEPT_MS
+        second = sheet(web)
+        assert second["generated_at"] != first["generated_at"]
+        asked = DAY | {"as_of": first["generated_at"]}
+        assert sheet(web, **asked) == first
+        answer = web.get("/api/v1/scorecards", params=asked | {"format": "csv"})
+        assert {line["as_of"] for line in csv.DictReader(io.StringIO(answer.text))} == {first["generated_at"]}
+        assert sheet(web) == second
+        for strange in ({"period": "month"}, {"shop_id": "s2"}):  # it is not that one's sheet
+            assert web.get("/api/v1/scorecards", params=asked | strange).status_code == 410
+        assert web.get("/api/v1/scorecards", params=asked | {"as_of": "lately"}).status_code == 422
+        now[0] += scorecards.KEPT_MS
+        sheet(web)
+        assert web.get("/api/v1/scorecards", params=asked).status_code == 410
+        assert sheet(web, as_of=second["generated_at"]) == second
 
 
 @pytest.mark.parametrize("figure", KEYS)
@@ -398,16 +424,19 @@ async def test_viewers_who_come_while_a_slow_sheet_is_read_share_it(
 ) -> None:
     parts, now, reads = web.app.state.parts, [NOW], []  # type: ignore[attr-defined]
 
-    def slow(*_: Any) -> str:
-        reads.append(now[0])
-        now[0] += 10 * scorecards.KEPT_MS  # longer than a sheet is kept
-        return f"sheet {len(reads)}"
+    def slow(*asked: Any) -> Sheet:
+        read = read_sheet(*asked)
+        reads.append(read)
+        now[0] += 10 * scorecards.KEPT_MS  # longer than a sheet is new
+        return read
 
     monkeypatch.setattr(scorecards, "read_sheet", slow)
     monkeypatch.setattr(parts, "clock_ns", lambda: now[0] * 1_000_000)
     sheets, month = scorecards.Sheets(parts), period_of("month", date(2026, 11, 11), "Asia/Shanghai")
-    assert await asyncio.gather(*(sheets.get("s", month, connected()) for _ in range(5))) == ["sheet 1"] * 5
+    first, *others = await asyncio.gather(*(sheets.get("s", month, connected()) for _ in range(5)))
+    assert all(other is first for other in others)
     now[0] += scorecards.KEPT_MS - 1
-    assert await sheets.get("s", month, connected()) == "sheet 1"
+    assert await sheets.get("s", month, connected()) is first
     now[0] += 1
-    assert await sheets.get("s", month, connected()) == "sheet 2"
+    assert await sheets.get("s", month, connected()) is reads[1]
+    assert len(reads) == 2

@@ -218,8 +218,9 @@ export const desk = {
     // of a row that is no longer open, one must be told which it was
     tell(row, text) { this.message = this.isCurrent(row) ? text : this.titleOf(row) + this.t.colon + text; },
     // what has been done to a row that one has left: beside what one reads now, and for a while
-    flash(row, text) {
-      this.toast = this.titleOf(row) + this.t.colon + text;
+    flash(row, text) { this.showToast(this.titleOf(row) + this.t.colon + text); },
+    showToast(text) {
+      this.toast = text;
       clearTimeout(this.toastTimer);
       this.toastTimer = setTimeout(() => { this.toast = ""; }, TOAST_MS);
     },

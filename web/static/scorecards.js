@@ -4,6 +4,7 @@ import { grouped } from "/static/words.js";
 
 const AGAIN_MS = 30_000; // figures of the past do not move, those of today slowly
 const LONGEST_PAUSE_MS = 960_000; // after a sheet that takes too long, twice as long each time
+const REVOKE_MS = 60_000; // by then the browser has saved a file
 const PAGE_ROWS = 50;
 const DAY_MS = 86_400_000;
 const PLACE_KEY = "zhengdian.scorecards";
@@ -25,7 +26,7 @@ export default {
     <div class="tabs" role="group" :aria-label="t.scorecards_by"><button v-for="one in ['agent', 'team']" :key="one" :aria-pressed="by === one" :data-by="one" @click="pick({ by: one })">{{ t['scorecards_by_' + one] }}</button></div>
     <label class="find"><span class="off">{{ t.scorecards_search }}</span><input type="search" v-model.trim="search" :placeholder="t.scorecards_search" maxlength="64"></label>
     <label class="sorts"><span class="off">{{ say('scorecards_sort', { what: '' }) }}</span><select v-model="sortKey" @change="down = true"><option value="">{{ t.scorecards_rank }}</option><option v-for="one in figures" :key="one.key" :value="one.key">{{ t['scorecards.' + one.key] }}</option></select></label>
-    <div class="does"><a class="button" role="link" :href="settled ? csvHref : null" :aria-disabled="!settled" download data-do="csv">{{ t.scorecards_csv }}</a><button @click="print" data-do="print" :disabled="!settled">{{ t.scorecards_print }}</button></div>
+    <div class="does"><button @click="save" data-do="csv" :disabled="!settled || saving">{{ t.scorecards_csv }}</button><button @click="print" data-do="print" :disabled="!settled">{{ t.scorecards_print }}</button></div>
   </div>
   <div class="head" v-if="sheet" :aria-busy="stale">
     <h2>{{ spanText }} <small>{{ sheet.shop_id }} · {{ say(sheet.over ? 'scorecards_as_of' : 'scorecards_running', { time: timeText(sheet.generated_at) }) }} · {{ say('scorecards_rules', { ruleset: sheet.ruleset }) }}</small></h2>
@@ -104,7 +105,7 @@ export default {
   mixins: [desk],
   row: { id: "id", path: "/api/v1/scorecards", draft: {} },
   data() {
-    return { sheet: null, shop: "", period: "month", on: "", by: "agent", search: "", sortKey: "", down: true, panel: null, behind: null, coaching: null, talkOf: null, stale: false, slow: false, pause: AGAIN_MS };
+    return { sheet: null, shop: "", period: "month", on: "", by: "agent", search: "", sortKey: "", down: true, panel: null, behind: null, coaching: null, talkOf: null, stale: false, slow: false, saving: false, pause: AGAIN_MS };
   },
   created() {
     this.due = 0;
@@ -129,7 +130,6 @@ export default {
     mayRows() { return this.may("see_flags"); },
     spanText() { return this.sheet.first === this.sheet.last ? this.sheet.first : this.say("scorecards_span", this.sheet); },
     salesText() { return this.listText(this.sheet.sale_events.map((sale) => sale.name + " " + this.timeText(sale.starts_at).slice(0, 11) + "–" + this.timeText(sale.ends_at).slice(0, 11))); },
-    csvHref() { return "/api/v1/scorecards?" + this.query({ by: this.by, format: "csv", lang: this.lang }); },
     shown() {
       const wanted = this.search.toLowerCase();
       const found = this.rows.filter((card) => [card.id, card.name, card.team, this.t["scorecards_role." + card.role] || ""].some((text) => text.toLowerCase().includes(wanted)));
@@ -184,6 +184,26 @@ export default {
     step(by) { if (this.sheet) this.pick({ on: by < 0 ? dayAfter(this.sheet.first, -1) : dayAfter(this.sheet.last, 1) }); },
     openTeam(card) { this.search = card.id; this.pick({ by: "agent" }); },
     print() { window.print(); },
+    // the file of the very sheet that is shown; where the server has it no more, the page shows the one of now first
+    async save() {
+      if (!this.settled || this.saving) return;
+      this.saving = true;
+      const fileOf = (sheet) => this.ask("/api/v1/scorecards?" + this.query({ by: sheet.by, format: "csv", lang: this.lang, as_of: sheet.generated_at }));
+      try {
+        let sheet = this.sheet, answer = await fileOf(sheet);
+        if (answer.status === 410) {
+          await this.change();
+          if (!this.settled || this.sheet === sheet) return; // the page says why
+          sheet = this.sheet; answer = await fileOf(sheet);
+          if (answer.ok) this.showToast(this.t.scorecards_csv_changed);
+        }
+        if (!answer.ok) { this.showToast(answer.status === 403 ? this.t.forbidden : this.t.failed); return; }
+        const [, name] = /filename="([^"]+)"/.exec(answer.headers.get("content-disposition")) || [null, "scorecards.csv"];
+        const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(await answer.blob()), download: name });
+        link.click();
+        setTimeout(() => URL.revokeObjectURL(link.href), REVOKE_MS);
+      } catch (error) { this.failed(error); } finally { this.saving = false; }
+    },
 
     // --- the table
     grouped,

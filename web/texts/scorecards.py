@@ -51,6 +51,11 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "scorecards_role": ("岗位", "Role"),
     "scorecards_agents": ("人数", "Agents"),
     "scorecards_id": ("编号", "Id"),
+    "scorecards_as_of_head": ("截至", "As of"),
+    "scorecards_csv_changed": (
+        "原来的绩效表已不保留，页面已更新到最新数据，并导出了这一份",
+        "The sheet that was shown is kept no more; the page now shows the latest one, and this is what was exported",
+    ),
     "scorecards_first": ("起", "First day"),
     "scorecards_last": ("止", "Last day"),
     "scorecards_weights": ("权重按", "Weights of"),
