@@ -48,7 +48,7 @@ CROWDED = {
 
 @pytest.mark.parametrize("size", [LAPTOP, WIDE, PHONE], ids=["laptop", "wide", "phone"])
 @pytest.mark.parametrize("lang", ["zh", "en"])
-@pytest.mark.parametrize("teams", [2, 4])
+@pytest.mark.parametrize("teams", [2, 6])
 def test_a_crowded_report_has_everything_in_its_place(
     browser: Any, desk: Wall, lang: str, size: dict[str, int], teams: int
 ) -> None:
@@ -57,8 +57,12 @@ def test_a_crowded_report_has_everything_in_its_place(
     one = reports["reports"][0]
     star, team = one["stars"][0], one["teams"][0]
     crowd = {
-        "stars": [{**star, "agent_id": f"a{n}", "rank": 1 + n // 2} for n in range(6)],
-        "teams": [{**team, "team": f"战无不胜第{n}大队", "paid_amount": f"{9 - n}234567.00"} for n in range(teams)],
+        "stars": [
+            {**star, "name": "客服" * 45, "team": "队" * 45, "agent_id": f"a{n}", "rank": 1 + n // 2} for n in range(6)
+        ],
+        "teams": [
+            {**team, "team": f"第{n}大队" + "战无不胜" * 10, "paid_amount": f"{9 - n}234567.00"} for n in range(teams)
+        ],
     }
     full = {**one, **CROWDED, **crowd}
     page.route("**/api/v1/reports?*", lambda route: route.fulfill(json={**reports, "reports": [full]}))
@@ -76,6 +80,14 @@ def test_a_crowded_report_has_everything_in_its_place(
         }"""
     )
     assert outside == []
+    over = """() => [...document.querySelectorAll('.sheet .best li, .sheet .camp, .sheet .rungs li')].flatMap((row) => {
+      const boxes = [...row.children].map((part) => part.getBoundingClientRect()), room = row.getBoundingClientRect();
+      return boxes.filter((at) => at.right > room.right + 1 || boxes.some((other) => other.left > at.left && other.left < at.right - 1)).map(() => row.innerText);
+    })"""
+    assert page.evaluate(over) == []  # nothing lies over what is beside it
+    assert page.locator(".person small").first.get_attribute("title") == "队" * 45
+    more = "另有 2 队" if lang == "zh" else "+2 more teams"
+    assert (more in page.locator(".pk h2").inner_text()) == (teams == 6)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     page.context.close()
 

@@ -360,6 +360,24 @@ def test_a_card_without_a_score_says_why(browser: Any, sale: Wall) -> None:
     page.context.close()
 
 
+@pytest.mark.parametrize("size", [LAPTOP, PHONE], ids=["laptop", "phone"])
+@pytest.mark.parametrize("by", ["agent", "team"])
+def test_long_names_are_cut_and_push_nothing_away(browser: Any, sale: Wall, size: dict[str, int], by: str) -> None:
+    page = look(browser, sale, "en", size, f"{WEEK}&by={by}")
+    found = api(page, by=by)
+    for card in found["cards"]:
+        card |= {"name": "Bartholomew " * 7 + "Albert", "team": "战无不胜" * 11 + "队"}
+    page.route("**/api/v1/scorecards?*", lambda route: route.fulfill(json=found))
+    page.reload()
+    page.wait_for_selector(TABLE)
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert page.evaluate("(box => box.scrollWidth <= box.clientWidth)(document.querySelector('.sheetbox'))")
+    name = "[...document.querySelectorAll('.name')].every(e => e.getBoundingClientRect().right <= e.closest('th').getBoundingClientRect().right + 1)"
+    assert page.evaluate(name)
+    assert page.locator(".title > :first-child").first.get_attribute("title") == found["cards"][0]["name"]
+    page.context.close()
+
+
 def exported(page: Any) -> list[dict[str, str]]:
     with page.expect_download() as started:
         page.locator("[data-do=csv]").click()

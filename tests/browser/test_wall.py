@@ -14,6 +14,10 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(180)]
 
 ROOMY = "[...document.querySelectorAll('.kpis')].every(row => row.scrollWidth <= row.clientWidth + 1)"
 """no row of tiles is wider than its place"""
+CUT_TILES = (
+    "[...document.querySelectorAll('.tiles dt')].filter(e => e.scrollWidth > e.clientWidth).map(e => e.innerText)"
+)
+"""the labels that reach beyond their tile's room"""
 BIG, PHONE = {"width": 1920, "height": 1080}, {"width": 390, "height": 844}
 
 
@@ -53,7 +57,9 @@ def inside(page: Any) -> bool:
     return bool(page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
 
 
-@pytest.mark.parametrize("size", [BIG, {"width": 1366, "height": 768}, {"width": 3840, "height": 2160}])
+@pytest.mark.parametrize(
+    "size", [BIG, {"width": 1440, "height": 900}, {"width": 1366, "height": 768}, {"width": 3840, "height": 2160}]
+)
 @pytest.mark.parametrize("lang", ["zh", "en"])
 def test_nothing_lies_over_anything(browser: Any, wall: Wall, lang: str, size: dict[str, int]) -> None:
     page = look(browser, f"{wall.address}/?lang={lang}", size)
@@ -66,6 +72,7 @@ def test_nothing_lies_over_anything(browser: Any, wall: Wall, lang: str, size: d
     rights = page.evaluate("[...document.querySelectorAll('.flags > *')].map(e => e.getBoundingClientRect().right)")
     assert len(rights) == 10  # nine rules
     assert max(rights) <= page.evaluate("document.querySelector('.tasks').getBoundingClientRect().left")
+    assert page.evaluate(CUT_TILES) == []
     assert inside(page)
     page.close()
 
@@ -186,6 +193,36 @@ def shown_board(
     page.route("**/wall/stream?*", lambda route: route.fulfill(content_type="text/event-stream", body=told))
     page.goto(f"{wall.address}/?lang={lang}&shop_id=lining-hz{query}")
     return page
+
+
+@pytest.mark.parametrize("size", [BIG, PHONE], ids=["big", "phone"])
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_long_names_and_large_amounts_have_room_and_teams_without_a_place_are_counted(
+    browser: Any, wall: Wall, lang: str, size: dict[str, int]
+) -> None:
+    board = board_of(wall)
+    (shop,) = board["shops"]
+    large = 123_456_789_00
+    for row in shop["rows"]:
+        row |= {"name": "客服" * 45, "team": "队" * 45, "paid_fen": large}
+    shop["teams"] = [
+        {**shop["teams"][0], "team": f"第{n}队" + "战" * 42, "colour": n, "paid_fen": large} for n in range(7)
+    ]
+    shop["hour"] |= {"paid_fen": large, "silent_fen": large}
+    shop["day"]["paid_fen"], shop["target_fen"] = large, large
+    page = shown_board(browser, wall, board, lang, size)
+    page.wait_for_selector(".ladder")
+    assert inside(page)
+    assert page.evaluate(ROOMY)
+    over = """() => [...document.querySelectorAll('.agents li, .ladder li')].filter((row) => {
+      const boxes = [...row.children].filter((part) => !part.matches('.bar')).map((part) => part.getBoundingClientRect()).filter((at) => at.width);
+      return boxes.some((at, i) => i && at.left < boxes[i - 1].right - 1) || [...row.querySelectorAll('.name')].some((name) => name.scrollWidth > name.clientWidth + 1 && getComputedStyle(name).overflow === 'visible');
+    }).length"""
+    assert page.evaluate(over) == 0
+    assert page.locator(".name b").first.get_attribute("title") == "客服" * 45
+    assert page.locator(".ladder li").count() == 4
+    assert ("另有 3 队" if lang == "zh" else "+3 more teams") in page.locator(".teams h3").inner_text()
+    page.close()
 
 
 def test_amounts_are_cut_to_whole_yuan_and_the_lead_agrees_with_them(browser: Any, wall: Wall) -> None:

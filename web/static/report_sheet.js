@@ -5,6 +5,7 @@ const SPEAK_KEY = "zhengdian.speak";
 const SHOWN_KEY = "zhengdian.reports.shown";
 const STAGE_SECONDS = 20;
 const SHOWN = 50;
+const TEAMS = 4; // of three and more: so many have a place
 
 const fenOf = (text) => Math.round(100 * Number(text)); // "12.30" -> 1230
 const yuan = (text) => yuanOf(fenOf(text));
@@ -32,18 +33,18 @@ export const ReportSheet = {
   <section class="best">
     <h2>{{ t.reports_stars }}</h2>
     <ol v-if="report.stars.length">
-      <li v-for="star in report.stars.slice(0, 5)" :key="star.agent_id" :class="'m' + star.rank"><span class="medal">{{ star.rank }}</span><span class="person"><b>{{ star.name }}</b><small>{{ star.team }}</small></span><span class="num"><b>{{ yuan(star.paid_amount) }}</b><small>{{ say('orders_paid_unit', { n: count(star.orders_paid) }) }}</small></span></li>
+      <li v-for="star in report.stars.slice(0, 5)" :key="star.agent_id" :class="'m' + star.rank"><span class="medal">{{ star.rank }}</span><span class="person"><b :title="star.name">{{ star.name }}</b><small :title="star.team">{{ star.team }}</small></span><span class="num"><b>{{ yuan(star.paid_amount) }}</b><small>{{ say('orders_paid_unit', { n: count(star.orders_paid) }) }}</small></span></li>
     </ol>
     <p class="none" v-else>{{ t.reports_no_star }}</p>
     <p class="more" v-if="left > 0">{{ say('reports_more_stars', { n: left }) }}</p>
   </section>
   <section class="pk" v-if="report.teams.length > 1">
-    <h2>{{ t.team_pk }} <small>{{ report.pk_basis === 'orders' ? t.pk_by_orders : t.pk_by_amount }}</small></h2>
+    <h2>{{ t.team_pk }} <small>{{ report.pk_basis === 'orders' ? t.pk_by_orders : t.pk_by_amount }}<template v-if="teamsLeft > 0"> · {{ say('teams_more', { n: teamsLeft }) }}</template></small></h2>
     <div class="camps" v-if="report.teams.length === 2">
-      <div class="camp" v-for="(team, i) in duel" :key="team.team" :class="['ab'[i], { leads: team === report.teams[0] && points(team) > points(report.teams[1]) }]" :style="{ flexGrow: weight(i) }"><b>{{ team.team }}</b><span class="num">{{ score(team) }}</span></div>
+      <div class="camp" v-for="(team, i) in duel" :key="team.team" :class="['ab'[i], { leads: team === report.teams[0] && points(team) > points(report.teams[1]) }]" :style="{ flexGrow: weight(i) }"><b :title="team.team">{{ team.team }}</b><span class="num">{{ score(team) }}</span></div>
     </div>
-    <ul class="rungs" v-else><li v-for="team in report.teams.slice(0, 4)" :key="team.team"><b>{{ team.team }}</b><span class="gauge"><i :style="{ width: share(team) + '%' }"></i></span><span class="num">{{ score(team) }}</span></li></ul>
-    <p class="lead">{{ leadText }}</p>
+    <ul class="rungs" v-else><li v-for="team in rungs" :key="team.team"><b :title="team.team">{{ team.team }}</b><span class="gauge"><i :style="{ width: share(team) + '%' }"></i></span><span class="num">{{ score(team) }}</span></li></ul>
+    <p class="lead" :title="leadText">{{ leadText }}</p>
   </section>
   <footer><span>{{ figuresText }}</span><span class="doubt" v-if="!report.complete">{{ t.reports_incomplete }}</span><span class="doubt" v-else-if="moved">{{ moved }}</span><span>{{ madeText }}</span></footer>
 </article>`,
@@ -76,6 +77,8 @@ export const ReportSheet = {
       }
       return found;
     },
+    rungs() { return this.report.teams.slice(0, TEAMS); },
+    teamsLeft() { return this.report.teams.length - TEAMS; },
     left() { return Math.max(this.report.stars.length - 5, 0) + this.report.stars_left; },
     // by name: a team keeps its side when the lead changes
     duel() { return [...this.report.teams].sort((x, y) => (x.team < y.team ? -1 : 1)); },

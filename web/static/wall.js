@@ -4,6 +4,7 @@ import { ReportStage } from "/static/report_sheet.js";
 import { apart, filled, yuan } from "/static/words.js";
 
 const LIST = { rows: 10, pinned: 3, seconds: 9 };
+const TEAMS = 4; // of three and more: so many have a place
 const SHOPS_AT_ONCE = 2;
 const SHOP_SECONDS = 18;
 const SCENES = ["board", "service"];
@@ -62,7 +63,7 @@ export default {
       </table>
       <div class="waits">
         <h3><span>{{ t.waits_most }}</span></h3>
-        <ol v-if="shop.service.waiting && shop.service.waiting.agents.length"><li v-for="one in shop.service.waiting.agents.slice(0, 6)" :key="one.agent_id" :class="{ violation: one.is_overloaded }"><b>{{ one.name }}</b><span class="num">{{ say('buyers', { n: count(one.buyers) }) }}</span><small class="num">{{ duration(one.longest_ms) }}</small></li></ol>
+        <ol v-if="shop.service.waiting && shop.service.waiting.agents.length"><li v-for="one in shop.service.waiting.agents.slice(0, 6)" :key="one.agent_id" :class="{ violation: one.is_overloaded }"><b :title="one.name">{{ one.name }}</b><span class="num">{{ say('buyers', { n: count(one.buyers) }) }}</span><small class="num">{{ duration(one.longest_ms) }}</small></li></ol>
         <p v-else class="none">{{ t.nobody_waits }}</p>
         <h3><span>{{ t.first_and_reply }}</span></h3>
         <dl class="kpis"><div :class="{ grey: shop.service.in_sale_event }"><dt>{{ t.first_response }}</dt><Figure :text="seconds(shop.service.hour.first_responses.avg_ms)" :why="t.none_yet" :hint="t.none_yet_hint"></Figure></div><div :class="{ grey: shop.service.in_sale_event }"><dt>{{ t.in_ten_seconds }}</dt><Figure :text="percent(withinTen(shop))" :why="t.none_yet" :hint="t.none_yet_hint"></Figure></div><div><dt>{{ t.reply_rate }}</dt><Figure :text="percent(shop.service.reply_rate)" :why="t.none_yet" :hint="t.none_yet_hint"></Figure></div></dl>
@@ -112,7 +113,7 @@ export default {
             <i class="bar" :style="{ width: share(shop, row) + '%' }"></i>
             <span class="rank num" :title="medal(row) ? t.medal_hint : null">{{ row.rank }}</span>
             <span class="move" :class="moveClass(row)" :title="board.mode === 'live' ? t.move_hint : t.move_hint_past">{{ moveText(row) }}</span>
-            <span class="name"><b>{{ row.name }}</b><small v-if="row.team">{{ row.team }}</small><em v-if="row.waiting" :class="{ violation: overloaded(shop, row) }">{{ say('waits', { n: count(row.waiting) }) }}</em></span>
+            <span class="name"><b :title="row.name">{{ row.name }}</b><small v-if="row.team" :title="row.team">{{ row.team }}</small><em v-if="row.waiting" :class="{ violation: overloaded(shop, row) }">{{ say('waits', { n: count(row.waiting) }) }}</em></span>
             <span class="orders num">{{ say('orders_paid_unit', { n: count(row.orders_paid) }) }}</span>
             <span class="amount num">{{ money(row.paid_fen) }}</span>
           </li>
@@ -122,11 +123,11 @@ export default {
       <div class="teams" v-if="shop.teams.length">
         <h3><span>{{ shop.teams.length > 1 ? t.team_pk : t.teams }}</span><small v-if="shop.teams.length > 1">{{ shop.pk_basis === 'orders' ? t.pk_by_orders : t.pk_by_amount }}{{ leadText(shop) }}</small></h3>
         <div class="duel" v-if="shop.teams.length === 2">
-          <div class="side" v-for="(team, i) in duel(shop)" :key="team.team" :class="'ab'[i]" :style="{ flexGrow: weight(shop, i) }"><b>{{ team.team }}<small v-if="teamReached(team) !== null">{{ t.target }} {{ teamReached(team) }}%</small></b><span class="num">{{ score(shop, team) }}</span></div>
+          <div class="side" v-for="(team, i) in duel(shop)" :key="team.team" :class="'ab'[i]" :style="{ flexGrow: weight(shop, i) }"><b :title="team.team">{{ team.team }}<small v-if="teamReached(team) !== null">{{ t.target }} {{ teamReached(team) }}%</small></b><span class="num">{{ score(shop, team) }}</span></div>
         </div>
         <ul class="ladder" v-else>
-          <li v-for="team in shop.teams.slice(0, 4)" :key="team.team" :class="'t' + (team.colour % 4)">
-            <b>{{ team.team }}<small v-if="teamReached(team) !== null">{{ t.target }} {{ teamReached(team) }}%</small></b><span class="track"><i :style="{ width: teamShare(shop, team) + '%' }"></i></span><span class="num">{{ score(shop, team) }}</span>
+          <li v-for="team in shop.teams.slice(0, teamPlaces)" :key="team.team" :class="'t' + (team.colour % 4)">
+            <b :title="team.team">{{ team.team }}<small v-if="teamReached(team) !== null">{{ t.target }} {{ teamReached(team) }}%</small></b><span class="track"><i :style="{ width: teamShare(shop, team) + '%' }"></i></span><span class="num">{{ score(shop, team) }}</span>
           </li>
         </ul>
       </div>
@@ -217,6 +218,7 @@ export default {
     scene() { return this.rotating ? SCENES[this.turn % SCENES.length] : SCENES[0]; },
     shopPage() { return (this.rotating ? Math.floor(this.turn / SCENES.length) : Math.floor(this.tick / SHOP_SECONDS)) % Math.max(1, Math.ceil((this.board.shops || []).length / this.atOnce)); },
     shownShops() { return (this.board.shops || []).slice(this.shopPage * this.atOnce, (this.shopPage + 1) * this.atOnce); },
+    teamPlaces() { return TEAMS; },
     taskKinds() { return ["open", "claimed", "overdue", "high", "revisit"]; },
     langHref() { return this.href({ lang: this.lang === "zh" ? "en" : "zh" }); },
     liveHref() { return this.href({ hour: null }); },
@@ -331,7 +333,8 @@ export default {
     leadText(shop) {
       const [first, second] = shop.teams.map((team) => this.points(shop, team)).sort((x, y) => y - x);
       const n = shop.pk_basis === "orders" ? this.say("orders_paid_unit", { n: this.count(first - second) }) : apart(first, second);
-      return " · " + (first === second ? this.t.tied : this.say("lead", { n }));
+      const left = shop.teams.length - TEAMS;
+      return " · " + (first === second ? this.t.tied : this.say("lead", { n })) + (left > 0 ? " · " + this.say("teams_more", { n: left }) : "");
     },
     resize() { this.narrow = window.matchMedia("(max-width: 1099px)").matches; },
   },

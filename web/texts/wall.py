@@ -23,6 +23,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "pk_by_orders": ("比付款单", "by orders"),
     "teams": ("团队", "Teams"),
     "lead": ("领先 {n}", "leads by {n}"),
+    "teams_more": ("另有 {n} 队", "+{n} more {n:team|teams}"),
     "tied": ("打平", "level"),
     "rank_pages": ("第 {from}–{to} 名 / 共 {total} 名", "Ranks {from}–{to} of {total}"),
     "move_hint": ("与一分钟前的名次相比", "against the rank of a minute ago"),
