@@ -30,7 +30,7 @@ SOURCE: Final = "zhengdian/web"
 PUBLISH_TIMEOUT_SECONDS: Final = 10.0
 PENDING_MS: Final = 60_000
 """An accepted command holds for this long even if the read model does not show it yet."""
-CALL_AGAIN_DAYS: Final = 30
+CALL_AGAIN_DAYS: Final = 366
 FLAG: Final = "flag"
 SAMPLE: Final = "conversation in the sample"
 TASK: Final = "call task"
@@ -58,7 +58,7 @@ STEPS: Final[Mapping[str, Step]] = {
     "sample.verdict": Step(SAMPLE, "qc.verdict_given", "flag_id", ("open", "claimed"), ""),
     "task.claim": Step(TASK, "call_task.claimed", "task_id", ("open",), "claimed"),
     "task.call": Step(TASK, "call_task.call_logged", "task_id", ("open", "claimed", "called"), "called"),
-    "task.resolve": Step(TASK, "call_task.resolved", "task_id", ("called",), "resolved"),
+    "task.resolve": Step(TASK, "call_task.resolved", "task_id", ("open", "claimed", "called"), "resolved"),
     "task.revisit": Step(TASK, "call_task.revisited", "task_id", ("resolved",), "revisited", anyone=True),
 }
 
@@ -92,8 +92,8 @@ class Commander:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def give(self, step: Step, target_id: str, given: Body, person: Person) -> Commanded:
-        """Raises HTTPException 404 (unknown), 403 (excluded agent, somebody else's name), 409 (someone else has it, too
-        late, or too early), 422 (nobody's name, a sheet or a time that can't be), 503.
+        """Raises HTTPException 404 (unknown), 403 (excluded agent, somebody else's name), 409 (someone else has it, or too
+        late), 422 (nobody's name, a sheet or a time that can't be), 503.
         """
         actor = actor_of(given, person)
         body = given.model_copy(update={"actor": actor})
@@ -109,8 +109,6 @@ class Commander:
                 raise HTTPException(409, f"{holder} has it ({status})")
             if status not in step.allowed:
                 raise HTTPException(409, f"it is {status}; {step.type} needs {' or '.join(step.allowed)}")
-            if step.result == "revisited":
-                self._not_too_early(row)
             if isinstance(body, Call) and body.call_again_at is not None:
                 self._soon(body.call_again_at)
             if isinstance(body, Verdict) and body.marks is not None:
@@ -140,18 +138,10 @@ class Commander:
             return row, status, holder
         return row, pending.status, pending.actor
 
-    def _not_too_early(self, row: Mapping[str, Any]) -> None:
-        """Raises HTTPException 409 before the revisit call is due."""
-        shop_id, now, due = row["shop_id"], self._parts.now_ms(), row["revisit_due_at"]
-        if due is None:  # it was settled a moment ago
-            due = now + self._parts.book.at(shop_id, now).revisit_after_ms
-        if now < due:
-            raise HTTPException(409, f"too early: the revisit call is due at {self._parts.time(due, shop_id)}")
-
     def _soon(self, call_again_at: int) -> None:
-        """Raises HTTPException 422 unless the next call lies ahead, and not beyond anybody's memory."""
-        if not 0 < call_again_at - self._parts.now_ms() <= CALL_AGAIN_DAYS * DAY_MS:
-            raise HTTPException(422, f"call_again_at: must lie ahead, within {CALL_AGAIN_DAYS} days")
+        """Raises HTTPException 422 when the next call lies beyond anybody's memory."""
+        if call_again_at - self._parts.now_ms() > CALL_AGAIN_DAYS * DAY_MS:
+            raise HTTPException(422, f"call_again_at: must lie within {CALL_AGAIN_DAYS} days")
 
     def _score(self, shop_id: str, marks: Mapping[str, float]) -> float:
         """By the shop's rubric of now. Raises HTTPException 422."""

@@ -417,7 +417,7 @@ class Call(Body):
     """A call that was made."""
 
     reached: bool = True
-    call_again_at: TimeMs | None = Field(None, description="from now on, within 30 days")
+    call_again_at: TimeMs | None = Field(None, description="within 366 days")
     note: Words = ""
 
 

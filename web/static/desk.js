@@ -191,7 +191,7 @@ export const desk = {
         const detail = (said && answer.status < 500 && this.detailText(said.detail)) || this.t.failed;
         const holder = answer.status === 409 && /^(.+) has it \((\w+)\)/.exec(detail);
         const late = answer.status === 409 && /^it is (\w+);/.exec(detail);
-        this.tell(row, /^too early:/.test(detail) ? this.t.calls_too_early : holder ? this.say("taken", { who: this.personText(holder[1]) }) : late ? this.t.too_late : answer.status !== 403 ? detail
+        this.tell(row, holder ? this.say("taken", { who: this.personText(holder[1]) }) : late ? this.t.too_late : answer.status !== 403 ? detail
           : /served this buyer/.test(detail) ? this.t.served_buyer : / may not /.test(detail) ? this.t.forbidden : detail);
         const doubted = this.doubts.get(this.idOf(row));
         if (answer.ok || answer.status >= 500) doubt(); else if (doubted) doubted.told = this.message;
