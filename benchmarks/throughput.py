@@ -3,9 +3,11 @@
 Nothing is pinned: parts, broker and bench share the cores, as they do on a laptop. One run of each in turn, then the next.
 """
 
+import os
 import resource
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -17,6 +19,7 @@ from benchmarks.clickhouse import ModernClickHouse
 from benchmarks.parts import Run, read_to_the_end, start_part
 from benchmarks.peers.launch import PeerError
 from deploy.broker import EmbeddedBroker
+from deploy.compiling import BuildError, build_copy
 from deploy.process import Child, zhengdian
 from replay.files import input_files, read_lines
 from replay.generator import SaleConfig, write_sale
@@ -32,6 +35,7 @@ from sinks.progress import sink_ends, source_ends
 DECODE: Final = "pydantic decode, bare loop"
 ONE_WORKER: Final = "one worker, every rule on"
 SINK: Final = "sink into chDB, records"
+COMPILED: Final = ", core compiled"
 SECONDS: Final = 1_800.0
 _WORKER_READY: Final = b"partitions_ready"
 _SINK_READY: Final = b"partitions_assigned"
@@ -44,6 +48,13 @@ def measure(buyers: int, runs: int, place: Path, say: Callable[[str], object]) -
     write_sale(SaleConfig(buyers=buyers), sale)
     raw = [line.raw for line in read_lines(sale)]
     found: dict[str, list[Run]] = {}
+    cores = {"": dict[str, str]()}
+    try:
+        say("compiling the core")
+        build_copy(place / "compiled")
+        cores[COMPILED] = {"PYTHONPATH": str(place / "compiled")}
+    except BuildError as error:
+        say(f"without a compiled core: {error}")
     for number in range(runs):
         where = place / str(number)
         where.mkdir()
@@ -53,24 +64,23 @@ def measure(buyers: int, runs: int, place: Path, say: Callable[[str], object]) -
 
         say(f"run {number + 1} of {runs}: decode")
         note(DECODE, _decode(raw))
-        for processes in (1, 2):
-            say(f"run {number + 1} of {runs}: replay in {processes}")
-            note(
-                f"replay --engine memory, {processes} process{'es' * (processes > 1)}", _replay(sale, where, processes)
-            )
-        for workers in (1, 2):
-            say(f"run {number + 1} of {runs}: {workers} worker{'s' * (workers > 1)}")
-            with broker(where / f"workers-{workers}") as settings:
-                run = _ingest(sale, settings)
-                if workers == 1:
-                    note("ingest into the embedded broker", run)
-                    note(ONE_WORKER, _work(settings, 1))
-                    say(f"run {number + 1} of {runs}: sink")
-                    note(SINK, _sink(settings))
-                else:
-                    note("two workers, every rule on", _work(settings, 2))
-                    say(f"run {number + 1} of {runs}: sink into a server")
-                    note("sink into a server, records", _sink_into_server(settings))
+        for kind, env in cores.items():
+            for processes in (1, 2):
+                say(f"run {number + 1} of {runs}: replay in {processes}{kind}")
+                name = f"replay --engine memory, {processes} process{'es' * (processes > 1)}{kind}"
+                note(name, _replay(sale, where, processes, env))
+            for workers, what in ((1, ONE_WORKER), (2, "two workers, every rule on")):
+                say(f"run {number + 1} of {runs}: {what}{kind}")
+                with broker(where / f"{workers}{'-compiled' * bool(kind)}") as settings:
+                    run = _ingest(sale, settings)
+                    note(f"{what}{kind}", _work(settings, workers, env))
+                    if not kind:
+                        note("ingest into the embedded broker", run)
+                        say(f"run {number + 1} of {runs}: sink")
+                        if workers == 1:
+                            note(SINK, _sink(settings))
+                        else:
+                            note("sink into a server, records", _sink_into_server(settings))
     return found
 
 
@@ -81,12 +91,12 @@ def _decode(lines: list[bytes]) -> Run:
     return Run(len(lines), time.perf_counter() - began, time.process_time() - cpu, 0.0)
 
 
-def _replay(sale: Path, place: Path, processes: int) -> Run:
+def _replay(sale: Path, place: Path, processes: int, env: Mapping[str, str]) -> Run:
     """By its own clock, which starts after the imports; CPU with them."""
-    out = place / f"out-{processes}"
+    out = Path(tempfile.mkdtemp(dir=place))
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     command = zhengdian("replay", str(sale), "--engine", "memory", "--out", str(out), "--processes", str(processes))
-    child = Child("replay", command, place / "replay.log")
+    child = Child("replay", command, place / "replay.log", os.environ | env)
     if not child.wait(SECONDS):
         child.kill()
         raise TimeoutError(f"the replay has not ended after {SECONDS:.0f} s")
@@ -118,11 +128,13 @@ def _ingest(sale: Path, settings: Settings) -> Run:
     return run
 
 
-def _work(settings: Settings, workers: int) -> Run:
+def _work(settings: Settings, workers: int, env: Mapping[str, str]) -> Run:
     """All events wait when the workers start: the worst case, as a buyer's chat, orders and payments come from different
     topics, far apart in time."""
     place = settings.data_dir.parent
-    members = [lambda n=n: start_part("worker", settings, place, f"worker-{n}", core=None) for n in range(workers)]
+    members = [
+        lambda n=n: start_part("worker", settings, place, f"worker-{n}", core=None, **env) for n in range(workers)
+    ]
     return read_to_the_end(members, _WORKER_READY, worker_group(settings), source_ends(settings), settings, SECONDS)
 
 

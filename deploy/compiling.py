@@ -5,7 +5,10 @@ Nothing needs it. The `.py` files are the core, run wherever nothing is compiled
 source would hide a change: the command line and the tests refuse to run then.
 """
 
+import importlib.util
 import os
+import shutil
+import subprocess
 import sys
 import sysconfig
 import tempfile
@@ -36,9 +39,14 @@ MODULES: Final = (
     "windows",
 )
 """of processors/: what an event passes on its way. Not facts.py and state.py: mypyc does not make msgspec structs."""
+_PACKAGES: Final = ("schemas", "processors", "sinks", "streams", "replay", "web", "deploy", "benchmarks")
 _SUFFIX: Final = str(sysconfig.get_config_var("EXT_SUFFIX"))
 _GROUP: Final = "processors.core"
 """names the module that holds the code of all of them: core__mypyc"""
+
+
+class BuildError(Exception):
+    """The core can't be compiled here."""
 
 
 def build(root: Path = ROOT) -> None:
@@ -60,6 +68,25 @@ def build(root: Path = ROOT) -> None:
             command.run()
     finally:
         os.chdir(before)
+
+
+def build_copy(place: Path) -> None:
+    """Puts the product's packages there, the core compiled: what runs with that in PYTHONPATH runs compiled.
+
+    Raises BuildError when there is neither mypyc nor a C compiler, or they fail.
+    """
+    if importlib.util.find_spec("mypyc") is None:
+        raise BuildError("mypy is not installed: make setup-dev")
+    if not any(map(shutil.which, ("cc", "gcc", "clang"))):
+        raise BuildError("no C compiler")
+    for name in _PACKAGES:
+        shutil.copytree(ROOT / name, place / name, ignore=shutil.ignore_patterns("__pycache__", f"*{_SUFFIX}"))
+    shutil.copy(ROOT / "pyproject.toml", place)
+    command = [sys.executable, "-m", "deploy.compiling"]
+    environment = os.environ | {"PYTHONPATH": str(place)}
+    done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode:
+        raise BuildError(f"mypyc failed: {(done.stdout + done.stderr).strip()[-2000:]}")
 
 
 def remove(root: Path = ROOT) -> None:

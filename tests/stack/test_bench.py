@@ -1,6 +1,7 @@
 """`make bench` runs, and its figures are there."""
 
 import json
+import shutil
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -21,7 +22,8 @@ def test_every_part_is_measured_and_recovers(tmp_path: Path, capsys: pytest.Capt
     assert main([*sizes, *only, "--json", str(file), "--report", str(tmp_path / "docs")]) == 0
     figures = json.loads(file.read_text())
     runs = figures["throughput"]
-    assert len(runs) == 8
+    compiler = any(map(shutil.which, ("cc", "gcc", "clang")))
+    assert len(runs) == (12 if compiler else 8)  # workers and replays also with the core compiled
     # the sinks read the same sale's results, one worker's and two workers'
     assert runs["sink into a server, records"][0]["records"] > 60 * 10
     assert all(run["records"] > 60 * 10 and run["seconds"] > 0 and run["cpu_seconds"] > 0 for [run] in runs.values())
