@@ -69,7 +69,8 @@ format: setup-dev ## let ruff write the code's layout
 	$(BIN)/ruff format $(SOURCES)
 
 .PHONY: compile
-compile: setup-dev ## compile the pure core with mypyc, for the same results with less CPU; needs a C compiler
+compile: setup ## compile the pure core with mypyc, for the same results with less CPU; needs a C compiler
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint deploy/constraints.txt --editable '.[compile]'
 	@$(BIN)/python -m deploy.compiling
 
 .PHONY: interpret
