@@ -20,6 +20,7 @@ from benchmarks.growth_shown import growth_chart, growth_sheet
 from benchmarks.parts import Run
 from benchmarks.peers import run as peers
 from benchmarks.sheets import Sheet, chart, percentile
+from deploy.compiling import compiled
 
 SECTIONS: Final = ("peers", "throughput", "latency", "recovery", "queries", "growth", "pause")
 _OUTPUT: Final = "kafka"
@@ -48,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--report", type=Path, metavar="DIR", help="write benchmarks.md, its charts and figures, and capacity.md there"
     )
     chosen = parser.parse_args(arguments)
+    if compiled():
+        parser.error("the core is compiled, and both kinds are measured: make interpret first")
     console = Console() if sys.stdout.isatty() else Console(width=150)
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     figures: dict[str, Any] = {"machine": machine, "runs": chosen.runs, "date": time.strftime("%Y-%m-%d")}

@@ -57,7 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for source in chosen["figures"] or [path for path in [_SOURCE] if path.exists()]:
         measured |= json.loads(source.read_text(encoding="utf-8"))
     given = Given(measured, {name: chosen[name] for name in FIGURES if chosen[name] is not None})
-    plans = [plan(size, given) for size in SIZES]
+    try:
+        plans = [plan(size, given) for size in SIZES]
+    except ValueError as error:
+        parser.error(str(error))
     for one in plans:
         sys.stdout.write(
             f"{one.peak:,} events/s: {one.workers:,} workers by CPU, {one.by_memory:,} by memory, {one.partitions:,} partitions,"

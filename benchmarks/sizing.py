@@ -69,6 +69,8 @@ def _inserted(found: Mapping[str, Any]) -> float:
 def _restored(found: Mapping[str, Any]) -> float:
     """Without what is no restoring, as it is by default: until the death is noticed, and the rebalance."""
     spent = statistics.median(found["recovery"]["from_kafka"]) - _SESSION_SECONDS - _REBALANCE_SECONDS
+    if spent <= 0:
+        raise ValueError("too few facts: the restore cannot be told from the wait before it")
     return float(found["recovery"]["facts"] / spent)
 
 
@@ -97,7 +99,7 @@ FIGURES: Final[Mapping[str, Figure]] = {
         0.2,
         "",
         "of workers' speeds, standard deviation of the logarithm",
-        _MEASURED,
+        _ASSUMED,
         _runs(throughput.ONE_WORKER, _spread),
     ),
     "sink_rate": Figure(
@@ -236,6 +238,8 @@ def workers_for(peak: float, partitions: int, given: Given) -> int:
         return late(run(peak, partitions, workers, given), given) < P99_SECONDS
 
     low, high = 0, partitions
+    if late(run(1, partitions, partitions, given), given) >= P99_SECONDS:
+        raise ValueError(f"with so long checkpoints no number of workers is within {P99_SECONDS:g} s")
     if not enough(high):
         raise ValueError(f"{partitions} partitions are too few for {peak:,.0f} events/s")
     while high - low > max(1, high // 100):

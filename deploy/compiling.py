@@ -70,6 +70,12 @@ def build(root: Path = ROOT) -> None:
         os.chdir(before)
 
 
+def has_compiler() -> bool:
+    """Whether C modules for this Python can be made."""
+    header = Path(sysconfig.get_path("include")) / "Python.h"
+    return header.exists() and any(map(shutil.which, ("cc", "gcc", "clang")))
+
+
 def build_copy(place: Path) -> None:
     """Puts the product's packages there, the core compiled: what runs with that in PYTHONPATH runs compiled.
 
@@ -77,8 +83,8 @@ def build_copy(place: Path) -> None:
     """
     if importlib.util.find_spec("mypyc") is None:
         raise BuildError("mypy is not installed: make setup-dev")
-    if not any(map(shutil.which, ("cc", "gcc", "clang"))):
-        raise BuildError("no C compiler")
+    if not has_compiler():
+        raise BuildError("no C compiler, or no Python.h (Debian: gcc, libc6-dev and python3-dev)")
     for name in _PACKAGES:
         shutil.copytree(ROOT / name, place / name, ignore=shutil.ignore_patterns("__pycache__", f"*{_SUFFIX}"))
     shutil.copy(ROOT / "pyproject.toml", place)
@@ -114,7 +120,4 @@ def stale(root: Path = ROOT) -> str | None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--remove"]:
-        remove()
-    else:
-        build()
+    build()

@@ -96,9 +96,8 @@ class Partition:
             shop_id, buyer_id, shard, writer = decode_key(key)
             facts, gone_flags, gone_rounds = decode_value(value)
             identity = shop_id, buyer_id
-            buyer = self.buyers_by_id.get(identity) or self._new_buyer(
-                identity, facts[0].time if facts else self._newest
-            )
+            # a buyer's gone records say nothing of when: looked at early, it is looked at again
+            buyer = self.buyers_by_id.get(identity) or self._new_buyer(identity, facts[0].time if facts else 0)
             for fact in facts:
                 self._add(buyer, fact, shard)
             buyer.recall(gone_flags, gone_rounds)

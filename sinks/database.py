@@ -1,7 +1,7 @@
 """The one way to ClickHouse: a narrow interface with two backends, chDB in process and a server over its native protocol.
 
 Placeholders are ClickHouse's own, `{name:Type}`, bound by the engine and never pasted into the text; they need ClickHouse
-22.8 or newer. A parameter is a text, a number, a bool, a Decimal, an aware datetime (for DateTime64) or a list of texts or
+23.8 or newer. A parameter is a text, a number, a bool, a Decimal, an aware datetime (for DateTime64) or a list of texts or
 numbers (for Array). An instant may as well be passed as Int64 ms and turned by fromUnixTimestamp64Milli().
 """
 

@@ -1,6 +1,7 @@
 """Delivering records to Kafka: whole record batches, acknowledged by all replicas, retried until they are."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -10,7 +11,7 @@ from aiokafka.errors import MessageSizeTooLargeError
 from schemas.settings import Settings
 from streams.health import is_deaf
 from streams.kafka import client_options
-from streams.retrying import is_infrastructure, note_retry, retrying
+from streams.retrying import FIRST_PAUSE_SECONDS, is_infrastructure, note_retry, retrying
 
 Record = tuple[bytes | None, bytes | None]
 """(key, value); a value of None is a tombstone"""
@@ -73,14 +74,16 @@ class Deliverer:
         """
         if not records:
             return None
+        began = time.monotonic()
         try:
             # without tenacity, whose objects refer to each other: each time some would be left to the garbage collector
             return await self._attempt(topic, partition, records)
         except Exception as error:
             if not is_infrastructure(error):
                 raise
-            note_retry("deliver", 1, error)
-        async for attempt in retrying("deliver", self._retry_seconds):
+            note_retry("deliver", 0, error)
+        await asyncio.sleep(FIRST_PAUSE_SECONDS)
+        async for attempt in retrying("deliver", max(self._retry_seconds - (time.monotonic() - began), 0)):
             with attempt:
                 return await self._attempt(topic, partition, records)
         raise AssertionError("unreachable")

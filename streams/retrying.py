@@ -17,6 +17,7 @@ from streams import metrics
 
 log = structlog.get_logger()
 
+FIRST_PAUSE_SECONDS: Final = 0.1
 _HOPELESS: Final = (
     AuthenticationFailedError,
     GroupAuthorizationFailedError,
@@ -45,7 +46,7 @@ def retrying(what: str, seconds: float) -> AsyncRetrying:
 
     return AsyncRetrying(
         retry=retry_if_exception(is_infrastructure),
-        wait=wait_exponential_jitter(initial=0.1, max=5),
+        wait=wait_exponential_jitter(initial=FIRST_PAUSE_SECONDS, max=5),
         stop=stop_after_delay(seconds),
         before_sleep=before_sleep,
         reraise=True,

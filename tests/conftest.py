@@ -10,6 +10,8 @@ import pytest
 import structlog
 from hypothesis import settings
 
+from deploy.compiling import stale
+
 pytest_plugins = ["fixtures.required", "fixtures.brokers", "fixtures.named_server"]
 
 # no deadlines: how long an example takes says how busy the machine is
@@ -21,6 +23,12 @@ settings.load_profile("ci" if os.environ.get("CI") else "here")
 for _number, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, _usual)
+
+
+def pytest_configure() -> None:
+    """A compiled core that is older than its source would be tested in the place of the source."""
+    if why := stale():
+        pytest.exit(why, returncode=2)
 
 
 @pytest.fixture(autouse=True)

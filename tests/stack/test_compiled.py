@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from fixtures.required import absent
 
-from deploy.compiling import ROOT, build_copy, compiled, stale
+from deploy.compiling import ROOT, build_copy, compiled, has_compiler, stale
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -50,8 +50,8 @@ print(written, digest.hexdigest())
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sources, with the core compiled."""
     place = tmp_path_factory.mktemp("compiled")
-    if not any(map(shutil.which, ("cc", "gcc", "clang"))):
-        absent("compiler", "no C compiler")
+    if not has_compiler():
+        absent("compiler", "no C compiler, or no Python.h")
     build_copy(place)
     shutil.copytree(ROOT / "tests", place / "tests", ignore=shutil.ignore_patterns("__pycache__"))
     assert len(compiled(place)) > 10

@@ -12,6 +12,7 @@ from processors.admission import written_at
 from processors.calendar import HOUR_MS
 from processors.partition import PRUNE_MARGIN_MS, Incoming, Partition
 from processors.ruleset import default_book, parse_rulesets
+from processors.state import decode_key, encode_gone, encode_key
 from processors.windows import percentiles, rounded
 from schemas.types import DAY_MS, format_time, parse_time
 
@@ -104,10 +105,25 @@ def test_buyers_without_facts_inside_the_horizon_are_forgotten_with_their_state(
     assert all(window.start >= T0 for window in partition.windows)
 
 
+def keep(state: dict[bytes, bytes], records: list[tuple[bytes, bytes | None]]) -> None:
+    """What the topic has after these."""
+    for key, value in records:
+        if value is None:
+            state.pop(key, None)
+        else:
+            state[key] = value
+
+
 @settings(deadline=None)
-@given(st.lists(st.tuples(st.sampled_from("abcde"), st.integers(0, 30)), min_size=5, max_size=40))
-def test_who_is_forgotten_is_who_has_been_silent_for_long_whatever_the_order(steps: list[tuple[str, int]]) -> None:
+@given(
+    st.lists(st.tuples(st.sampled_from("abcde"), st.integers(0, 30)), min_size=5, max_size=40),
+    st.sets(st.integers(0, 39), max_size=4),
+)
+def test_who_is_forgotten_is_who_has_been_silent_for_long_whatever_the_order(
+    steps: list[tuple[str, int]], restarts: set[int]
+) -> None:
     partition, newest, now = fresh(horizon_days=2), dict[str, int](), T0
+    state: dict[bytes, bytes] = {}
     for number, (buyer, hours) in enumerate(steps):
         now += hours * HOUR_MS + HOUR_MS  # an hour on: every flush looks
         asked, told = (
@@ -116,7 +132,14 @@ def test_who_is_forgotten_is_who_has_been_silent_for_long_whatever_the_order(ste
         )
         partition.apply([record(asked), record(told)])
         newest[buyer] = now
-        partition.flush()
+        keep(state, partition.flush().state)
+        if number in restarts:
+            partition = fresh(horizon_days=2)
+            # of most buyers what is gone comes first, behind the newest fact of all: any order is possible
+            gone = [(encode_key("s", one, "gone", b"w"), encode_gone([], [])) for one in newest]
+            newest_first = sorted(state.items(), key=lambda item: decode_key(item[0])[1] != buyer)
+            partition.restore([newest_first[0], *gone, *newest_first[1:]])
+            keep(state, partition.flush().state)
         before = now - 2 * DAY_MS - PRUNE_MARGIN_MS
         newest = {one: time for one, time in newest.items() if time >= before}
         assert {buyer_id for _, buyer_id in partition.buyers_by_id} == newest.keys()
