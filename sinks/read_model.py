@@ -146,11 +146,8 @@ class ReadModel(Reader):
     def flag_buckets(self, from_ms: int, to_ms: int, shop_id: str | None = None) -> list[Row]:
         """Raised flags in [from, to): shop_id, rule, severity, bucket (ms, start of a quarter of an hour), count."""
         # a year's flags in one shop are few; over all shops the table that knows the time finds a day's
-        source, where, params = (
-            _FLAGS,
-            f"status = 'raised' AND {_span(from_ms, to_ms)[0]}",
-            {"from": from_ms, "to": to_ms},
-        )
+        source, (span, params) = _FLAGS, _span(from_ms, to_ms)
+        where = f"status = 'raised' AND {span}"
         if not shop_id:
             source = FLAGS_BY_TIME
             where, params = flag_times.selected({"status": "raised"}, from_ms, to_ms)
@@ -195,9 +192,8 @@ class ReadModel(Reader):
         if filters.get("shop_id"):
             return self._page(where, order, params, limit)
         rows: list[Row] = []
-        for rank, severity in enumerate(
-            ("violation", "notice")
-        ):  # so that notices are sought where they are wanted alone
+        # one after the other, so that notices are sought where they are wanted alone
+        for rank, severity in enumerate(("violation", "notice")):
             past = after if after is not None and after[0] == rank else None
             if (
                 len(rows) < limit

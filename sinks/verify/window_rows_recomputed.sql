@@ -6,8 +6,8 @@ WITH summed AS
     SELECT
         agent, window_start, seconds, definition,
         arrayCount(
-        s -> s <= toInt64(toUnixTimestamp(toStartOfDay(fromUnixTimestamp64Milli(window_start), {tz:String}))) * 1000,
-        {starts:Array(Int64)}) AS version,
+            s -> s <= toInt64(toUnixTimestamp(toStartOfDay(fromUnixTimestamp64Milli(window_start), {tz:String}))) * 1000,
+            {starts:Array(Int64)}) AS version,
         {cap_ms:Array(Int64)}[version] AS cap,
         fromUnixTimestamp64Milli(window_start) AS start,
         toStartOfDay(toStartOfDay(start, {tz:String}) + INTERVAL 36 HOUR, {tz:String}) AS day_end,
