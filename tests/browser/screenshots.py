@@ -72,6 +72,9 @@ def empty() -> Iterator[str]:
 
 def act(page: Page, name: str) -> None:
     """What makes a page worth looking at: somebody is at work in it."""
+    while page.locator(".report-stage").count():  # the wall itself, not the reports that have just been made
+        page.keyboard.press("Escape")
+        page.wait_for_timeout(100)
     if name == "service":
         page.wait_for_selector(".floor", timeout=40_000)
     elif name == "qc":
