@@ -193,7 +193,8 @@ def _about(value: float | None, write: Callable[[float], str]) -> set[str]:
 
 
 def money(fen: float) -> str:
-    return f"¥{int((Decimal(fen) / 100).quantize(Decimal(1), ROUND_HALF_UP)):,}"
+    """Whole yuan, cut."""
+    return f"¥{int(Decimal(fen) // 100):,}"
 
 
 def monies(fen: float | None) -> set[str]:

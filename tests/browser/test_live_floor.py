@@ -397,7 +397,7 @@ def _compare(browser: Any, demo: Demo) -> None:
         )
         totals = shop["totals"]
         assert float(totals["paid_amount"]) == pytest.approx(float(paid["amount"]))
-        assert panel.locator(".total .big b").inner_text() == f"¥{round(float(paid['amount']) + 1e-9):,}"
+        assert panel.locator(".total .big b").inner_text() == f"¥{int(float(paid['amount']) + 1e-6):,}"
         assert totals["buyers_served"] == int(served["buyers"])
         assert shown["接待"] == f"{int(served['buyers']):,}"
         assert totals["orders_paid"] == int(paid["orders"])
@@ -425,7 +425,7 @@ def _compare(browser: Any, demo: Demo) -> None:
             row["agent_id"]: float(row["paid_amount"]) for row in shop["rows"] if row["agent_id"] and row["orders_paid"]
         } == pytest.approx(credited)
         best = max(credited.values())
-        assert panel.locator("li.m1 .amount").first.inner_text() == f"¥{round(best + 1e-9):,}"
+        assert panel.locator("li.m1 .amount").first.inner_text() == f"¥{int(best + 1e-6):,}"
     page.close()
 
 

@@ -222,7 +222,7 @@ def test_what_has_moved_since_is_said_and_the_report_stays(browser: Any, desk: W
     page.locator("[data-report-row]").last.click()
     row.click()
     page.wait_for_selector(".doubt:has-text('此后数据有更新')", timeout=10_000)
-    assert f"¥{round(float(made['paid_amount'])):,}" in page.locator(".sum").inner_text()
+    assert f"¥{int(float(made['paid_amount'])):,}" in page.locator(".sum").inner_text()
     page.context.close()
 
 
