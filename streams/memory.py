@@ -1,7 +1,7 @@
 """Python's garbage collector, kept from walking over the facts.
 
 It looks through living objects for cycles that nothing else reaches. Facts and what is derived from them hold none, live
-long and are many: looking through them took a sixth of a worker's CPU time, and a full collection stops the heartbeats.
+long and are many: looking through them took a tenth of a worker's CPU time, and a full collection stops the heartbeats.
 So what has grown old is frozen (`gc.freeze`): never looked at again, freed as ever when the last reference goes.
 """
 
