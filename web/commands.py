@@ -21,8 +21,9 @@ from web import metrics
 from web.access.guard import needs
 from web.access.roles import May, Person
 from web.bodies import CommandRoute
-from web.models import Body, Call, Claim, Commanded, Outcome, Problem, SampleVerdict, Settlement, Verdict
+from web.models import Commanded, Problem
 from web.parts import Parts
+from web.sent import Body, Call, Claim, Outcome, SampleVerdict, Settlement, Verdict
 
 log = structlog.get_logger(__name__)
 

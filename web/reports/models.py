@@ -8,7 +8,7 @@ from processors.report import Report, reached
 from processors.report_text import speech, title
 from schemas.outputs import PostStatus, ReportKind, ReportStar, ReportTeam
 from schemas.types import Id, format_amount, format_time
-from web.models import Body
+from web.sent import Body
 
 
 class Words(BaseModel):
