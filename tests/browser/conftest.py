@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,12 @@ FLAGS = (
     "--disable-sync",
 )
 
+SHOWN = """() => [
+  ...[...document.querySelectorAll('[data-state], [data-status]')].map((el) => el.className + ': ' + (el.dataset.state || el.dataset.status)),
+  'chosen: ' + [...document.querySelectorAll('[aria-selected=true]')].map((el) => el.id),
+  document.body.innerText.slice(0, 3000),
+].join('\\n')"""
+
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
@@ -34,6 +40,26 @@ def browser() -> Iterator[Any]:
         running = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
         yield running
         running.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What every open page showed when the test failed: a wait that ended in vain says nothing of it."""
+    report = yield
+    running = getattr(item, "funcargs", {}).get("browser")
+    if report.when == "call" and report.failed and running is not None:
+        pages = [page for context in running.contexts for page in context.pages]
+        report.sections += [(f"page {page.url}", _shown(page)) for page in pages]
+    return report
+
+
+def _shown(page: Any) -> str:
+    try:
+        return str(page.evaluate(SHOWN))
+    except Exception as error:  # a page that has crashed must not hide the test's own failure
+        return f"{type(error).__name__}: {error}"
 
 
 @pytest.fixture
