@@ -35,9 +35,10 @@ from schemas.topics import TOPIC_OF_TYPE, WORKER_TOPICS
 from schemas.types import DAY_MS
 from sinks import migrate
 from sinks.batch import Batch, insert_batch
+from sinks.collector import tame_collector
 from sinks.embedded import EmbeddedDatabase
 from sinks.rows import Record
-from streams.memory import OldObjects, tame_collector
+from streams.memory import FULL, YOUNG, OldObjects
 
 CHECKPOINT: Final = 2_500
 """events between two checkpoints: 0.25 s of 10 000 events/s"""
@@ -232,7 +233,7 @@ def run_core(records: Sequence[Incoming], partitions: int, checkpoint: int) -> t
 
 
 def _core(axis: str, value: int, chosen: World, runs: int) -> Point:
-    tame_collector()
+    tame_collector(YOUNG, FULL)
     run_core(
         list(incoming(_WARM._replace(partitions=chosen.partitions))), chosen.partitions, CHECKPOINT
     )  # rules are read and compiled

@@ -1,21 +1,26 @@
 """How long an event takes from being produced to its row being readable in ClickHouse, and to the wallboard, under load.
 
-First a backlog, read and written by worker and sink side by side: the most that all of it together carries here. Then shares of
-that rate, and among the load probes: a buyer's message, whose round is looked for over and over, and which the wallboard shows as
-one more buyer who waits. What is measured is thus until a reader has it, by one clock, and for rows at most one look too long.
+First a backlog, read and written by worker and sink side by side, which tells where to look for the most that all of it together
+carries: the highest rate tried at which what is sent last is hardly later than what was sent before. Then shares of that rate.
+Among the load are probes: a buyer's message, whose round is looked for over and over, and which the wallboard shows as one more
+buyer who waits. What is measured is thus until a reader has it, by one clock, and for rows at most one look too long. The load
+comes from a client that takes little of the machine: in a shop's life it comes from elsewhere.
 """
 
 import asyncio
+import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Final
 
 import aiohttp
 import orjson
+from confluent_kafka import Producer
 
 from benchmarks.parts import alive, start_part, wait_for_line
 from benchmarks.throughput import SECONDS, broker
@@ -24,17 +29,23 @@ from replay.generator import SaleConfig
 from replay.generator.write import deliver
 from schemas.events import parse_event
 from schemas.settings import Settings
-from schemas.topics import CHAT
+from schemas.topics import CHAT, ORDERS, PAYMENTS
 from schemas.types import format_time
 from sinks.kafka import EventProducer, event_key, sink_group, worker_group
 from sinks.progress import sink_ends, source_ends, wait_until_read
 
 SHARES: Final = (0.25, 0.5, 0.75)
+_TRIED: Final = (1.0, 0.85, 0.7, 0.55, 0.4)
+"""of the backlog's rate, which large batches make higher than what can be kept up with event by event"""
+_GROWTH: Final = 0.05
+"""seconds later a second, of what is sent at a rate that is still kept up with"""
+_JITTER_SECONDS: Final = 0.1
 _EVENTS_A_BUYER: Final = 20
 _SHOP: Final = "probe"
 _PROBE_SECONDS: Final = 0.1
 _LOOK_SECONDS: Final = 0.05
 _TICK_SECONDS: Final = 0.01
+_LINGER_MS: Final = 50
 _SETTLE_SECONDS: Final = 3.0
 _STOP_SECONDS: Final = 60.0
 _LAST_SECONDS: Final = 15.0
@@ -49,7 +60,8 @@ Load = Sequence[tuple[str, bytes, bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """At that share of the most: events/s that were sent, and the seconds of each probe to a row and to the wallboard."""
+    """At that share of the most: events/s that were sent, and the seconds of each probe, in the order sent, to a row and to the
+    wallboard."""
 
     share: float
     rate: float
@@ -57,18 +69,43 @@ class Latency:
     to_page: list[float]
 
 
-def measure(buyers: int, seconds: float, place: Path, say: Callable[[str], object]) -> tuple[float, list[Latency]]:
-    """The most events/s, and the latencies over `seconds` at each of the shares. Raises PeerError and TimeoutError."""
-    say("latency: the most that worker and sink carry together")
+@dataclass(frozen=True, slots=True)
+class Latencies:
+    """Events/s of a backlog; the most that is kept up with; and how late things are at shares of that."""
+
+    backlog: float
+    most: float
+    at: list[Latency]
+
+
+def measure(buyers: int, seconds: float, place: Path, say: Callable[[str], object]) -> Latencies:
+    """Latencies over `seconds` at each of the shares. Raises PeerError and TimeoutError."""
+    say("latency: a backlog")
     with broker(place) as settings:
-        most = _most(load_of(buyers, seed=0), settings)
-    found = []
-    for number, share in enumerate(SHARES, 1):
-        say(f"latency: {share:.0%} of {most:,.0f} events/s")
-        load = load_of(int(most * share * (seconds + _SETTLE_SECONDS) / _EVENTS_A_BUYER) + 100, seed=number)
+        backlog = _backlog(load_of(buyers, seed=0), settings)
+    numbers = count(1)
+
+    def run(share: float, rate: float) -> Latency:
+        number = next(numbers)
+        say(f"latency: {rate:,.0f} events/s")
+        load = load_of(int(rate * (seconds + _SETTLE_SECONDS) / _EVENTS_A_BUYER) + 100, seed=number)
         with broker(place.with_name(f"{place.name}-{number}")) as settings, _running(settings) as (_, _, url):
-            found.append(asyncio.run(_under(load, share, most * share, seconds, settings, url)))
-    return most, found
+            return asyncio.run(_under(load, share, rate, seconds, settings, url))
+
+    for tried in _TRIED:
+        most = run(tried, backlog * tried)
+        if keeps_up(most.to_row, seconds):
+            break
+    return Latencies(backlog, most.rate, [run(share, most.rate * share) for share in SHARES])
+
+
+def keeps_up(late: Sequence[float], seconds: float) -> bool:
+    """Whether probes sent over `seconds`, so late each, were hardly later in the last third than in the one before."""
+    third = len(late) // 3
+    if not third:
+        return False
+    growth = statistics.median(late[-third:]) - statistics.median(late[-2 * third : -third])
+    return growth <= _GROWTH * seconds / 3 + _JITTER_SECONDS
 
 
 def load_of(buyers: int, seed: int) -> Load:
@@ -95,7 +132,7 @@ def _running(settings: Settings) -> Iterator[tuple[Child, Child, str]]:
         alive(web)
 
 
-def _most(load: Load, settings: Settings) -> float:
+def _backlog(load: Load, settings: Settings) -> float:
     producer = EventProducer(settings)
     for topic, key, value in load:
         producer.submit(topic, key, value)
@@ -123,28 +160,46 @@ class _Feed:
         return self._thread.is_alive()
 
     def _run(self) -> None:
-        producer = EventProducer(self._settings)
+        producer = Producer({"bootstrap.servers": self._settings.kafka_bootstrap, "linger.ms": _LINGER_MS})
+        self._sell(producer)
         began = time.monotonic()
         probe_at = began + _SETTLE_SECONDS
         while (now := time.monotonic()) < began + self._length:
             due = min(int((now - began) * self._rate), len(self._load))
             for topic, key, value in self._load[self.sent : due]:
-                producer.submit(topic, key, value)
+                producer.produce(topic, value, key)
             self.sent = due
             if now >= probe_at:
                 probe_at += _PROBE_SECONDS
                 self._probe(producer)
-            time.sleep(_TICK_SECONDS)
+            producer.poll(_TICK_SECONDS)
         self.seconds = time.monotonic() - began
-        producer.close()
+        producer.flush()
 
-    def _probe(self, producer: EventProducer) -> None:
+    def _probe(self, producer: Producer) -> None:
         buyer, now = f"b-{len(self.probes)}", time.time()
-        at = format_time(int(now * 1000), "Asia/Shanghai")
-        data = {"shop_id": _SHOP, "buyer_id": buyer, "agent_id": "probe:a", "sender": "buyer", "text": "在吗?"}
-        event = {"specversion": "1.0", "id": buyer, "source": "probe", "type": "chat.message", "time": at, "data": data}
         self.probes[buyer] = now
-        producer.submit(CHAT, f"{_SHOP}|{buyer}".encode(), orjson.dumps(event))
+        chat = {"agent_id": "probe:a", "sender": "buyer", "text": "在吗?"}
+        producer.produce(*_event(CHAT, "chat.message", buyer, now, chat))
+
+    @staticmethod
+    def _sell(producer: Producer) -> None:
+        """A shop that has sold nothing has another wallboard than most."""
+        now = time.time()
+        items = [{"sku_id": "k", "title": "跑鞋", "quantity": 1, "unit_price": "99.00"}]
+        producer.produce(
+            *_event(ORDERS, "order.placed", "b", now, {"order_id": "o", "amount": "99.00", "items": items})
+        )
+        paid = {"order_id": "o", "payment_id": "p", "amount": "99.00"}
+        producer.produce(*_event(PAYMENTS, "payment.succeeded", "b", now, paid))
+
+
+def _event(topic: str, kind: str, buyer: str, now: float, data: Mapping[str, object]) -> tuple[str, bytes, str]:
+    """Topic, value and key."""
+    at = format_time(int(now * 1000), "Asia/Shanghai")
+    said = {"shop_id": _SHOP, "buyer_id": buyer, **data}
+    event = {"specversion": "1.0", "id": f"{kind}-{buyer}", "source": "probe", "type": kind, "time": at, "data": said}
+    return topic, orjson.dumps(event), f"{_SHOP}|{buyer}"
 
 
 async def _under(load: Load, share: float, rate: float, seconds: float, settings: Settings, url: str) -> Latency:
@@ -170,7 +225,7 @@ async def _under(load: Load, share: float, rate: float, seconds: float, settings
     for number, (buyer, produced) in enumerate(feed.probes.items(), 1):
         to_row.append(rows.get(buyer, produced + _LAST_SECONDS) - produced)
         to_page.append(next((at for at, shown in boards if shown >= number), produced + _LAST_SECONDS) - produced)
-    return Latency(share, feed.sent / feed.seconds, sorted(to_row), sorted(to_page))
+    return Latency(share, feed.sent / feed.seconds, to_row, to_page)
 
 
 async def _rounds(session: aiohttp.ClientSession, since: float) -> list[str]:

@@ -1,5 +1,6 @@
 """A batch of rows on its way into ClickHouse, and what happens to the row that ClickHouse will not take."""
 
+from collections import defaultdict
 from collections.abc import Container
 from typing import Final
 
@@ -22,7 +23,7 @@ class Batch:
     """Rows by table with the records they come from, and the offsets to commit once they are in."""
 
     def __init__(self) -> None:
-        self.tables: dict[str, list[tuple[Record, Row]]] = {}
+        self.tables: defaultdict[str, list[tuple[Record, Row]]] = defaultdict(list)
         self.next_offsets: dict[Position, int] = {}
         self.records = 0
         self.oldest_ms = 0
@@ -42,17 +43,16 @@ class Batch:
             )
             rows = [quarantine_row(record, str(error))]
         for row in rows:
-            self.tables.setdefault(row[0], []).append((record, row))
+            self.tables[row[0]].append((record, row))
         self.next_offsets[record.topic, record.partition] = record.offset + 1
         self.records += 1
         if record.timestamp_ms is not None and record.timestamp_ms > 0:
             self.oldest_ms = min(self.oldest_ms or record.timestamp_ms, record.timestamp_ms)
-        metrics.RECORDS.labels(record.topic).inc()
 
     def copy(self) -> "Batch":
         """A batch of the same rows that can grow by itself."""
         twin = Batch()
-        twin.tables = {table: list(rows) for table, rows in self.tables.items()}
+        twin.tables.update((table, list(rows)) for table, rows in self.tables.items())
         twin.next_offsets = dict(self.next_offsets)
         twin.records, twin.oldest_ms = self.records, self.oldest_ms
         return twin

@@ -49,6 +49,8 @@ class EmbeddedDatabase(GuardedReads):
         self._local = threading.local()
         self._sessions: list[Any] = []
         self._closed = False
+        self._types: dict[str, dict[str, str]] = {}
+        """table -> column -> type, of tables inserted into since the last command, which may have changed them"""
         self._guard = threading.Lock()
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="chdb")
         try:
@@ -64,7 +66,10 @@ class EmbeddedDatabase(GuardedReads):
 
     def command(self, sql: str, params: Parameters | None = None) -> None:
         bound = for_engine(params)
-        self._run(lambda: _query(self._session(), sql, "Null", bound))
+        try:
+            self._run(lambda: _query(self._session(), sql, "Null", bound))
+        finally:
+            self._types.clear()
 
     def _select(self, sql: str, params: Parameters | None, settings: Mapping[str, str]) -> list[dict[str, Any]]:
         bound = for_engine(params)
@@ -143,8 +148,10 @@ class EmbeddedDatabase(GuardedReads):
 
     def _insert(self, table: str, columns: Columns) -> None:
         session, target = self._session(), identifier(table)
-        described = _query(session, f"DESCRIBE TABLE {target}", "JSONCompactEachRow", {}).splitlines()
-        known = {row[0]: row[1] for row in map(json.loads, described)}
+        known = self._types.get(table)
+        if known is None:
+            described = _query(session, f"DESCRIBE TABLE {target}", "JSONCompactEachRow", {}).splitlines()
+            known = self._types[table] = {row[0]: row[1] for row in map(json.loads, described)}
         if missing := [name for name in columns if name not in known]:
             raise DatabaseError(f"table {table} has no column {', '.join(missing)}", NO_SUCH_COLUMN)
         with scratch_file() as (fd, path):

@@ -9,6 +9,7 @@ from prometheus_client import start_http_server
 
 from schemas.settings import Settings
 from sinks import migrate
+from sinks.collector import YOUNG, tame_collector
 from sinks.database import Database, DatabaseUnavailableError, open_database
 from sinks.sink import EXIT_CLEAN, EXIT_FAILED, Sink
 
@@ -29,6 +30,7 @@ def run_sink(settings: Settings) -> int:
             return EXIT_CLEAN
         if settings.sink_metrics_port:
             start_http_server(settings.sink_metrics_port, settings.metrics_host)
+        tame_collector(YOUNG)
         sink = Sink(settings, db)
         sink.start()
         while sink.is_alive() and not stop.wait(0.2):

@@ -4,6 +4,8 @@ Instants become ints of milliseconds and amounts stay decimal texts, which is wh
 """
 
 from collections.abc import Callable
+from functools import lru_cache
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -23,7 +25,7 @@ from schemas.topics import (
     ROUNDS,
     WINDOWS,
 )
-from schemas.types import parse_time
+from schemas.types import parse_event_time, parse_time
 
 
 class Record(NamedTuple):
@@ -113,8 +115,20 @@ _DEFAULTS: Final[dict[str, dict[str, Any]]] = {
 }  # fmt: skip
 
 
+def _time(value: Any) -> int:
+    """`parse_time`, and nearly always by what it remembers."""
+    try:
+        return parse_event_time(value)
+    except (ValueError, TypeError):
+        return parse_time(value)
+
+
+_boundary: Final = lru_cache(maxsize=10_000)(parse_time)
+"""of hours and windows, which come again and again"""
+
+
 def _optional_time(value: Any) -> int | None:
-    return None if value is None else parse_time(value)
+    return None if value is None else _time(value)
 
 
 def _json(value: Any) -> str:
@@ -129,28 +143,47 @@ def _histogram(value: dict[str, int]) -> dict[int, int]:
 
 
 _CONVERT: Final[dict[str, Callable[[Any], Any]]] = {
-    "time": parse_time,
-    "occurred_at": parse_time,
-    "raised_at": parse_time,
-    "not_before": parse_time,
-    "due_at": parse_time,
+    "time": _time,
+    "occurred_at": _time,
+    "raised_at": _time,
+    "not_before": _time,
+    "due_at": _time,
     "call_again_at": _optional_time,
     "revisit_due_at": _optional_time,
-    "opened_at": parse_time,
+    "opened_at": _time,
     "replied_at": _optional_time,
-    "day_ends_at": parse_time,
-    "window_start": parse_time,
-    "hour_start": parse_time,
-    "starts_at": parse_time,
-    "ends_at": parse_time,
-    "as_of": parse_time,
-    "made_at": parse_time,
+    "day_ends_at": _boundary,
+    "window_start": _boundary,
+    "hour_start": _boundary,
+    "starts_at": _time,
+    "ends_at": _time,
+    "as_of": _time,
+    "made_at": _time,
     "post_after": _optional_time,
     "teams": _json,
     "stars": _json,
     "evidence": _json,
     "histogram": _histogram,
 }
+
+
+class _Layout:
+    """How what a processor says becomes the row of a table."""
+
+    def __init__(self, columns: tuple[str, ...], defaults: dict[str, Any] | None) -> None:
+        self._cells = itemgetter(*columns)
+        self._defaults = defaults
+        self._conversions = [(at, _CONVERT[column]) for at, column in enumerate(columns) if column in _CONVERT]
+
+    def row(self, found: dict[str, Any]) -> tuple[Any, ...]:
+        """Raises KeyError for a column that is missing, and what the conversions raise."""
+        cells = list(self._cells(found if self._defaults is None else self._defaults | found))
+        for at, convert in self._conversions:
+            cells[at] = convert(cells[at])
+        return tuple(cells)
+
+
+_LAYOUTS: Final = {table: _Layout(columns, _DEFAULTS.get(table)) for table, columns in COLUMNS.items()}
 
 
 class UndecodableError(Exception):
@@ -174,8 +207,7 @@ def rows_of(record: Record) -> list[Row]:
             found = found["data"] | {"event_id": found["id"], "type": found["type"], "time": found["time"]}
         elif record.topic == REPORTS:
             found |= {"offset": record.offset}
-        values = _DEFAULTS.get(table, {}) | found
-        return [(table, tuple(_CONVERT[c](values[c]) if c in _CONVERT else values[c] for c in COLUMNS[table]))]
+        return [(table, _LAYOUTS[table].row(found))]
     except KeyError as error:
         raise UndecodableError(f"field {error} is missing") from error
     except (ValueError, TypeError, AttributeError) as error:

@@ -74,7 +74,7 @@ class Sink:
         self._batch = Batch()
         self._inflight: Batch | None = None
         self._uncommitted = Uncommitted()
-        self._batch_since = 0.0
+        self._inserted_at = 0.0
         self._patience = Patience()
         self._paused = False
         self._consumer: Any = None
@@ -173,8 +173,9 @@ class Sink:
             self._take(self._poll(POLL_MS))
             with self._guard:
                 full = self._batch.records >= self._settings.sink_batch_rows
-                age = time.monotonic() - self._batch_since
-                due = self._batch.records > 0 and (full or age >= self._settings.sink_batch_seconds)
+                # from insert to insert: what came meanwhile has waited already
+                rested = time.monotonic() - self._inserted_at >= self._settings.sink_batch_seconds
+                due = self._batch.records > 0 and (full or rested)
             if due and not self._flush():
                 return  # to commit what came after it would lose it
             self._commit_inserted()
@@ -201,13 +202,13 @@ class Sink:
             return
         now_ms = self._clock.now_ms()
         with self._guard:
-            if not self._batch.records:
-                self._batch_since = time.monotonic()
-            for records in found.values():
+            for partition, records in found.items():
+                topic = self._topics[partition.topic]
+                metrics.RECORDS.labels(topic).inc(len(records))
                 for r in records:
                     value = b"" if r.value is None else bytes(r.value)
                     clock_ms = written_at(r.timestamp, now_ms) if self._settings.check_future else None
-                    self._batch.add(Record(self._topics[r.topic], r.partition, r.offset, r.key, value, clock_ms))
+                    self._batch.add(Record(topic, r.partition, r.offset, r.key, value, clock_ms))
 
     def _flush(self, *, last: bool = False) -> bool:
         """Insert the batch; waits while ClickHouse is away, but not when it is the last one.
@@ -217,6 +218,7 @@ class Sink:
         with self._guard:
             batch, self._batch = self._batch, Batch()
             self._inflight = batch
+            self._inserted_at = time.monotonic()
         try:
             if batch.records:
                 self._insert(batch, last=last)

@@ -11,16 +11,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-_YOUNG: Final = 1_000_000
-"""objects, after which Python collects by itself: so many hold no more than a busy second's facts, and take some 0.1 s"""
+YOUNG: Final = 1_000_000
+"""objects, after which a worker collects by itself: so many hold no more than a busy second's facts, and take some 0.1 s"""
+FULL: Final = 1000
 _MANY_FACTS: Final = 50_000
 _SECONDS: Final = 60.0
-
-
-def tame_collector() -> None:
-    """For a worker, when it starts: collects seldom, and never looks at what has been imported."""
-    gc.set_threshold(_YOUNG, 20, 1000)
-    gc.freeze()
 
 
 class OldObjects:

@@ -16,12 +16,13 @@ from processors.partition import Partition
 from processors.ruleset import RulesetBook
 from schemas.settings import Settings
 from schemas.types import DAY_MS
+from sinks.collector import tame_collector
 from streams import metrics
 from streams.app import build_app, group_id
 from streams.delivery import Deliverer
 from streams.health import Watch, mend_aiokafka
 from streams.kafka import check_topics, muffle_aiokafka
-from streams.memory import tame_collector
+from streams.memory import FULL, YOUNG
 from streams.process import Standstill, WorkerError, die, leave
 from streams.retrying import is_infrastructure, retrying
 from streams.shards import CheckpointAbandonedError, Core, CoreFactory, Shards
@@ -341,7 +342,7 @@ def run_worker(settings: Settings, book: RulesetBook, *, new_core: CoreFactory |
     muffle_aiokafka()
     mend_aiokafka()
     _install_uvloop()
-    tame_collector()
+    tame_collector(YOUNG, FULL)
     try:
         with asyncio.Runner() as runner:
             clean = runner.run(_run(settings, new_core or partition_factory(settings, book)))

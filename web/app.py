@@ -22,6 +22,7 @@ from starlette.routing import BaseRoute, Match, Route
 from processors.ruleset import RulesetBook, load_book
 from processors.sampling import known_salts
 from schemas.settings import Settings
+from sinks.collector import YOUNG, tame_collector
 from sinks.database import Database, DatabaseError, DatabaseUnavailableError, TooSlowError, open_database
 from sinks.read_model import ReadModel
 from web import (
@@ -351,6 +352,7 @@ def run_web(
         # uvicorn raises the signal again when it has stopped: that must not kill the process before the sink has ended
         for number in (signal.SIGTERM, signal.SIGINT):
             stack.callback(signal.signal, number, signal.signal(number, lambda *_: None))
+        tame_collector(YOUNG)
         if sink is not None:
             sink.start()
             stack.callback(sink.stop)
