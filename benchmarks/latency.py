@@ -3,8 +3,9 @@
 First a backlog, read and written by worker and sink side by side, which tells where to look for the most that all of it together
 carries: the highest rate tried at which what is sent last is hardly later than what was sent before. Then shares of that rate.
 Among the load are probes: a buyer's message, whose round is looked for over and over, and which the wallboard shows as one more
-buyer who waits. What is measured is thus until a reader has it, by one clock, and for rows at most one look too long. The load
-comes from a client that takes little of the machine: in a shop's life it comes from elsewhere.
+buyer who waits. What is measured is thus until a reader has it, by one clock, and for rows at most one look too long. All events
+are of the moment in which they are sent, or the probes' time would make the others too late to count. The load comes from a client
+that takes little of the machine: in a shop's life it comes from elsewhere.
 """
 
 import asyncio
@@ -42,6 +43,7 @@ _GROWTH: Final = 0.05
 _JITTER_SECONDS: Final = 0.1
 _EVENTS_A_BUYER: Final = 20
 _SHOP: Final = "probe"
+_ZONE: Final = "Asia/Shanghai"
 _PROBE_SECONDS: Final = 0.1
 _LOOK_SECONDS: Final = 0.05
 _TICK_SECONDS: Final = 0.01
@@ -56,6 +58,8 @@ _ROUNDS: Final = (
 
 Load = Sequence[tuple[str, bytes, bytes]]
 """topic, key, value"""
+Unstamped = Sequence[tuple[str, bytes, bytes, bytes]]
+"""topic, key, what comes before the event's time and after it"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,7 @@ def measure(buyers: int, seconds: float, place: Path, say: Callable[[str], objec
     def run(share: float, rate: float) -> Latency:
         number = next(numbers)
         say(f"latency: {rate:,.0f} events/s")
-        load = load_of(int(rate * (seconds + _SETTLE_SECONDS) / _EVENTS_A_BUYER) + 100, seed=number)
+        load = unstamped(load_of(int(rate * (seconds + _SETTLE_SECONDS) / _EVENTS_A_BUYER) + 100, seed=number))
         with broker(place.with_name(f"{place.name}-{number}")) as settings, _running(settings) as (_, _, url):
             return asyncio.run(_under(load, share, rate, seconds, settings, url))
 
@@ -106,6 +110,15 @@ def keeps_up(late: Sequence[float], seconds: float) -> bool:
         return False
     growth = statistics.median(late[-third:]) - statistics.median(late[-2 * third : -third])
     return growth <= _GROWTH * seconds / 3 + _JITTER_SECONDS
+
+
+def unstamped(load: Load) -> Unstamped:
+    """The load without the events' own times."""
+    found = []
+    for topic, key, value in load:
+        before, _, rest = value.partition(b'"time":"')
+        found.append((topic, key, before + b'"time":"', rest[rest.index(b'"') :]))
+    return found
 
 
 def load_of(buyers: int, seed: int) -> Load:
@@ -147,7 +160,7 @@ def _backlog(load: Load, settings: Settings) -> float:
 class _Feed:
     """Sends the load at that rate, and a probe every now and then, in a thread."""
 
-    def __init__(self, settings: Settings, load: Load, rate: float, seconds: float) -> None:
+    def __init__(self, settings: Settings, load: Unstamped, rate: float, seconds: float) -> None:
         self.probes: dict[str, float] = {}
         """buyer -> when it was produced, in seconds since the epoch"""
         self.sent = 0
@@ -166,8 +179,9 @@ class _Feed:
         probe_at = began + _SETTLE_SECONDS
         while (now := time.monotonic()) < began + self._length:
             due = min(int((now - began) * self._rate), len(self._load))
-            for topic, key, value in self._load[self.sent : due]:
-                producer.produce(topic, value, key)
+            at = format_time(time.time_ns() // 1_000_000, _ZONE).encode()
+            for topic, key, before, after in self._load[self.sent : due]:
+                producer.produce(topic, before + at + after, key)
             self.sent = due
             if now >= probe_at:
                 probe_at += _PROBE_SECONDS
@@ -196,13 +210,13 @@ class _Feed:
 
 def _event(topic: str, kind: str, buyer: str, now: float, data: Mapping[str, object]) -> tuple[str, bytes, str]:
     """Topic, value and key."""
-    at = format_time(int(now * 1000), "Asia/Shanghai")
+    at = format_time(int(now * 1000), _ZONE)
     said = {"shop_id": _SHOP, "buyer_id": buyer, **data}
     event = {"specversion": "1.0", "id": f"{kind}-{buyer}", "source": "probe", "type": kind, "time": at, "data": said}
     return topic, orjson.dumps(event), f"{_SHOP}|{buyer}"
 
 
-async def _under(load: Load, share: float, rate: float, seconds: float, settings: Settings, url: str) -> Latency:
+async def _under(load: Unstamped, share: float, rate: float, seconds: float, settings: Settings, url: str) -> Latency:
     async with aiohttp.ClientSession(url, read_bufsize=2**20, max_line_size=2**20) as session:
         since = time.time() - 60
         feed = _Feed(settings, load, rate, seconds + _SETTLE_SECONDS)
