@@ -17,12 +17,17 @@ Key = tuple[int | None, str | None]
 KEPT: Final = 32
 KEPT_MS: Final = 4_000
 """Tasks fall overdue by the clock alone."""
+RESTS: Final = 2.0
+"""times as long as a reading took: under load the readings would otherwise take a core from the rows that they wait for"""
+LONGEST_REST_SECONDS: Final = 1.0
 
 
 class _Read(NamedTuple, Generic[T]):
     version: int
     at_ms: int
     value: T
+    rested_at: float
+    """of the loop's clock: not before then is it read anew"""
 
 
 class Shared(Generic[T]):
@@ -37,7 +42,7 @@ class Shared(Generic[T]):
 
     async def get(self, hour_ms: int | None, shop_id: str | None, version: int) -> T:
         """The answer as of `version` or newer. Raises DatabaseError or DatabaseUnavailableError."""
-        key = (hour_ms, shop_id)
+        key, clock = (hour_ms, shop_id), asyncio.get_running_loop().time
         failed_before = self._failed.get(key)
         async with self._locks.setdefault(key, asyncio.Lock()):
             kept = self._kept.get(key)
@@ -46,7 +51,9 @@ class Shared(Generic[T]):
             failed = self._failed.get(key)
             if failed is not None and failed is not failed_before:
                 raise failed  # somebody else has just tried: with the database down, nobody queues up behind time-outs
-            at_ms, current = self._parts.now_ms(), self._parts.live.version
+            if kept is not None:
+                await asyncio.sleep(kept.rested_at - clock())
+            at_ms, current, began = self._parts.now_ms(), self._parts.live.version, clock()
             try:
                 with metrics.BOARD_SECONDS.time():
                     value = await self._parts.call(self._read, hour_ms, shop_id)
@@ -54,7 +61,8 @@ class Shared(Generic[T]):
                 self._keep(self._failed, key, error)
                 raise
             self._failed.pop(key, None)
-            self._keep(self._kept, key, _Read(current, at_ms, value))
+            rest = min(RESTS * (clock() - began), LONGEST_REST_SECONDS)
+            self._keep(self._kept, key, _Read(current, at_ms, value, clock() + rest))
             return value
 
     def last(self, hour_ms: int | None, shop_id: str | None) -> T | None:
