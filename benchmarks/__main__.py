@@ -8,7 +8,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -52,64 +52,94 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if compiled():
         parser.error("the core is compiled, and both kinds are measured: make interpret first")
     console = Console() if sys.stdout.isatty() else Console(width=150)
-    machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
-    figures: dict[str, Any] = {"machine": machine, "runs": chosen.runs, "date": time.strftime("%Y-%m-%d")}
-    sheets: list[Sheet] = []
-    charts: dict[str, str] = {}
-
-    def show(sheet: Sheet) -> None:
-        sheets.append(sheet)
-        console.print(sheet.rich())
-
+    measured = _Measured(chosen.runs, chosen.report)
     with tempfile.TemporaryDirectory(prefix="zhengdian-bench-", dir=chosen.place) as name, console.status("") as status:
-        place = Path(name)
-        if "peers" in chosen.only:
-            figures["peers"] = []
-            for dirty in (False, True):
-                found = peers.compare(
-                    chosen.events,
-                    1 if dirty else chosen.runs,  # dirty ones are about what is right
-                    dirty=dirty,
-                    names=[peer.name for peer in peers.ENTRANTS if not dirty or peer.does_the_job],
-                    modes=("none", _OUTPUT) if not dirty else (_OUTPUT,),
-                    place=place / f"peers-{dirty}",
-                    say=status.update,
-                )
-                figures["peers"].append(found)
-                show(peers.sheet(found))
-            if bars := peers.bars(figures["peers"][0]):
-                charts["benchmarks"] = chart(f"The same job, events/s ({machine})", "/s", bars)
-        if "throughput" in chosen.only:
-            runs = throughput.measure(chosen.buyers, chosen.runs, place, status.update)
-            figures["throughput"] = {what: [asdict(run) for run in each] for what, each in runs.items()}
-            show(_throughput(runs, machine))
-        if "latency" in chosen.only:
-            late = latency.measure(chosen.buyers, chosen.latency_seconds, place / "l", status.update)
-            figures["latency"] = asdict(late)
-            show(_latency(late, machine))
-        if "recovery" in chosen.only:
-            recovered = recovery.measure(chosen.recovery_buyers, chosen.runs, place / "r", status.update)
-            figures["recovery"] = asdict(recovered) | {"bytes_per_buyer": round(recovered.bytes_per_buyer)}
-            show(_recovery(recovered))
-        if "queries" in chosen.only:
-            asked = queries.measure(chosen.rows, chosen.asked, place / "q", status.update)
-            figures["queries"] = [asdict(one) | {"p50": one.percentile(50), "p99": one.percentile(99)} for one in asked]
-            for engine in (queries.EMBEDDED, queries.SERVER):
-                show(_queries(engine, [one for one in asked if one.engine == engine], machine))
-        if "growth" in chosen.only:
-            points = growth.measure(chosen.runs, place / "g", status.update)
-            figures["growth"] = {"points": [asdict(point) for point in points]}
-            show(growth_sheet(points))
-            charts["growth"] = growth_chart(points)
-        if "pause" in chosen.only:
-            figures["pause"] = asdict(pause.measure(chosen.buyers, chosen.pause_seconds, place / "p", status.update))
+        for section in SECTIONS:
+            if section in chosen.only:
+                for sheet in _measure(section, chosen, Path(name), status.update, measured):
+                    console.print(sheet.rich())
+                measured.write()
     if chosen.json is not None:
-        chosen.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    if chosen.report is not None:
-        _write(chosen.report, figures, sheets, charts)
-        if {"throughput", "growth", "recovery", "pause"} & figures.keys():
-            capacity.report(figures, chosen.report)
+        chosen.json.write_text(json.dumps(measured.figures, indent=2) + "\n", encoding="utf-8")
     return 0
+
+
+class _Measured:
+    """What has been measured, and the report on it: each section says when it was measured, and stays until it is again."""
+
+    def __init__(self, runs: int, report: Path | None) -> None:
+        self.machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+        self.figures: dict[str, Any] = {"shown": {}}
+        self.charts: dict[str, str] = {}
+        self._runs, self._report = runs, report
+        if report is not None and (before := report / _FIGURES).exists():
+            found = json.loads(before.read_text(encoding="utf-8"))
+            self.figures = found if "shown" in found else self.figures
+
+    def add(self, section: str, figures: Any, *sheets: Sheet) -> Sequence[Sheet]:
+        """Notes a section's figures, and how they are shown."""
+        self.figures[section] = figures
+        self.figures["shown"][section] = {
+            "date": time.strftime("%Y-%m-%d"),
+            "runs": self._runs,
+            "machine": self.machine,
+            "sheets": [sheet.markdown() for sheet in sheets],
+        }
+        dates = sorted({shown["date"] for shown in self.figures["shown"].values()})
+        self.figures |= {"machine": self.machine, "date": " to ".join(dates[:: max(len(dates) - 1, 1)])}
+        return sheets
+
+    def write(self) -> None:
+        """The report as far as it has come: a later section may fail."""
+        if self._report is None:
+            return
+        _write(self._report, self.figures, self.charts)
+        if {"throughput", "growth", "recovery", "pause"} & self.figures.keys():
+            capacity.report(self.figures, self._report)
+
+
+def _measure(
+    section: str, chosen: argparse.Namespace, place: Path, say: Callable[[str], object], measured: _Measured
+) -> Sequence[Sheet]:
+    machine, runs = measured.machine, chosen.runs
+    if section == "peers":
+        compared = [
+            peers.compare(
+                chosen.events,
+                1 if dirty else runs,  # dirty ones are about what is right
+                dirty=dirty,
+                names=[peer.name for peer in peers.ENTRANTS if not dirty or peer.does_the_job],
+                modes=("none", _OUTPUT) if not dirty else (_OUTPUT,),
+                place=place / f"peers-{dirty}",
+                say=say,
+            )
+            for dirty in (False, True)
+        ]
+        if bars := peers.bars(compared[0]):
+            measured.charts["benchmarks"] = chart(f"The same job, events/s ({machine})", "/s", bars)
+        return measured.add(section, compared, *map(peers.sheet, compared))
+    if section == "throughput":
+        found = throughput.measure(chosen.buyers, runs, place, say)
+        figures = {what: [asdict(run) for run in each] for what, each in found.items()}
+        return measured.add(section, figures, _throughput(found, machine))
+    if section == "latency":
+        late = latency.measure(chosen.buyers, chosen.latency_seconds, place / "l", say)
+        return measured.add(section, asdict(late), _latency(late, machine))
+    if section == "recovery":
+        recovered = recovery.measure(chosen.recovery_buyers, runs, place / "r", say)
+        figures = asdict(recovered) | {"bytes_per_buyer": round(recovered.bytes_per_buyer)}
+        return measured.add(section, figures, _recovery(recovered))
+    if section == "queries":
+        asked = queries.measure(chosen.rows, chosen.asked, place / "q", say)
+        percentiles = [asdict(one) | {"p50": one.percentile(50), "p99": one.percentile(99)} for one in asked]
+        engines = (queries.EMBEDDED, queries.SERVER)
+        sheets = [_queries(engine, [one for one in asked if one.engine == engine], machine) for engine in engines]
+        return measured.add(section, percentiles, *sheets)
+    if section == "growth":
+        points = growth.measure(runs, place / "g", say)
+        measured.charts["growth"] = growth_chart(points)
+        return measured.add(section, {"points": [asdict(point) for point in points]}, growth_sheet(points))
+    return measured.add(section, asdict(pause.measure(chosen.buyers, chosen.pause_seconds, place / "p", say)))
 
 
 def _throughput(found: dict[str, list[Run]], machine: str) -> Sheet:
@@ -189,25 +219,37 @@ def _queries(engine: str, asked: list[queries.Asked], machine: str) -> Sheet:
     )
 
 
-_ALT: Final = {"benchmarks": "events/s of each program", "growth": "how cost grows, on logarithmic axes"}
+_FIGURES: Final = "benchmarks.json"
+_CHARTS: Final = {
+    "benchmarks": ("peers", "events/s of each program"),
+    "growth": ("growth", "how cost grows, on logarithmic axes"),
+}
 
 
-def _write(place: Path, figures: dict[str, Any], sheets: Sequence[Sheet], charts: dict[str, str]) -> None:
+def _write(place: Path, figures: dict[str, Any], charts: dict[str, str]) -> None:
     place.mkdir(parents=True, exist_ok=True)
+    for name, drawn in charts.items():
+        (place / f"{name}.svg").write_text(drawn, encoding="utf-8")
     lines = [
         "# Measured",
         "",
-        f"By `make bench` on {figures['date']}, medians of {figures['runs']} runs; {figures['machine']}. What each line means and what",
-        "it can be compared with: [performance.md](performance.md), [benchmarks/peers](../benchmarks/peers/README.md).",
+        "By `make bench`; of a section measured alone the others stay, so each says when and on what it was measured. What each line",
+        "means and what it can be compared with: [performance.md](performance.md), [benchmarks/peers](../benchmarks/peers/README.md).",
         "",
     ]
-    for name, drawn in charts.items():
-        (place / f"{name}.svg").write_text(drawn, encoding="utf-8")
-        lines += [f"![{_ALT[name]}]({name}.svg)", ""]
-    (place / "benchmarks.md").write_text(
-        "\n".join(lines) + "\n".join(sheet.markdown() for sheet in sheets), encoding="utf-8"
-    )
-    (place / "benchmarks.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    for section in SECTIONS:
+        shown = figures["shown"].get(section)
+        if shown and shown["sheets"]:
+            lines += [f"## {section.capitalize()}", ""]
+            lines += [f"On {shown['date']}, medians of {shown['runs']} runs; {shown['machine']}.", ""]
+            lines += [
+                f"![{alt}]({name}.svg)\n"
+                for name, (of, alt) in _CHARTS.items()
+                if of == section and (place / f"{name}.svg").exists()
+            ]
+            lines += shown["sheets"]
+    (place / "benchmarks.md").write_text("\n".join(lines), encoding="utf-8")
+    (place / _FIGURES).write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

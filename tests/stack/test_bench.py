@@ -36,6 +36,17 @@ def test_every_part_is_measured_and_recovers(tmp_path: Path, capsys: pytest.Capt
         assert DECODE in text
         assert "its local copy" in text
     assert not (tmp_path / "docs" / "benchmarks.svg").exists()
+    # what is measured later, and alone, comes beside it
+    sizes = ["--rows", "20000", "--asked", "2", "--place", str(tmp_path)]
+    assert main([*sizes, "--only", "queries", "--report", str(tmp_path / "docs")]) == 0
+    later = (tmp_path / "docs" / "benchmarks.md").read_text()
+    assert [line for line in later.splitlines() if line.startswith("## ")] == [
+        "## Throughput",
+        "## Recovery",
+        "## Queries",
+    ]
+    assert set(report.splitlines()) < set(later.splitlines())
+    assert json.loads((tmp_path / "docs" / "benchmarks.json").read_text())["throughput"] == runs
 
 
 def test_how_late_rows_and_wallboard_are_is_measured_probe_by_probe(
