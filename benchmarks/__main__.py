@@ -192,7 +192,13 @@ def _recovery(found: recovery.Recovery) -> Sheet:
         ("state read from", "seconds", "spread"),
         [
             (where, f"{statistics.median(seconds):.1f}", f"{min(seconds):.1f}–{max(seconds):.1f}")
-            for where, seconds in (("its local copy", found.with_local_copy), ("Kafka", found.from_kafka))
+            for where, seconds in (
+                ("its local copy", found.with_local_copy),
+                ("Kafka", found.from_kafka),
+                (f"its local copy{throughput.COMPILED}", found.compiled_with_local_copy),
+                (f"Kafka{throughput.COMPILED}", found.compiled_from_kafka),
+            )
+            if seconds
         ],
         f"{found.bytes_per_buyer:,.0f} bytes a buyer, of {found.facts / found.buyers:.0f} facts; the group's session timeout is in it.",
     )

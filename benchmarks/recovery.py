@@ -1,7 +1,7 @@
 """How long a worker takes to go on after SIGKILL, and what its buyers cost it in memory."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGKILL
@@ -9,7 +9,7 @@ from typing import Final
 
 from benchmarks.parts import alive, start_part, wait_for_line
 from benchmarks.peers.job import rss_mb
-from benchmarks.throughput import SECONDS, broker
+from benchmarks.throughput import COMPILED, SECONDS, broker, cores_in
 from deploy.process import Child
 from replay.files import input_files
 from replay.generator import SaleConfig, write_sale
@@ -19,17 +19,20 @@ from sinks.kafka import EventProducer, worker_group
 from sinks.progress import source_ends, wait_until_read
 
 _READY: Final = b"partitions_ready"
+_COPIES: Final = ("kept", "lost")
 
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
     """Of a worker with so many facts of so many buyers: seconds from its start until it reads on, by where the state came
-    from, and its memory, idle and with them."""
+    from, interpreted and with its core compiled (empty without a compiler), and its memory, idle and with them, interpreted."""
 
     facts: int
     buyers: int
     with_local_copy: list[float]
     from_kafka: list[float]
+    compiled_with_local_copy: list[float]
+    compiled_from_kafka: list[float]
     idle_mb: float
     full_mb: float
 
@@ -43,9 +46,10 @@ def measure(buyers: int, runs: int, place: Path, say: Callable[[str], object]) -
     sale = place / "sale"
     say("recovery: generating")
     write_sale(SaleConfig(buyers=buyers), sale)
+    cores = cores_in(place / "compiled", say)
     with broker(place / "recovery") as settings:
         copy = place / "state"
-        worker = _start(settings, "first", copy)
+        worker = _start(settings, "first", copy, {})
         wait_for_line(worker, _READY)
         idle_mb = rss_mb(worker.pid, "VmRSS")
         producer = EventProducer(settings)
@@ -55,24 +59,25 @@ def measure(buyers: int, runs: int, place: Path, say: Callable[[str], object]) -
         say("recovery: the worker takes them in")
         wait_until_read(settings, worker_group(settings), source_ends(settings), SECONDS, lambda left: alive(worker))
         full_mb = rss_mb(worker.pid, "VmRSS")
-        found: dict[str, list[float]] = {"kept": [], "lost": []}
+        found: dict[tuple[str, str], list[float]] = {(core, what): [] for core in ("", COMPILED) for what in _COPIES}
         for number in range(runs):
-            for what, seconds in found.items():
-                say(f"recovery: run {number + 1} of {runs}, local copy {what}")
-                _kill(worker)
-                where = copy if what == "kept" else place / f"state-{number}"
-                worker = _start(settings, f"{what}-{number}", where)
-                began = time.perf_counter()
-                wait_for_line(worker, _READY)
-                seconds.append(time.perf_counter() - began)
+            for core, env in cores.items():
+                for what in _COPIES:
+                    say(f"recovery: run {number + 1} of {runs}, local copy {what}{core}")
+                    _kill(worker)
+                    name = f"{what}-{number}{'-compiled' * bool(core)}"
+                    worker = _start(settings, name, copy if what == "kept" else place / name, env)
+                    began = time.perf_counter()
+                    wait_for_line(worker, _READY)
+                    found[core, what].append(time.perf_counter() - began)
         _kill(worker)
-    return Recovery(facts, buyers, found["kept"], found["lost"], idle_mb, full_mb)
+    kept, lost, compiled_kept, compiled_lost = found.values()
+    return Recovery(facts, buyers, kept, lost, compiled_kept, compiled_lost, idle_mb, full_mb)
 
 
-def _start(settings: Settings, name: str, copy: Path) -> Child:
-    return start_part(
-        "worker", settings, settings.data_dir.parent, name, core=None, ZHENGDIAN_WORKER_STATE_DIR=str(copy)
-    )
+def _start(settings: Settings, name: str, copy: Path, env: Mapping[str, str]) -> Child:
+    place = settings.data_dir.parent
+    return start_part("worker", settings, place, name, core=None, ZHENGDIAN_WORKER_STATE_DIR=str(copy), **env)
 
 
 def _kill(worker: Child) -> None:

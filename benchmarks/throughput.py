@@ -48,13 +48,7 @@ def measure(buyers: int, runs: int, place: Path, say: Callable[[str], object]) -
     write_sale(SaleConfig(buyers=buyers), sale)
     raw = [line.raw for line in read_lines(sale)]
     found: dict[str, list[Run]] = {}
-    cores = {"": dict[str, str]()}
-    try:
-        say("compiling the core")
-        build_copy(place / "compiled")
-        cores[COMPILED] = {"PYTHONPATH": str(place / "compiled")}
-    except BuildError as error:
-        say(f"without a compiled core: {error}")
+    cores = cores_in(place / "compiled", say)
     for number in range(runs):
         where = place / str(number)
         where.mkdir()
@@ -82,6 +76,18 @@ def measure(buyers: int, runs: int, place: Path, say: Callable[[str], object]) -
                         else:
                             note("sink into a server, records", _sink_into_server(settings))
     return found
+
+
+def cores_in(place: Path, say: Callable[[str], object]) -> dict[str, dict[str, str]]:
+    """The environment of a part by its core: interpreted, and compiled in that directory where there is a compiler."""
+    cores = {"": dict[str, str]()}
+    try:
+        say("compiling the core")
+        build_copy(place)
+        cores[COMPILED] = {"PYTHONPATH": str(place)}
+    except BuildError as error:
+        say(f"without a compiled core: {error}")
+    return cores
 
 
 def _decode(lines: list[bytes]) -> Run:

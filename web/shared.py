@@ -19,7 +19,7 @@ KEPT_MS: Final = 4_000
 """Tasks fall overdue by the clock alone."""
 RESTS: Final = 2.0
 """times as long as a reading took: under load the readings would otherwise take a core from the rows that they wait for"""
-LONGEST_REST_SECONDS: Final = 1.0
+LONGEST_REST_SECONDS: Final = 0.5
 
 
 class _Read(NamedTuple, Generic[T]):

@@ -9,6 +9,7 @@ from typing import Any, Final
 from kafka import KafkaConsumer, TopicPartition
 
 from benchmarks.parts import read_to_the_end, start_part
+from benchmarks.peers.launch import CLIENT_CORE
 from benchmarks.peers.truth import Windows, product_windows
 from schemas.settings import Settings
 from schemas.topics import TOPICS, WINDOWS
@@ -23,14 +24,16 @@ OUTPUTS: Final = tuple(topic.name for topic in TOPICS if topic.kind in ("output"
 _POLL_MS: Final = 200
 
 
-def run_worker(settings: Settings, work: Path, seconds: float) -> tuple[dict[str, Any], Windows]:
-    """What a peer reports of itself, and the windows.
+def run_worker(
+    settings: Settings, work: Path, seconds: float, env: Mapping[str, str]
+) -> tuple[dict[str, Any], Windows]:
+    """What a peer reports of itself, and the windows. `env`: of the worker, beside its settings.
 
     From when the worker owns its partitions until it has committed the last record, that is, until the results and the
     state are written; commits are looked at ten times a second. Raises TimeoutError and PeerError.
     """
     run = read_to_the_end(
-        [lambda: start_part("worker", settings, work)],
+        [lambda: start_part("worker", settings, work, core=CLIENT_CORE, **env)],
         b"partitions_ready",
         worker_group(settings),
         source_ends(settings),

@@ -37,6 +37,7 @@ from benchmarks.peers.job import OUTPUT_TOPIC, TOPIC
 from benchmarks.peers.launch import PeerError
 from benchmarks.sheets import Bar, Sheet
 from deploy.broker import EmbeddedBroker
+from deploy.compiling import BuildError, build_copy
 from schemas.settings import Settings
 from schemas.topics import TOPICS, Topic
 from sinks.kafka import EventProducer, create_topics, wait_for_broker
@@ -72,9 +73,13 @@ class Peer:
         return f"{self.python.relative_to(ROOT)} is not there: make bench-peers-setup"
 
 
-OURS: Final = Peer("zhengdian worker", None, ("faust-streaming", "aiokafka", "pydantic"), ("kafka",))
+_OUR_PACKAGES: Final = ("faust-streaming", "aiokafka", "pydantic")
+OURS: Final = Peer("zhengdian worker", None, _OUR_PACKAGES, ("kafka",))
+COMPILED: Final = Peer("zhengdian worker compiled", None, _OUR_PACKAGES, ("kafka",))
+"""the same source, its core by mypyc (deploy/compiling.py)"""
 ENTRANTS: Final = (
     OURS,
+    COMPILED,
     Peer("raw_confluent", "confluent", ("confluent-kafka",), ("none",), does_the_job=False),
     Peer("raw_pydantic", "confluent", ("confluent-kafka", "pydantic"), ("none",), does_the_job=False),
     Peer("confluent_dicts", "confluent", ("confluent-kafka", "orjson")),
@@ -85,9 +90,10 @@ ENTRANTS: Final = (
 
 
 def run_once(
-    peer: Peer, mode: str, records: Sequence[events.Record], place: Path
+    peer: Peer, mode: str, records: Sequence[events.Record], place: Path, compiled: Path | None = None
 ) -> tuple[dict[str, Any], truth.Windows]:
-    """One run on a fresh broker: what was measured, and the windows. Raises PeerError and TimeoutError."""
+    """One run on a fresh broker: what was measured, and the windows. `compiled`: where the source is with its core compiled.
+    Raises PeerError and TimeoutError."""
     place.mkdir(parents=True)
     with launch.on_core(launch.BROKER_CORE):
         broker = EmbeddedBroker(place / "broker.log")
@@ -98,11 +104,12 @@ def run_once(
         create_topics(settings, (*TOPICS, _OUTPUT))
         _produce(settings, records)
         with launch.on_core(launch.BROKER_CORE):
-            if peer is OURS:
-                found, windows = own.run_worker(settings, place, _RUN_SECONDS)
+            if peer in (OURS, COMPILED):
+                env = {"PYTHONPATH": str(compiled)} if peer is COMPILED else {}
+                found, windows = own.run_worker(settings, place, _RUN_SECONDS, env)
             else:
                 found, windows = _run_peer(peer, mode, broker.bootstrap, len(records), place)
-        outputs = own.OUTPUTS if peer is OURS else (OUTPUT_TOPIC,)
+        outputs = own.OUTPUTS if peer in (OURS, COMPILED) else (OUTPUT_TOPIC,)
         return found | {"written": sum(true_ends(settings, outputs).values())}, windows
     finally:
         broker.stop()
@@ -164,13 +171,22 @@ def compare(
                 left_out[peer.name] = peer.missing
             else:
                 entrants += [(peer, mode) for mode in peer.modes if mode in modes]
+    compiled = place / "compiled"
+    if any(peer is COMPILED for peer, _ in entrants):
+        try:
+            say("compiling the core")
+            build_copy(compiled)
+        except BuildError as error:
+            left_out[COMPILED.name] = str(error)
+            entrants = [(peer, mode) for peer, mode in entrants if peer is not COMPILED]
     results: dict[tuple[str, str], dict[str, Any]] = {}
     scores: dict[tuple[str, str], list[truth.Score]] = {}
     for run in range(runs):
         for peer, mode in entrants:
             say(f"run {run + 1} of {runs}: {peer.name}, output {mode}")
             try:
-                found, windows = run_once(peer, mode, records, place / f"{run}-{peer.name.replace(' ', '-')}-{mode}")
+                where = place / f"{run}-{peer.name.replace(' ', '-')}-{mode}"
+                found, windows = run_once(peer, mode, records, where, compiled)
             except (PeerError, TimeoutError) as error:
                 left_out[f"{peer.name}, output {mode}, run {run + 1}"] = str(error)
                 continue
@@ -237,7 +253,9 @@ def bars(figures: dict[str, Any]) -> list[Bar]:
     for result in figures["results"]:
         speeds = [result["events"] / seconds for seconds in result["seconds"]]
         name = f"{result['name']}, output {result['mode']}"
-        found.append(Bar(name, statistics.median(speeds), min(speeds), max(speeds), result["name"] == OURS.name))
+        found.append(
+            Bar(name, statistics.median(speeds), min(speeds), max(speeds), result["name"] in (OURS.name, COMPILED.name))
+        )
     return sorted(found, key=lambda bar: -bar.median)
 
 
@@ -270,7 +288,7 @@ def main() -> int:
     console.print(sheet(figures).rich())
     if chosen.json is not None:
         chosen.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    absent = {peer.name for peer in ENTRANTS if peer.missing}
+    absent = {peer.name for peer in ENTRANTS if peer.missing} | {COMPILED.name}
     return 1 if figures["left_out"].keys() - absent else 0
 
 

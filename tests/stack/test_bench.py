@@ -31,6 +31,7 @@ def test_every_part_is_measured_and_recovers(tmp_path: Path, capsys: pytest.Capt
     recovery = figures["recovery"]
     assert recovery["facts"] > 60 * 10
     assert len(recovery["with_local_copy"]) == len(recovery["from_kafka"]) == 1
+    assert len(recovery["compiled_with_local_copy"]) == len(recovery["compiled_from_kafka"]) == has_compiler()
     report = (tmp_path / "docs" / "benchmarks.md").read_text()
     for text in (capsys.readouterr().out, report):
         assert DECODE in text

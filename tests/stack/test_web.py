@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 from urllib.parse import quote
 
@@ -28,7 +29,7 @@ from web.api import Frame, _events, read_frame
 from web.app import create_app
 from web.ingest import MAX_BODY_BYTES
 from web.moves import Moves
-from web.shared import Shared
+from web.shared import LONGEST_REST_SECONDS, Shared
 from web.wallboard import read_board
 
 pytestmark = pytest.mark.stack
@@ -200,6 +201,28 @@ async def test_streams_share_their_reads(app: FastAPI, monkeypatch: pytest.Monke
     finally:
         for stream in streams:
             await stream.aclose()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("takes", "rests"), [(0.1, 0.2), (0.4, LONGEST_REST_SECONDS)])
+async def test_what_is_read_rests_twice_as_long_as_it_took_but_not_for_long(
+    app: FastAPI, takes: float, rests: float
+) -> None:
+    spans: list[tuple[float, float]] = []
+
+    def read(hour: int | None, shop: str | None) -> int:
+        began = time.monotonic()
+        time.sleep(takes)
+        spans.append((began, time.monotonic()))
+        return len(spans)
+
+    shared = Shared(app.state.parts, read)
+    live = app.state.parts.live
+    for number in (1, 2, 3):
+        assert await shared.get(None, "s", live.version) == number
+        assert await shared.get(None, "s", live.version) == number  # known, and given at once
+        live.bump()
+    gaps = [began - ended for (_, ended), (began, _) in pairwise(spans)]
+    assert all(rests * 0.95 <= gap < rests + 0.3 for gap in gaps), gaps
 
 
 async def test_nobody_queues_behind_a_database_that_is_down(app: FastAPI) -> None:
