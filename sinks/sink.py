@@ -74,7 +74,7 @@ class Sink:
         self._batch = Batch()
         self._inflight: Batch | None = None
         self._uncommitted = Uncommitted()
-        self._inserted_at = 0.0
+        self._inserted_at = time.monotonic()
         self._patience = Patience()
         self._paused = False
         self._consumer: Any = None
