@@ -23,6 +23,8 @@ from benchmarks.sheets import Sheet, chart, percentile
 from deploy.compiling import compiled
 
 SECTIONS: Final = ("peers", "throughput", "latency", "recovery", "queries", "growth", "pause")
+_ONCE: Final = ("latency", "queries", "pause")
+"""measured once, each many times over"""
 _OUTPUT: Final = "kafka"
 """of the peers: our worker always writes what it finds"""
 
@@ -78,10 +80,11 @@ class _Measured:
 
     def add(self, section: str, figures: Any, *sheets: Sheet) -> Sequence[Sheet]:
         """Notes a section's figures, and how they are shown."""
+        runs = 1 if section in _ONCE else self._runs
         self.figures[section] = figures
         self.figures["shown"][section] = {
             "date": time.strftime("%Y-%m-%d"),
-            "runs": self._runs,
+            "runs": runs,
             "machine": self.machine,
             "sheets": [sheet.markdown() for sheet in sheets],
         }
@@ -247,7 +250,8 @@ def _write(place: Path, figures: dict[str, Any], charts: dict[str, str]) -> None
         shown = figures["shown"].get(section)
         if shown and shown["sheets"]:
             lines += [f"## {section.capitalize()}", ""]
-            lines += [f"On {shown['date']}, medians of {shown['runs']} runs; {shown['machine']}.", ""]
+            runs = f"medians of {shown['runs']} runs" if shown["runs"] > 1 else "one run"
+            lines += [f"On {shown['date']}, {runs}; {shown['machine']}.", ""]
             lines += [
                 f"![{alt}]({name}.svg)\n"
                 for name, (of, alt) in _CHARTS.items()
