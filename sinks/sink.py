@@ -138,7 +138,7 @@ class Sink:
 
     def _consume(self) -> Any:
         session_ms = int(self._settings.session_timeout_seconds * 1000)
-        consumer = KafkaConsumer(
+        return KafkaConsumer(
             **client_options(self._settings),
             group_id=sink_group(self._settings),
             auto_offset_reset="earliest",
@@ -152,12 +152,6 @@ class Sink:
             metrics_enabled=False,
             bootstrap_timeout_ms=int(BOOTSTRAP_SECONDS * 1000),
         )
-        try:
-            consumer.topics()  # or it may join while it knows of no topics, and be given none (sinks/patience.py)
-        except KafkaError:
-            consumer.close(autocommit=False)
-            raise
-        return consumer
 
     def _note_no_broker(self, state: Any) -> None:
         error = state.outcome.exception() if state.outcome else None
