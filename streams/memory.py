@@ -14,6 +14,7 @@ from typing import Final
 YOUNG: Final = 1_000_000
 """objects, after which a worker collects by itself: so many hold no more than a busy second's facts, and take some 0.1 s"""
 FULL: Final = 1000
+"""times 20 such collections before one of all objects, which stops the heartbeats"""
 _MANY_FACTS: Final = 50_000
 _SECONDS: Final = 60.0
 

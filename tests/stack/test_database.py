@@ -506,3 +506,12 @@ def test_unreachable_server_is_to_be_retried_and_names_no_password() -> None:
     assert "geheim" not in str(caught.value)
     with pytest.raises(DatabaseError, match="must start with"):
         open_database(Settings(clickhouse="server", clickhouse_url="http://u:geheim@127.0.0.1/x"))
+
+
+def test_a_column_that_a_command_has_changed_is_inserted_as_it_is_now(db: Database) -> None:
+    db.command("CREATE TABLE changing (a UInt8) ENGINE = MergeTree ORDER BY tuple()")
+    db.insert("changing", {"a": [1]})
+    db.command("ALTER TABLE changing MODIFY COLUMN a UInt32")
+    db.command("ALTER TABLE changing ADD COLUMN b String")
+    db.insert("changing", {"a": [70_000], "b": ["new"]})
+    assert db.query("SELECT a, b FROM changing ORDER BY a") == [{"a": 1, "b": ""}, {"a": 70_000, "b": "new"}]
