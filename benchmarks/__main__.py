@@ -25,6 +25,8 @@ from deploy.compiling import compiled
 SECTIONS: Final = ("peers", "throughput", "latency", "recovery", "queries", "growth", "pause")
 _ONCE: Final = ("latency", "queries", "pause")
 """measured once, each many times over"""
+_SIZED: Final = {"throughput", "growth", "recovery", "pause"}
+"""what capacity.md is made of"""
 _OUTPUT: Final = "kafka"
 """of the peers: our worker always writes what it finds"""
 
@@ -61,6 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 for sheet in _measure(section, chosen, Path(name), status.update, measured):
                     console.print(sheet.rich())
                 measured.write()
+    if _SIZED & set(chosen.only):
+        measured.write_capacity()
     if chosen.json is not None:
         chosen.json.write_text(json.dumps(measured.figures, indent=2) + "\n", encoding="utf-8")
     return 0
@@ -97,7 +101,10 @@ class _Measured:
         if self._report is None:
             return
         _write(self._report, self.figures, self.charts)
-        if {"throughput", "growth", "recovery", "pause"} & self.figures.keys():
+
+    def write_capacity(self) -> None:
+        """What the figures say of sizes: simulated, which takes a while."""
+        if self._report is not None:
             capacity.report(self.figures, self._report)
 
 

@@ -32,7 +32,6 @@ from sinks.batch import Batch, Position, insert_batch
 from sinks.clock import SteadyClock
 from sinks.database import Database, DatabaseError, DatabaseUnavailableError
 from sinks.kafka import PASSING_ERRORS, BrokerUnavailableError, client_options, sink_group, topic_name
-from sinks.patience import Patience
 from sinks.rows import Record
 from sinks.uncommitted import Uncommitted
 
@@ -75,7 +74,6 @@ class Sink:
         self._inflight: Batch | None = None
         self._uncommitted = Uncommitted()
         self._inserted_at = time.monotonic()
-        self._patience = Patience()
         self._paused = False
         self._consumer: Any = None
         self._thread: threading.Thread | None = None
@@ -173,10 +171,6 @@ class Sink:
             if due and not self._flush():
                 return  # to commit what came after it would lose it
             self._commit_inserted()
-            if self._patience.is_over(bool(self._consumer.assignment())):
-                log.warning("sink_left_out")
-                self._disconnect()
-                self._connect()
         self._flush(last=True)
         self._commit_inserted(last=True)
         log.info("sink_finished")
@@ -385,6 +379,9 @@ class _HandOver(ConsumerRebalanceListener):  # type: ignore[misc]
         self._sink = sink
 
     def on_partitions_revoked(self, revoked: Any) -> None:
+        # kafka-python 3.0.12 forgets why it joins anew when topics have changed (or were not known yet), and drops what
+        # the group gives it if a poll ends before that has come: it would read nothing from then on
+        self._sink._consumer._coordinator.request_rejoin()
         if revoked:
             self._sink._revoked()
 

@@ -5,13 +5,12 @@ from collections.abc import Callable
 
 from schemas.settings import Settings
 from schemas.topics import TOPICS, partitions_of
-from sinks.patience import LEFT_OUT_SECONDS
 from sinks.progress import SINK_TOPICS
 from sinks.sink import Sink
 
 
-def until(check: Callable[[], bool], seconds: float = 2.5 * LEFT_OUT_SECONDS) -> None:
-    """Wait for a condition; AssertionError when it does not come. A sink whose group gives it nothing joins anew once."""
+def until(check: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait for a condition; AssertionError when it does not come."""
     deadline = time.monotonic() + seconds
     while not check():
         assert time.monotonic() < deadline, "waited in vain"

@@ -13,7 +13,7 @@ from benchmarks.sheets import Bar, Sheet, chart
 from benchmarks.throughput import COMPILED, DECODE
 from deploy.compiling import has_compiler
 
-pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def test_every_part_is_measured_and_recovers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
