@@ -36,7 +36,8 @@ def build_app(settings: Settings, partitions: int, process: Callable[[Batch], Aw
         broker_session_timeout=session,
         broker_heartbeat_interval=session / 6,
         broker_request_timeout=max(15.0, 2 * session),
-        broker_commit_interval=0.5,
+        # how long a finished checkpoint waits for its commit, at most
+        broker_commit_interval=0.1,
         broker_check_crcs=False,
         # at 0, without tables, Faust silently turns to round robin and the topics lose their co-partitioning
         table_standby_replicas=1,
