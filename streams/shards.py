@@ -103,6 +103,11 @@ class Shards:
         """The partition numbers held."""
         return set(self._shards)
 
+    @property
+    def waiting(self) -> int:
+        """Batches that have been applied since the last checkpoint began."""
+        return sum(len(shard.batches) for shard in self._shards.values())
+
     def keep_only(self, numbers: Iterable[int]) -> None:
         """Forget all other partitions."""
         wanted = set(numbers)

@@ -146,9 +146,9 @@ class Worker:
         await asyncio.sleep(0)
 
     async def _checkpoints(self) -> None:
-        pause = self._settings.flush_seconds
+        took = 0.0
         while True:
-            await asyncio.sleep(pause)
+            await self._rest(took)
             epoch = self._epoch
             try:
                 took = await self._shards.checkpoint()
@@ -161,8 +161,19 @@ class Worker:
             except Exception as error:
                 self._give_up("checkpoint failed", error)
                 return
-            # under a backlog a longer interval saves work: a buyer's record is written once for more facts
-            pause = max(self._settings.flush_seconds, min(took, _MAX_CHECKPOINT_PAUSE))
+
+    async def _rest(self, took: float) -> None:
+        """Between two checkpoints, of which the first took so many seconds.
+
+        Under a backlog a longer rest saves work: a buyer's record is written once for more facts. When nothing more has come
+        for the shortest rest, there is nothing to save.
+        """
+        step = self._settings.flush_seconds
+        until = time.monotonic() + max(step, min(took, _MAX_CHECKPOINT_PAUSE))
+        waiting = -1
+        while (left := until - time.monotonic()) > 0 and waiting != self._shards.waiting:
+            waiting = self._shards.waiting
+            await asyncio.sleep(min(step, left))
 
     # --- rebalances
 
