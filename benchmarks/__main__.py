@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -15,15 +16,15 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from benchmarks import capacity, growth, latency, pause, queries, recovery, throughput
+from benchmarks import capacity, growth, latency, pause, profile, queries, recovery, throughput
 from benchmarks.growth_shown import growth_chart, growth_sheet
 from benchmarks.parts import Run
 from benchmarks.peers import run as peers
 from benchmarks.sheets import Sheet, chart, percentile
 from deploy.compiling import compiled
 
-SECTIONS: Final = ("peers", "throughput", "latency", "recovery", "queries", "growth", "pause")
-_ONCE: Final = ("latency", "queries", "pause")
+SECTIONS: Final = ("peers", "throughput", "profile", "latency", "recovery", "queries", "growth", "pause")
+_ONCE: Final = ("profile", "latency", "queries", "pause")
 """measured once, each many times over"""
 _SIZED: Final = {"throughput", "growth", "recovery", "pause"}
 """what capacity.md is made of"""
@@ -78,6 +79,7 @@ class _Measured:
         self.figures: dict[str, Any] = {"shown": {}}
         self.charts: dict[str, str] = {}
         self._runs, self._report = runs, report
+        self._commit = _commit()
         if report is not None and (before := report / _FIGURES).exists():
             found = json.loads(before.read_text(encoding="utf-8"))
             self.figures = found if "shown" in found else self.figures
@@ -90,6 +92,7 @@ class _Measured:
             "date": time.strftime("%Y-%m-%d"),
             "runs": runs,
             "machine": self.machine,
+            "commit": self._commit,
             "sheets": [sheet.markdown() for sheet in sheets],
         }
         dates = sorted({shown["date"] for shown in self.figures["shown"].values()})
@@ -106,6 +109,17 @@ class _Measured:
         """What the figures say of sizes: simulated, which takes a while."""
         if self._report is not None:
             capacity.report(self.figures, self._report)
+
+
+def _commit() -> str:
+    """Of the code that is measured, with a + when it has been changed since; empty outside a clone. The report does not count."""
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(Path(__file__).parents[1]), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603
+
+    changed = git("status", "--porcelain", "--", ".", ":!docs")
+    return git("rev-parse", "--short", "HEAD") + "+" * bool(changed)
 
 
 def _measure(
@@ -132,6 +146,9 @@ def _measure(
         found = throughput.measure(chosen.buyers, runs, place, say)
         figures = {what: [asdict(run) for run in each] for what, each in found.items()}
         return measured.add(section, figures, _throughput(found, machine))
+    if section == "profile":
+        by_part = profile.measure(chosen.buyers, place / "f", say)
+        return measured.add(section, by_part, profile.sheet(by_part))
     if section == "latency":
         late = latency.measure(chosen.buyers, chosen.latency_seconds, place / "l", say)
         return measured.add(section, asdict(late), _latency(late, machine))
@@ -258,7 +275,8 @@ def _write(place: Path, figures: dict[str, Any], charts: dict[str, str]) -> None
         if shown and shown["sheets"]:
             lines += [f"## {section.capitalize()}", ""]
             runs = f"medians of {shown['runs']} runs" if shown["runs"] > 1 else "one run"
-            lines += [f"On {shown['date']}, {runs}; {shown['machine']}.", ""]
+            commit = f" of {shown['commit']}" if shown.get("commit") else ""
+            lines += [f"On {shown['date']}{commit}, {runs}; {shown['machine']}.", ""]
             lines += [
                 f"![{alt}]({name}.svg)\n"
                 for name, (of, alt) in _CHARTS.items()

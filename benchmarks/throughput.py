@@ -37,7 +37,7 @@ ONE_WORKER: Final = "one worker, every rule on"
 SINK: Final = "sink into chDB, records"
 COMPILED: Final = ", core compiled"
 SECONDS: Final = 1_800.0
-_WORKER_READY: Final = b"partitions_ready"
+WORKER_READY: Final = b"partitions_ready"
 _SINK_READY: Final = b"partitions_assigned"
 
 
@@ -66,7 +66,7 @@ def measure(buyers: int, runs: int, place: Path, say: Callable[[str], object]) -
             for workers, what in ((1, ONE_WORKER), (2, "two workers, every rule on")):
                 say(f"run {number + 1} of {runs}: {what}{kind}")
                 with broker(where / f"{workers}{'-compiled' * bool(kind)}") as settings:
-                    run = _ingest(sale, settings)
+                    run = ingest_sale(sale, settings)
                     note(f"{what}{kind}", _work(settings, workers, env))
                     if not kind:
                         note("ingest into the embedded broker", run)
@@ -125,7 +125,8 @@ def broker(place: Path) -> Iterator[Settings]:
         yield settings
 
 
-def _ingest(sale: Path, settings: Settings) -> Run:
+def ingest_sale(sale: Path, settings: Settings) -> Run:
+    """Into the broker, by the product's own producer."""
     producer = EventProducer(settings)
     began, cpu = time.perf_counter(), time.process_time()
     counts = ingest(input_files(sale), producer)
@@ -141,7 +142,7 @@ def _work(settings: Settings, workers: int, env: Mapping[str, str]) -> Run:
     members = [
         lambda n=n: start_part("worker", settings, place, f"worker-{n}", core=None, **env) for n in range(workers)
     ]
-    return read_to_the_end(members, _WORKER_READY, worker_group(settings), source_ends(settings), settings, SECONDS)
+    return read_to_the_end(members, WORKER_READY, worker_group(settings), source_ends(settings), settings, SECONDS)
 
 
 def _sink_into_server(settings: Settings) -> Run:
