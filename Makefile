@@ -78,7 +78,7 @@ interpret: ## take the compiled core away
 	rm -f processors/*.so
 
 .PHONY: bench
-bench: setup-dev ## measure the throughput of this machine
+bench: setup-dev ## measure speed, delay, recovery and growth on this machine (BENCH_ARGS='--report docs' writes the report)
 	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 # a failing one is said and left out: Bytewax has wheels for Python 3.8 to 3.12 alone

@@ -42,7 +42,7 @@ class Recovery:
 
 
 def measure(buyers: int, runs: int, place: Path, say: Callable[[str], object]) -> Recovery:
-    """About 20 facts a buyer. Raises PeerError and TimeoutError."""
+    """About 17 facts a buyer. Raises PeerError and TimeoutError."""
     sale = place / "sale"
     say("recovery: generating")
     write_sale(SaleConfig(buyers=buyers), sale)

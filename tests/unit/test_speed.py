@@ -1,7 +1,7 @@
 """The guard against getting slower: CPU time of the core as a ratio to a bare pydantic decode of the same events, in one process.
 
 Ratios hold on slow and busy machines where seconds don't, though a crowded cache takes a quarter off the core's. The limits are
-about two thirds of what a quiet machine showed when they were set; raise them when it gets faster.
+three quarters of what a busy machine showed when they were set; raise them when it gets faster.
 """
 
 import gc
@@ -76,7 +76,7 @@ def test_the_core_with_every_rule_on_keeps_its_share_of_a_bare_decode(by_topic: 
 
     share = bare_decode(by_topic) / cpu_seconds(run)
     print(f"core: {share:.0%} of a bare decode")
-    assert share >= 0.14
+    assert share >= 0.165
 
 
 def test_the_fast_decoder_is_a_multiple_of_pydantic(by_topic: dict[str, list[Incoming]]) -> None:
@@ -88,4 +88,4 @@ def test_the_fast_decoder_is_a_multiple_of_pydantic(by_topic: dict[str, list[Inc
 
     factor = bare_decode(by_topic) / cpu_seconds(decode)
     print(f"decoder: {factor:.1f} x pydantic")
-    assert factor >= 2
+    assert factor >= 2.5
