@@ -83,7 +83,7 @@ def _backlog(found: Mapping[str, Any]) -> float:
     """What the longest checkpoints of a backlog take beside the facts: their results, and what has been fetched meanwhile."""
     runs = found["throughput"][throughput.ONE_WORKER]
     idle_gb = found["recovery"]["idle_mb"] / 1e3
-    return max(run["rss_mb"] / 1e3 - idle_gb - run["records"] * _memory(found) / 1e9 for run in runs)
+    return max(float(run["rss_mb"] / 1e3 - idle_gb - run["records"] * _memory(found) / 1e9) for run in runs)
 
 
 _SESSION_SECONDS: Final[float] = Settings.model_fields["session_timeout_seconds"].default

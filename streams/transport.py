@@ -176,6 +176,10 @@ class BatchConsumer(driver.Consumer):
             behind[tp.topic] += max(0, (self.highwater(tp) or 0) - position)
         return behind
 
+    def has_caught_up(self) -> bool:
+        """Whether all records that the brokers are known to have were handed over."""
+        return all((self.highwater(tp) or 0) <= expected for tp, expected in list(self._expected.items()))
+
     # --- where reading starts: nothing is fetched before the seek to the committed offsets
 
     def resume_partitions(self, tps: Iterable[TP]) -> None:

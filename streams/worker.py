@@ -165,15 +165,19 @@ class Worker:
     async def _rest(self, took: float) -> None:
         """Between two checkpoints, of which the first took so many seconds.
 
-        Under a backlog a longer rest saves work: a buyer's record is written once for more facts. When nothing more has come
-        for the shortest rest, there is nothing to save.
+        Under a backlog a longer rest saves work: a buyer's record is written once for more facts. A worker that has read all
+        there is, and has met nothing more for the shortest rest, has nothing to save.
         """
         step = self._settings.flush_seconds
         until = time.monotonic() + max(step, min(took, _MAX_CHECKPOINT_PAUSE))
-        waiting = -1
-        while (left := until - time.monotonic()) > 0 and waiting != self._shards.waiting:
+        while (left := until - time.monotonic()) > 0:
             waiting = self._shards.waiting
             await asyncio.sleep(min(step, left))
+            if waiting == self._shards.waiting and self._has_caught_up():
+                return
+
+    def _has_caught_up(self) -> bool:
+        return self._app is not None and cast(BatchConsumer, self._app.consumer).has_caught_up()
 
     # --- rebalances
 
