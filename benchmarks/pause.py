@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from benchmarks.latency import Load, load_of
+from benchmarks.latency import Load, light_producer, load_of
 from benchmarks.parts import alive, read_to_the_end, start_part, wait_for_line
 from benchmarks.simulation import TICK_SECONDS, simulate
 from benchmarks.throughput import SECONDS, broker
@@ -123,11 +123,12 @@ class _Feed:
         self._thread.join(_STOP_SECONDS)
 
     def _run(self) -> None:
-        producer = EventProducer(self._settings)
+        producer = light_producer(self._settings)
         began = time.monotonic()
-        while (now := time.monotonic() - began) < self._length and not self._stopping.wait(_TICK_SECONDS):
+        while (now := time.monotonic() - began) < self._length and not self._stopping.is_set():
             due = min(int(now * self._rate), len(self._load))
             for topic, key, value in self._load[self.sent : due]:
-                producer.submit(topic, key, value)
+                producer.produce(topic, value, key)
             self.sent = due
-        producer.close()
+            producer.poll(_TICK_SECONDS)
+        producer.flush()

@@ -136,16 +136,20 @@ def replay(source: Path, out: Path, book: RulesetBook, on_bytes: Callable[[int],
 
     Raises replay.files.InputError when an input can't be read to its end; nothing is written then.
     """
+    with no_cycle_collection():
+        return _replay(source, out, book, on_bytes)  # what it holds has gone before the collector is back to walk over it
+
+
+def _replay(source: Path, out: Path, book: RulesetBook, on_bytes: Callable[[int], None] | None) -> dict[str, Any]:
     began = time.perf_counter()
     files = inputs(source, out)
     run = MemoryReplay(book)
-    with no_cycle_collection():
-        for line in all_lines(files, on_bytes):
-            run.take(line)
-        outcome = run.finish(lambda: all_lines(files))
-        summary = {**outcome.summary, "seconds": round(time.perf_counter() - began, 3)}
-        write_tables(out, {**outcome.results._asdict(), "rejected": outcome.rejected})
-        write_summary(out, summary)
+    for line in all_lines(files, on_bytes):
+        run.take(line)
+    outcome = run.finish(lambda: all_lines(files))
+    write_tables(out, {**outcome.results._asdict(), "rejected": outcome.rejected})
+    summary = {**outcome.summary, "seconds": round(time.perf_counter() - began, 3)}
+    write_summary(out, summary)
     return summary
 
 
