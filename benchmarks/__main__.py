@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import platform
+import shutil
 import statistics
 import subprocess
 import sys
@@ -113,6 +114,8 @@ class _Measured:
 
 def _commit() -> str:
     """Of the code that is measured, with a + when it has been changed since; empty outside a clone. The report does not count."""
+    if shutil.which("git") is None:
+        return ""
 
     def git(*words: str) -> str:
         command = ["git", "-C", str(Path(__file__).parents[1]), *words]

@@ -28,7 +28,7 @@ Profile = dict[str, int]
 """samples by module"""
 
 _SAMPLES_A_SECOND: Final = 200
-_START_SECONDS: Final = 30.0
+_END_SECONDS: Final = 30.0
 _ROOT: Final = f"{Path(__file__).parents[1]}/"
 _FRAME: Final = re.compile(r"\((.*):\d+\)$")
 _PACKAGE: Final = re.compile(r".*/(?:site-packages|python\d+\.\d+)/([\w-]+)")
@@ -67,26 +67,20 @@ def measure(buyers: int, place: Path, say: Callable[[str], object]) -> dict[str,
 @contextmanager
 def _watched(child: Child, found: Path) -> Iterator[None]:
     """Samples of it while the block runs. Raises PeerError when py-spy may not look."""
-    log = found.with_suffix(".log")
-    spy = [str(Path(sys.executable).with_name("py-spy")), "record", "--pid", str(child.pid), "--output", str(found)]
-    spy += [
-        "--format",
-        "raw",
-        "--gil",
-        "--full-filenames",
-        "--rate",
-        str(_SAMPLES_A_SECOND),
-        "--duration",
-        str(int(SECONDS)),
-    ]
-    with log.open("wb") as output, subprocess.Popen(spy, stdout=output, stderr=output) as process:  # noqa: S603
-        yield
-        process.send_signal(signal.SIGINT)
-        process.wait(_START_SECONDS)
+    log, program = found.with_suffix(".log"), Path(sys.executable).with_name("py-spy")
+    options = (
+        f"--format raw --gil --full-filenames --rate {_SAMPLES_A_SECOND} --duration {SECONDS:.0f} --pid {child.pid}"
+    )
+    command = [str(program), "record", *options.split(), "--output", str(found)]
+    with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output) as spy:  # noqa: S603
+        try:
+            yield
+        finally:
+            spy.send_signal(signal.SIGINT)  # it writes then, unless it has ended with what it looked at
+            spy.wait(_END_SECONDS)
     if not found.exists():
-        raise PeerError(
-            f"py-spy: {' '.join(log.read_text(encoding='utf-8', errors='replace').split()) or 'no samples'}"
-        )
+        said = " ".join(log.read_text(encoding="utf-8", errors="replace").split())
+        raise PeerError(f"py-spy: {said or 'no samples'}")
 
 
 def by_module(raw: str) -> Profile:

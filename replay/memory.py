@@ -137,9 +137,8 @@ def replay(source: Path, out: Path, book: RulesetBook, on_bytes: Callable[[int],
     Raises replay.files.InputError when an input can't be read to its end; nothing is written then.
     """
     with no_cycle_collection():
-        return _replay(
-            source, out, book, on_bytes
-        )  # what it holds has gone before the collector is back to walk over it
+        # a function of its own: what it holds has gone before the collector is back to walk over it
+        return _replay(source, out, book, on_bytes)
 
 
 def _replay(source: Path, out: Path, book: RulesetBook, on_bytes: Callable[[int], None] | None) -> dict[str, Any]:

@@ -255,6 +255,13 @@ async def test_a_gap_is_fetched_once_more_and_then_believed() -> None:
     assert await consumer._verified(tp, records) == ()
 
 
+@pytest.mark.parametrize(("end", "caught_up"), [(6, False), (5, True), (3, True), (None, True)])
+async def test_a_consumer_has_caught_up_once_it_expects_what_is_not_there_yet(end: int | None, caught_up: bool) -> None:
+    consumer, _ = _consumer_at(expected=5, end=0, position=5)
+    consumer.highwater = lambda tp: end
+    assert consumer.has_caught_up() is caught_up
+
+
 @pytest.mark.parametrize(("end", "position"), [(3, 3), (8, 3)], ids=["shorter", "grown past meanwhile"])
 async def test_a_log_that_was_made_anew_is_read_from_its_first_record(end: int, position: int) -> None:
     consumer, tp = _consumer_at(expected=5, end=end, position=position)
