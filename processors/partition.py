@@ -91,19 +91,24 @@ class Partition:
     # ---- facts in ----------------------------------------------------------------------------------------------
 
     def restore(self, records: Iterable[tuple[bytes, bytes]]) -> None:
-        """State records, the latest of each key, in any order: shards of one buyer by several writers are united."""
+        """State records, in any order: shards of one buyer by several writers are united. Before the first `apply`, and
+        there more than once: in parts, and later values of keys that were there before."""
+        met: dict[tuple[str, str], Buyer] = {}
         for key, value in records:
             shop_id, buyer_id, shard, writer = decode_key(key)
             facts, gone_flags, gone_rounds = decode_value(value)
             identity = shop_id, buyer_id
             # a buyer's gone records say nothing of when: looked at early, it is looked at again
             buyer = self.buyers_by_id.get(identity) or self._new_buyer(identity, facts[0].time if facts else 0)
+            met[identity] = buyer
             for fact in facts:
                 self._add(buyer, fact, shard)
             buyer.recall(gone_flags, gone_rounds)
             if writer != self.writer:
-                self._foreign.setdefault(((shop_id, buyer_id), shard), []).append(key)
-        for buyer in self.buyers_by_id.values():
+                keys = self._foreign.setdefault((identity, shard), [])
+                if key not in keys:
+                    keys.append(key)
+        for buyer in met.values():
             self._sums.take(buyer.shop_id, buyer.settle())
             buyer.dirty_shards.clear()
             buyer.unsure = True

@@ -54,7 +54,7 @@ class Settings(BaseSettings):
     )
     worker_chunk: int = Field(2000, ge=1, description="worker: records handed over at once")
     worker_state_dir: Path | None = Field(
-        None, description="worker: keep a local rocksdict copy of the state here (faster restart)"
+        None, description="worker: keep a local rocksdict copy of the state here, for a faster restart"
     )
     session_timeout_seconds: float = Field(6, gt=0, description="consumer group session timeout")
     worker_metrics_port: int = Field(0, ge=0, le=65535, description="worker: Prometheus port; 0 is off")

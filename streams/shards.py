@@ -10,6 +10,7 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import Final, NamedTuple, Protocol
 
 import orjson
@@ -29,6 +30,8 @@ from streams.transport import Batch
 
 log = structlog.get_logger()
 
+_RESTORED_AT_ONCE: Final = 200
+"""state records: some thousand facts, a few hundredths of a second"""
 _OVERSIZE_KEPT_BYTES: Final = 256 * 1024
 """of a result that is too big; fits where a record of Kafka's default size does, whatever JSON escapes in it"""
 
@@ -115,11 +118,18 @@ class Shards:
         self._copy.keep_only(wanted)
         self._measure()
 
-    def restore(self, number: int, state: State) -> None:
-        """Take over a partition with the state read for it."""
-        core = self._new_core(number, os.urandom(8).hex().encode())
+    async def build(self, number: int, state: State, core: Core | None = None) -> Core:
+        """A core with that state, on top of what `core` has. Others get a turn meanwhile."""
+        core = core or self._new_core(number, os.urandom(8).hex().encode())
+        records = iter(state.items())
         with self._old.growing():
-            core.restore(state.items())
+            while part := list(islice(records, _RESTORED_AT_ONCE)):
+                core.restore(part)
+                await asyncio.sleep(0)
+        return core
+
+    def take_over(self, number: int, core: Core) -> None:
+        """From now on that core's partition is held."""
         self._shards[number] = Shard(number, core)
         self._measure()
 

@@ -8,9 +8,9 @@ after the copy is read.
 import asyncio
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import aiokafka
 import structlog
@@ -23,6 +23,7 @@ from streams.kafka import client_options
 
 log = structlog.get_logger()
 
+_NAME: Final = "state-"
 _OFFSET_KEY: Final = b"\0offset"
 _COPY_MAX_AGE_SECONDS: Final = 12 * 3600
 """an older copy may have missed tombstones that compaction has removed (delete.retention.ms, 24 h by default)"""
@@ -34,6 +35,23 @@ State = dict[bytes, bytes]
 """state key -> latest value"""
 
 
+class Mark(NamedTuple):
+    """Where a copy ends: the topic's offset, when that was written (seconds since 1970), the key of the record there."""
+
+    offset: int
+    written_at: float
+    key: bytes
+
+
+def _mark(value: bytes | None) -> Mark | None:
+    if value is None:
+        return None
+    offset, written_at, key = value.split(b" ", 2)
+    mark = Mark(int(offset), float(written_at), key)
+    # written in the future: one of the two clocks is wrong, and the age unknown
+    return mark if 0 <= time.time() - mark.written_at <= _COPY_MAX_AGE_SECONDS else None
+
+
 class LocalCopy:
     """rocksdict copies of the state topic's partitions, never ahead of the topic. Without a directory: does nothing."""
 
@@ -41,8 +59,14 @@ class LocalCopy:
         self._directory = directory
         self._open: dict[int, Any] = {}
 
-    def load(self, partition: int) -> tuple[State, int, bytes] | None:
-        """The copy: its records, the topic offset it reaches, the key of the record there. None: nothing of use."""
+    def partitions(self) -> list[int]:
+        """The partitions that there are copies of, usable or not."""
+        paths = [] if self._directory is None else self._directory.glob(f"{_NAME}*")
+        numbers = (path.name.removeprefix(_NAME) for path in paths)
+        return sorted(int(number) for number in numbers if number.isdecimal())
+
+    def load(self, partition: int) -> tuple[State, Mark] | None:
+        """The copy: its records, and where it ends. None: nothing of use."""
         database = self._database(partition)
         if database is None:
             return None
@@ -51,14 +75,19 @@ class LocalCopy:
         except Exception as error:  # rocksdict raises plain Exception
             self._give_up(partition, error)
             return None
-        mark = state.pop(_OFFSET_KEY, None)
-        if mark is None:
+        mark = _mark(state.pop(_OFFSET_KEY, None))
+        return None if mark is None else (state, mark)
+
+    def mark(self, partition: int) -> Mark | None:
+        """Where the copy ends. None: nothing of use."""
+        database = self._database(partition)
+        if database is None:
             return None
-        offset, written_at, key = mark.split(b" ", 2)
-        # written in the future: one of the two clocks is wrong, and the age unknown
-        if not 0 <= time.time() - float(written_at) <= _COPY_MAX_AGE_SECONDS:
+        try:
+            return _mark(database.get(_OFFSET_KEY))
+        except Exception as error:  # rocksdict raises plain Exception
+            self._give_up(partition, error)
             return None
-        return state, int(offset), key
 
     def store(self, partition: int, records: Iterable[tuple[bytes, bytes | None]], last_offset: int) -> None:
         """Write records that the topic has, the last of them at `last_offset`, in one atomic batch.
@@ -102,7 +131,7 @@ class LocalCopy:
 
     def _path(self, partition: int) -> Path:
         assert self._directory is not None
-        return self._directory / f"state-{partition}"
+        return self._directory / f"{_NAME}{partition}"
 
     def _close(self, partition: int) -> None:
         database = self._open.pop(partition, None)
@@ -127,19 +156,32 @@ class LocalCopy:
         return self._open[partition]
 
 
+class Read(NamedTuple):
+    """What was read of some partitions."""
+
+    states: dict[int, State]
+    records: int
+    later: set[int]
+    """of these partitions, what came after the mark that was handed in"""
+
+
 async def read_state(
-    settings: Settings, partitions: Iterable[int], copy: LocalCopy, wanted: Callable[[], bool]
-) -> tuple[dict[int, State], int]:
-    """Read the state of the partitions to the end; returns partition -> state, and the number of records read.
+    settings: Settings,
+    partitions: Iterable[int],
+    copy: LocalCopy,
+    wanted: Callable[[], bool],
+    marks: Mapping[int, Mark] | None = None,
+) -> Read:
+    """Read the state of the partitions to the end. `marks`: of partitions whose copies the caller has read; of these only
+    what came later is read, if nothing was taken back since.
 
     Gives up early, with what it has, when `wanted` turns False (the assignment has changed).
     Raises KafkaError or OSError, the latter also when nothing has come for a while.
     """
     topic = settings.topic_prefix + STATE
-    states: dict[int, State] = {partition: {} for partition in partitions}
-    numbers = {TopicPartition(topic, partition): partition for partition in states}
-    if not numbers:
-        return states, 0
+    found = Read({partition: {} for partition in partitions}, 0, set())
+    if not found.states:
+        return found
     consumer = aiokafka.AIOKafkaConsumer(
         **client_options(settings),
         enable_auto_commit=False,
@@ -148,62 +190,112 @@ async def read_state(
         max_partition_fetch_bytes=REQUEST_BYTES,
     )
     await consumer.start()
-    loop = asyncio.get_running_loop()
-    read = 0
     try:
         async with asyncio.timeout(_QUIET_SECONDS) as patience:
-
-            def heard() -> None:
-                patience.reschedule(loop.time() + _QUIET_SECONDS)
-
-            consumer.assign(list(numbers))
-            marks: dict[TopicPartition, tuple[int, bytes]] = {}
-            for tp, partition in numbers.items():
-                if loaded := copy.load(partition):
-                    states[partition], offset, key = loaded
-                    read += len(states[partition])
-                    marks[tp] = (offset, key)
-                    consumer.seek(tp, offset)  # the record of the copy's end itself, to see that it is the same topic
-                else:
-                    copy.discard(partition)
-                    await consumer.seek_to_beginning(tp)
-                heard()  # a large copy takes a while to load
-            # the larger of the two ends: ListOffsets may be short (see above), a high watermark after a leader change
-            ends = await consumer.end_offsets(list(numbers))
-            left = set(numbers)
-            while left and wanted():
-                for tp, records in (await consumer.getmany(*left, timeout_ms=100)).items():
-                    partition, state = numbers[tp], states[numbers[tp]]
-                    if mark := marks.pop(tp, None):
-                        if (records[0].offset, records[0].key) != mark:
-                            log.warning("local_copy_foreign", partition=partition)
-                            copy.discard(partition)
-                            state.clear()
-                            await consumer.seek_to_beginning(tp)
-                            continue
-                        records = records[1:]
-                        if not records:
-                            continue
-                    read += len(records)
-                    heard()
-                    for record in records:
-                        if record.value is None:
-                            state.pop(record.key, None)
-                        else:
-                            state[record.key] = record.value
-                    copy.store(partition, ((record.key, record.value) for record in records), records[-1].offset)
-                for tp in list(left):
-                    end = consumer.highwater(tp)
-                    if end is not None and await consumer.position(tp) >= max(end, ends[tp] or 0):
-                        if tp in marks:  # the topic ends before the copy does
-                            del marks[tp]
-                            copy.discard(numbers[tp])
-                            states[numbers[tp]].clear()
-                            await consumer.seek_to_beginning(tp)
-                            continue
-                        left.discard(tp)
-                        consumer.pause(tp)
-                        heard()
+            reader = _Reader(consumer, topic, copy, found, patience)
+            await reader.begin(marks or {})
+            while reader.left and wanted():
+                await reader.fetch()
     finally:
         await consumer.stop()
-    return states, read
+    return found._replace(records=reader.records)
+
+
+class _Reader:
+    """Reads partitions of the state topic to their ends, into `found`."""
+
+    def __init__(
+        self, consumer: aiokafka.AIOKafkaConsumer, topic: str, copy: LocalCopy, found: Read, patience: asyncio.Timeout
+    ) -> None:
+        self.records = 0
+        self._consumer = consumer
+        self._copy = copy
+        self._states = found.states
+        self._later = found.later
+        self._patience = patience
+        self._numbers = {TopicPartition(topic, partition): partition for partition in found.states}
+        self._ends: dict[TopicPartition, int] = {}
+        self._marks: dict[TopicPartition, Mark] = {}
+        """ends of copies of which it is not known yet whether the topic has them"""
+        self.left = set(self._numbers)
+        """the partitions that were not read to their end"""
+
+    def _heard(self) -> None:
+        self._patience.reschedule(asyncio.get_running_loop().time() + _QUIET_SECONDS)
+
+    async def begin(self, known: Mapping[int, Mark]) -> None:
+        """Load the copies and seek to where they end."""
+        self._consumer.assign(list(self._numbers))
+        for tp, partition in self._numbers.items():
+            mark = self._copy.mark(partition)
+            if mark is not None and mark == known.get(partition):
+                self._later.add(partition)
+            elif mark is not None and not self._load(partition):
+                mark = None
+            if mark is None:
+                await self._start_over(tp)
+            else:
+                self._marks[tp] = mark
+                # to the record of the copy's end itself, to see that it is the same topic
+                self._consumer.seek(tp, mark.offset)
+            self._heard()  # a large copy takes a while to load
+        # the larger of the two ends: ListOffsets may be short (see above), a high watermark after a leader change
+        self._ends = await self._consumer.end_offsets(list(self._numbers))
+
+    async def fetch(self) -> None:
+        """Take in what comes next."""
+        for tp, records in (await self._consumer.getmany(*self.left, timeout_ms=100)).items():
+            mark = self._marks.pop(tp, None)
+            if mark is not None and (records[0].offset, records[0].key) != (mark.offset, mark.key):
+                log.warning("local_copy_foreign", partition=self._numbers[tp])
+                await self._start_over(tp)
+                continue
+            await self._take(tp, records if mark is None else records[1:])
+        for tp in list(self.left):
+            end = self._consumer.highwater(tp)
+            if end is None or await self._consumer.position(tp) < max(end, self._ends[tp] or 0):
+                continue
+            if tp in self._marks:  # the topic ends before the copy does
+                await self._start_over(tp)
+                continue
+            self.left.discard(tp)
+            self._consumer.pause(tp)
+            self._heard()
+
+    async def _take(self, tp: TopicPartition, records: Sequence[Any]) -> None:
+        if not records:
+            return
+        partition = self._numbers[tp]
+        if partition in self._later and any(record.value is None for record in records):
+            # what the caller has read can only be added to
+            self._later.discard(partition)
+            since = self._states[partition]
+            if not self._load(partition):
+                await self._start_over(tp)
+                return
+            self._states[partition] |= since
+        state = self._states[partition]
+        for record in records:
+            if record.value is None:
+                state.pop(record.key, None)
+            else:
+                state[record.key] = record.value
+        self.records += len(records)
+        self._copy.store(partition, ((record.key, record.value) for record in records), records[-1].offset)
+        self._heard()
+
+    def _load(self, partition: int) -> bool:
+        loaded = self._copy.load(partition)
+        if loaded is None:
+            return False
+        self._states[partition], _ = loaded
+        self.records += len(self._states[partition])
+        return True
+
+    async def _start_over(self, tp: TopicPartition) -> None:
+        partition = self._numbers[tp]
+        self._marks.pop(tp, None)
+        self._later.discard(partition)
+        self._copy.discard(partition)
+        self._states[partition].clear()
+        await self._consumer.seek_to_beginning(tp)

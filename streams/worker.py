@@ -20,6 +20,7 @@ from sinks.collector import tame_collector
 from streams import metrics
 from streams.app import build_app, group_id
 from streams.delivery import Deliverer
+from streams.early import EarlyCores
 from streams.health import Watch, mend_aiokafka
 from streams.kafka import check_topics, muffle_aiokafka
 from streams.memory import FULL, YOUNG
@@ -84,6 +85,7 @@ class Worker:
         self._copy = LocalCopy(settings.worker_state_dir)
         self._deliverer = Deliverer(settings, self._standstill.check, RETRY_SECONDS)
         self._shards = Shards(settings, new_core, self._deliverer, self._copy, self._is_member)
+        self._early = EarlyCores(self._copy, self._shards.build)
         self._app: faust.App | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._open = False
@@ -104,6 +106,7 @@ class Worker:
         app.on_partitions_revoked.connect(cast(Any, self._revoked))
         app.on_rebalance_complete.connect(cast(Any, self._restore))
         self._tasks = [asyncio.create_task(self._checkpoints()), asyncio.create_task(self._health())]
+        self._early.begin(self._has_coordinator)  # sooner it would only hold up the start
         await app.start()
         log.info("worker_started", group=group_id(self._settings), partitions=partitions)
 
@@ -119,7 +122,7 @@ class Worker:
             await self._final_checkpoint(app, "stop")
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, self._early.end(), return_exceptions=True)
         if app is not None:
             try:
                 await _within(_LEAVE_SECONDS, app.stop())
@@ -210,6 +213,9 @@ class Worker:
         if not await app.consumer.commit():
             await app.consumer.commit()
 
+    def _has_coordinator(self) -> bool:
+        return self._app is not None and cast(BatchConsumer, self._app.consumer).has_coordinator()
+
     def _is_member(self) -> bool:
         return self._app is not None and cast(BatchConsumer, self._app.consumer).is_member()
 
@@ -228,14 +234,17 @@ class Worker:
             kept = self._shards.numbers & mine if unbroken else set()
             self._generation = generation
             self._shards.keep_only(kept)
+            await self._early.end()
             async for attempt in retrying("restore", RETRY_SECONDS):
                 with attempt:
-                    states, read = await read_state(self._settings, sorted(mine - kept), self._copy, wanted)
+                    states, read, later = await read_state(
+                        self._settings, sorted(mine - kept), self._copy, wanted, self._early.marks
+                    )
             for number in sorted(states):
                 if not wanted():
                     break
-                self._shards.restore(number, states.pop(number))
-                await asyncio.sleep(0)
+                core = self._early.take(number) if number in later else None
+                self._shards.take_over(number, await self._shards.build(number, states.pop(number), core))
             if not wanted():
                 self._shards.keep_only(kept)
                 log.info("restore_abandoned", generation=generation)
@@ -243,6 +252,7 @@ class Worker:
         except Exception as error:
             self._give_up("can't restore the state", error)
             return
+        self._early.forget()
         self._restored_at = time.monotonic()
         self._open = True
         metrics.GENERATION.set(generation)
@@ -253,6 +263,7 @@ class Worker:
             generation=generation,
             partitions=sorted(mine),
             kept=sorted(kept),
+            early=sorted(later),
             records=read,
             seconds=round(self._restored_at - started, 3),
         )

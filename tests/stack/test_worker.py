@@ -98,6 +98,12 @@ async def test_kill_and_restart_midstream(broker: Broker, tmp_path: Path, local_
         await system.check(events)
         if local_copy:
             assert worker.logged("local_copy_foreign") == 0
+            # its successor takes the copies in while it waits for the group
+            worker.signal(SIGKILL)
+            await worker.exit_code()
+            worker = system.worker("w3+", **options)
+            await system.ready(worker)
+            assert worker.logged(f"early={list(range(system.partitions))}") == 1
         # stopped and started once more, on complete state: the results stay
         worker.signal(SIGTERM)
         assert await worker.exit_code() == 0

@@ -56,9 +56,9 @@ class Slow(Partition):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             pass
-    def restore(self, records):
+    def __init__(self, *args, **kwargs):
         self.burn(0.9)
-        super().restore(records)
+        super().__init__(*args, **kwargs)
     def apply(self, records):
         if Slow.left:
             Slow.left -= 1

@@ -335,7 +335,7 @@ async def test_a_result_too_big_for_kafka_becomes_a_dead_letter(state_size: int)
     core.flush = lambda: Flush([(b"s", b"z" * state_size)], outputs, [])
     narrow = _Narrow()
     shards = Shards(Settings(), lambda number, writer: core, narrow, LocalCopy(None), lambda: True)
-    shards.restore(2, {})
+    shards.take_over(2, await shards.build(2, {}))
     batch = Batch(TP(CHAT, 2), [SimpleNamespace(offset=7, key=b"k", value=b"v", timestamp=1)], 1)
     shards.apply(batch)
     if state_size > 100:  # shards of the state are bounded: that is a bug, and nothing may be skipped

@@ -140,14 +140,33 @@ class Log:
             topic.append(incoming._replace(offset=len(topic)))
         self.committed = dict.fromkeys(self.topics, 0)
         self.state: dict[bytes, bytes] = {}
+        self.copied: dict[bytes, bytes] = {}
+        """the state as a local copy has it: of some time ago"""
+        self.since: dict[bytes, bytes | None] = {}
+        """what was written later"""
         self.outputs: list[tuple[str, bytes, dict[str, Any]]] = []
 
     def write_state(self, flush: Flush) -> None:
+        self.since.update(flush.state)
         for key, value in flush.state:
             if value is None:
                 self.state.pop(key, None)
             else:
                 self.state[key] = value
+
+    def copy(self) -> None:
+        self.copied, self.since = dict(self.state), {}
+
+    def restore(self, partition: Partition, rnd: random.Random) -> None:
+        """In parts of any size; where nothing was taken back since, first the copy, then what came later."""
+        later = {key: value for key, value in self.since.items() if value is not None}
+        for records in [self.copied, later] if len(later) == len(self.since) else [self.state]:
+            left = list(records.items())
+            rnd.shuffle(left)
+            while left:
+                size = rnd.randint(1, len(left))
+                partition.restore(left[:size])
+                del left[:size]
 
     def send(self, outputs: list[tuple[str, bytes, bytes]]) -> None:
         self.outputs += [(topic, key, orjson.loads(value)) for topic, key, value in outputs]
@@ -180,7 +199,9 @@ def run(log: Log, rnd: random.Random, crashes: int) -> None:
     before, between and after the writes of a flush."""
     for life in range(crashes + 1):
         partition = fresh(writer=b"w%d" % life)
-        partition.restore(log.state.items())
+        log.restore(partition, rnd)
+        if rnd.random() < 0.5:
+            log.copy()
         position = dict(log.committed)
         dies = life < crashes
         while any(position[topic] < len(records) for topic, records in log.topics.items()):
@@ -197,6 +218,8 @@ def run(log: Log, rnd: random.Random, crashes: int) -> None:
                 log.write_state(flush._replace(state=flush.state[: rnd.randint(0, len(flush.state))]))
                 break  # in the middle of the state
             log.write_state(flush)
+            if rnd.random() < 0.3:
+                log.copy()
             if dies and rnd.random() < 0.2:
                 log.send(flush.outputs[: rnd.randint(0, len(flush.outputs))])
                 break  # in the middle of the outputs
@@ -264,6 +287,24 @@ def test_state_restored_by_another_writer_is_the_same_state() -> None:
     other.restore(log.state.items())
     assert rows(other) == expected(sale)
     assert other.flush() == Flush([], [], [])
+
+
+@given(sales_with_conflicts, st.randoms(use_true_random=False), st.integers(0, 2))
+@settings(LOOSE, max_examples=200)
+def test_a_restore_in_parts_is_a_restore_of_all_at_once(sale: Sale, rnd: random.Random, crashes: int) -> None:
+    log = Log(sale)
+    run(log, rnd, crashes)
+    whole, parts = fresh(writer=b"x"), fresh(writer=b"x")
+    whole.restore(log.state.items())
+    log.restore(parts, rnd)
+    assert rows(parts) == rows(whole)
+    assert (parts.facts, parts.buyers, parts.windows, parts.boards) == (
+        whole.facts,
+        whole.buyers,
+        whole.windows,
+        whole.boards,
+    )
+    assert parts.flush() == whole.flush() == Flush([], [], [])
 
 
 def _fixed_sale() -> Sale:

@@ -1,0 +1,72 @@
+"""Cores made from the local copies while the group has given out no partition yet.
+
+A worker that is started again after its process died waits until the group has given the dead one up: a session timeout,
+and the join. Its copies are most likely of the partitions that it is given then, so it takes them in meanwhile.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+import structlog
+
+from streams import metrics
+from streams.shards import Core
+from streams.state import LocalCopy, Mark, State
+
+log = structlog.get_logger()
+
+
+class _Made(NamedTuple):
+    core: Core
+    mark: Mark
+
+
+class EarlyCores:
+    """What has been made so far. A core is of use as long as its copy ends where it ended then."""
+
+    def __init__(self, copy: LocalCopy, build: Callable[[int, State], Awaitable[Core]]) -> None:
+        self._copy = copy
+        self._build = build
+        self._made: dict[int, _Made] = {}
+        self._making: asyncio.Task[None] | None = None
+
+    def begin(self, when: Callable[[], bool]) -> None:
+        """Make them in the background, as soon as `when` turns True."""
+        self._making = asyncio.create_task(self._make(when))
+
+    async def end(self) -> None:
+        """Make no more."""
+        if self._making is not None:
+            self._making.cancel()
+            await asyncio.gather(self._making, return_exceptions=True)
+            self._making = None
+
+    @property
+    def marks(self) -> dict[int, Mark]:
+        """Partition -> the end of the copy that its core was made from."""
+        return {number: made.mark for number, made in self._made.items()}
+
+    def take(self, number: int) -> Core:
+        """Raises KeyError when there is none."""
+        return self._made.pop(number).core
+
+    def forget(self) -> None:
+        """Drop what nobody took."""
+        self._made.clear()
+
+    async def _make(self, when: Callable[[], bool]) -> None:
+        numbers = self._copy.partitions()
+        while numbers and not when():
+            await asyncio.sleep(0.05)
+        for number in numbers:
+            try:
+                if loaded := self._copy.load(number):
+                    state, mark = loaded
+                    self._made[number] = _Made(await self._build(number, state), mark)
+                    metrics.RESTORED.inc(len(state))
+            except Exception as error:  # whether it is worth a worker, the restore will tell
+                log.warning("no_early_core", partition=number, error=repr(error))
+            finally:
+                self._copy.keep_only(())  # nobody's yet
+            await asyncio.sleep(0)
