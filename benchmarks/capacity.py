@@ -207,7 +207,7 @@ def _breaks(plans: Sequence[Plan], given: Given) -> str:
         f" {first.by_memory:,} workers where CPU alone takes {first.workers}. `ZHENGDIAN_HORIZON_DAYS` is what to turn: it sets how late"
         " an event, or an order's refund or review, may still be settled live; what is later is left to a replay.",
         f"**Recovery.** State is derived anew from its facts, {_round(given.restore_rate)} a second: a worker whose {given.worker_gb:.0f} GB"
-        f" are full takes {restart:.0f} minutes to start. `ZHENGDIAN_WORKER_STATE_DIR` saves the reading, not the deriving. Plan workers for"
+        f" are full takes {restart:.0f} minutes to start. `ZHENGDIAN_WORKER_STATE_DIR` saves the reading, and lets a worker that is started again derive while its group waits for the dead one. Plan workers for"
         " the restart that can be borne, not for their memory; more partitions spread a dead worker's state over more heirs.",
         f"**ClickHouse.** A sink adds {1 / given.sink_batch_seconds:.0f} inserts a second to every table, whatever their size: beyond"
         f" {given.inserts * given.sink_batch_seconds:.0f} sinks raise `ZHENGDIAN_SINK_BATCH_SECONDS` and `ZHENGDIAN_SINK_BATCH_ROWS` (rows"
@@ -275,9 +275,10 @@ def _checked(paused: Pause | None, measured: Mapping[str, Any]) -> str:
         return f"A real worker ({measured['date']}, load {paused.load:.0f}) had not caught up when it was no longer watched.\n"
     return (
         f"**Held against a real worker** ({measured['date']}, load {paused.load:.0f} on {measured['machine']}): it read"
-        f" {paused.speed:,.0f} events/s when all of them waited. Then {paused.rate:,.0f} came each second and it was started late, with"
-        f" {paused.waiting:,.0f} waiting. A tenth of that was left after {real:.1f} s; the simulation says {said:.1f} s, which is"
-        f" {abs(said / real - 1):.0%} too {'few' if said < real else 'many'}. Broker, worker and sender shared the cores.\n"
+        f" {paused.alone:,.0f} events/s of a whole sale when all of it waited. Then {paused.rate:,.0f} came each second and it was started"
+        f" late, with {paused.waiting:,.0f} waiting. A tenth of that was left after {real:.1f} s. Broker, worker and sender shared the"
+        f" cores: {paused.speed:,.0f} events/s of such a backlog are read while as many events are sent to other topics, with which the"
+        f" simulation says {said:.1f} s, {abs(said / real - 1):.0%} too {'few' if said < real else 'many'}.\n"
     )
 
 

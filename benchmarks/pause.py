@@ -7,9 +7,10 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from benchmarks.simulation import TICK_SECONDS, simulate
 from benchmarks.throughput import SECONDS, broker
 from schemas.settings import Settings
 from schemas.topics import DEFAULT_PARTITIONS
-from sinks.kafka import EventProducer, worker_group
+from sinks.kafka import EventProducer, create_topics, worker_group
 from sinks.progress import Committed, source_ends
 
 _READY: Final = b"partitions_ready"
@@ -29,13 +30,24 @@ _LOOK_SECONDS: Final = 0.25
 _RATE: Final = 0.4
 """of what the worker reads when all of it waits"""
 _STOP_SECONDS: Final = 60.0
+_ELSEWHERE: Final = "elsewhere."
+
+
+class Stream(NamedTuple):
+    """Events, how many of them a second are sent, and for how many seconds at the most."""
+
+    load: Load
+    rate: float
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """`speed`: events/s with everything waiting; `rate`: events/s that came; `waiting`: events when the worker was ready;
-    `seen`: (seconds after that, events waiting)."""
+    """`alone`: events/s with everything waiting and nothing else to do for the machine; `rate`: events/s that came;
+    `speed`: events/s through the backlog of such a pause, while as many events as then are sent to elsewhere; `waiting`:
+    events when the worker was ready; `seen`: (seconds after that, events waiting)."""
 
+    alone: float
     speed: float
     rate: float
     waiting: float
@@ -57,32 +69,46 @@ def simulated(real: Pause) -> Pause:
         arrivals, np.full(DEFAULT_PARTITIONS, 1 / DEFAULT_PARTITIONS), np.array([real.speed]), None, real.waiting
     )
     seen = [((tick + 1) * TICK_SECONDS, float(left)) for tick, left in enumerate(course.behind)]
-    return Pause(real.speed, real.rate, real.waiting, seen, real.load)
+    return replace(real, seen=seen)
 
 
 def measure(buyers: int, seconds: float, place: Path, say: Callable[[str], object]) -> Pause:
     """A pause of so many seconds. `buyers`: of the backlog by which the speed is found. Raises PeerError and TimeoutError."""
     say("pause: how fast a backlog is read")
     backlog = load_of(buyers, seed=0)
+    alone = _speed(backlog, place.with_name(f"{place.name}-alone"), None)
+    rate = alone * _RATE
+    # the backlog takes rate / (speed - rate) of the pause, and the worker some seconds to start
+    most = seconds * 4 + 40
+    load = load_of(int(rate * most / _EVENTS_A_BUYER) + 100, seed=1)
+    say(f"pause: how fast the backlog of {seconds:.0f} s is read while {rate:,.0f} events/s are sent")
+    waiting = int(rate * seconds)
+    speed = _speed(load[:waiting], place.with_name(f"{place.name}-beside"), Stream(load[waiting:], rate, most))
+    say(f"pause: {seconds:.0f} s of {rate:,.0f} events/s")
     with broker(place) as settings:
+        return _paused(load, alone, speed, rate, seconds, most, settings)
+
+
+def _speed(backlog: Load, place: Path, elsewhere: Stream | None) -> float:
+    """Events/s of a worker with a backlog, while `elsewhere` is sent to topics that it does not read."""
+    with broker(place) as settings, ExitStack() as stack:
         producer = EventProducer(settings)
         for topic, key, value in backlog:
             producer.submit(topic, key, value)
         producer.close()
-        workers = [lambda: start_part("worker", settings, place, core=None)]
-        run = read_to_the_end(workers, _READY, worker_group(settings), source_ends(settings), settings, SECONDS)
-    speed = run.records / run.seconds
-    rate = speed * _RATE
-    # the backlog takes rate / (speed - rate) of the pause, and the worker some seconds to start
-    most = seconds * 4 + 40
-    load = load_of(int(rate * most / _EVENTS_A_BUYER) + 100, seed=1)
-    say(f"pause: {seconds:.0f} s of {rate:,.0f} events/s")
-    with broker(place.with_name(f"{place.name}-pause")) as settings:
-        return _paused(load, speed, rate, seconds, most, settings)
+        ends = source_ends(settings)
+        if elsewhere is not None:
+            create_topics(settings.model_copy(update={"topic_prefix": _ELSEWHERE}))
+            stack.callback(_Feed(settings, elsewhere, _ELSEWHERE).stop)
+        workers = [lambda: start_part("worker", settings, settings.data_dir.parent, core=None)]
+        run = read_to_the_end(workers, _READY, worker_group(settings), ends, settings, SECONDS)
+    return run.records / run.seconds
 
 
-def _paused(load: Load, speed: float, rate: float, seconds: float, most: float, settings: Settings) -> Pause:
-    feed = _Feed(settings, load, rate, most)
+def _paused(
+    load: Load, alone: float, speed: float, rate: float, seconds: float, most: float, settings: Settings
+) -> Pause:
+    feed = _Feed(settings, Stream(load, rate, most))
     time.sleep(seconds)
     worker = start_part("worker", settings, settings.data_dir.parent, "late", core=None)
     committed = Committed(settings, worker_group(settings))
@@ -98,7 +124,7 @@ def _paused(load: Load, speed: float, rate: float, seconds: float, most: float, 
             if seen[-1][1] <= waiting / 20:
                 break
             time.sleep(_LOOK_SECONDS)
-        return Pause(speed, rate, waiting, seen, os.getloadavg()[0])
+        return Pause(alone, speed, rate, waiting, seen, os.getloadavg()[0])
     finally:
         feed.stop()
         committed.close()
@@ -106,11 +132,11 @@ def _paused(load: Load, speed: float, rate: float, seconds: float, most: float, 
 
 
 class _Feed:
-    """Sends the load at that rate, in a thread."""
+    """Sends it, in a thread."""
 
-    def __init__(self, settings: Settings, load: Load, rate: float, seconds: float) -> None:
+    def __init__(self, settings: Settings, stream: Stream, prefix: str = "") -> None:
         self.sent = 0
-        self._settings, self._load, self._rate, self._length = settings, load, rate, seconds
+        self._settings, self._stream, self._prefix = settings, stream, prefix
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
         self._thread.start()
@@ -123,12 +149,13 @@ class _Feed:
         self._thread.join(_STOP_SECONDS)
 
     def _run(self) -> None:
+        load, rate, seconds = self._stream
         producer = light_producer(self._settings)
         began = time.monotonic()
-        while (now := time.monotonic() - began) < self._length and not self._stopping.is_set():
-            due = min(int(now * self._rate), len(self._load))
-            for topic, key, value in self._load[self.sent : due]:
-                producer.produce(topic, value, key)
+        while (now := time.monotonic() - began) < seconds and not self._stopping.is_set():
+            due = min(int(now * rate), len(load))
+            for topic, key, value in load[self.sent : due]:
+                producer.produce(self._prefix + topic, value, key)
             self.sent = due
             producer.poll(_TICK_SECONDS)
         producer.flush()

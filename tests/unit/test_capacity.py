@@ -172,7 +172,7 @@ def test_the_hour_brings_the_height_at_once_and_it_ebbs_away() -> None:
 
 
 def test_the_simulated_pause_is_the_sum() -> None:
-    real = Pause(speed=5_000, rate=2_000, waiting=60_000, seen=[(0.0, 60_000.0), (25.0, 5_000.0)], load=1)
+    real = Pause(alone=6_000, speed=5_000, rate=2_000, waiting=60_000, seen=[(0.0, 60_000.0), (25.0, 5_000.0)], load=1)
     assert real.caught_up_seconds == 25
     assert simulated(real).caught_up_seconds == pytest.approx(54_000 / 3_000, abs=2 * TICK_SECONDS)
 
