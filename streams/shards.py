@@ -121,7 +121,8 @@ class Shards:
     async def build(self, number: int, state: State, core: Core | None = None) -> Core:
         """A core with that state, on top of what `core` has. Others get a turn meanwhile."""
         core = core or self._new_core(number, os.urandom(8).hex().encode())
-        records = iter(state.items())
+        # a buyer's records together, and in order of time: what is met again later is derived anew
+        records = iter(sorted(state.items()))
         with self._old.growing():
             while part := list(islice(records, _RESTORED_AT_ONCE)):
                 core.restore(part)
