@@ -203,20 +203,13 @@ def _latency(found: latency.Latencies, machine: str) -> Sheet:
     return Sheet(
         f"seconds from produced, one worker, sink and web part in one process; {found.most:,.0f} events/s are the most that is kept up"
         f" with, of a backlog {found.backlog:,.0f}; {machine}",
-        (
-            *("share of the most", "events/s", "probes", "result, p50", "result, p99"),
-            *("row, p50", "row, p99", "wallboard, p50", "wallboard, p99"),
-        ),
+        ("share of the most", "events/s", "probes", "row, p50", "row, p99", "wallboard, p50", "wallboard, p99"),
         [
             (
                 f"{one.share:.0%}",
                 f"{one.rate:,.0f}",
                 f"{len(one.to_row)}",
-                *(
-                    f"{percentile(sorted(each), p):.2f}"
-                    for each in (one.to_result, one.to_row, one.to_page)
-                    for p in (50, 99)
-                ),
+                *(f"{percentile(sorted(each), p):.2f}" for each in (one.to_row, one.to_page) for p in (50, 99)),
             )
             for one in found.at
         ],

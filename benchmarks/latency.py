@@ -21,7 +21,7 @@ from typing import Final
 
 import aiohttp
 import orjson
-from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
+from confluent_kafka import Producer
 
 from benchmarks.parts import alive, start_part, wait_for_line
 from benchmarks.throughput import SECONDS, broker
@@ -30,7 +30,7 @@ from replay.generator import SaleConfig
 from replay.generator.write import deliver
 from schemas.events import parse_event
 from schemas.settings import Settings
-from schemas.topics import CHAT, ORDERS, PAYMENTS, ROUNDS
+from schemas.topics import CHAT, ORDERS, PAYMENTS
 from schemas.types import format_time
 from sinks.kafka import EventProducer, event_key, sink_group, worker_group
 from sinks.progress import sink_ends, source_ends, wait_until_read
@@ -43,7 +43,6 @@ _GROWTH: Final = 0.05
 _JITTER_SECONDS: Final = 0.1
 _EVENTS_A_BUYER: Final = 20
 _SHOP: Final = "probe"
-_MARK: Final = b'"probe"'
 _ZONE: Final = "Asia/Shanghai"
 _PROBE_SECONDS: Final = 0.1
 _LOOK_SECONDS: Final = 0.05
@@ -65,12 +64,11 @@ Unstamped = Sequence[tuple[str, bytes, bytes, bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """At that share of the most: events/s that were sent, and the seconds of each probe, in the order sent, to the worker's
-    result in Kafka, to a row and to the wallboard."""
+    """At that share of the most: events/s that were sent, and the seconds of each probe, in the order sent, to a row and to the
+    wallboard."""
 
     share: float
     rate: float
-    to_result: list[float]
     to_row: list[float]
     to_page: list[float]
 
@@ -170,33 +168,6 @@ def light_producer(settings: Settings) -> Producer:
     )
 
 
-class _Results:
-    """Watches the rounds that the worker writes, in a thread: buyer -> when the probe's was there."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.seen: dict[str, float] = {}
-        self._consumer = Consumer({"bootstrap.servers": settings.kafka_bootstrap, "group.id": "watch"})
-        self._consumer.assign(
-            [TopicPartition(ROUNDS, number, OFFSET_BEGINNING) for number in range(settings.partitions)]
-        )
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="results", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stopping.set()
-        self._thread.join(_STOP_SECONDS)
-        self._consumer.close()
-
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            for message in self._consumer.consume(1000, _LOOK_SECONDS):
-                value = message.value() or b"" if message.error() is None else b""
-                # most are not of the probes' shop, and are not worth a look at their JSON
-                if _MARK in value and (row := orjson.loads(value))["shop_id"] == _SHOP:
-                    self.seen.setdefault(row["buyer_id"], time.time())
-
-
 class _Feed:
     """Sends the load at that rate, and a probe every now and then, in a thread."""
 
@@ -259,7 +230,6 @@ def _event(topic: str, kind: str, buyer: str, now: float, data: Mapping[str, obj
 async def _under(load: Unstamped, share: float, rate: float, seconds: float, settings: Settings, url: str) -> Latency:
     async with aiohttp.ClientSession(url, read_bufsize=2**20, max_line_size=2**20) as session:
         since = time.time() - 60
-        results = _Results(settings)
         feed = _Feed(settings, load, rate, seconds + _SETTLE_SECONDS)
         boards: list[tuple[float, int]] = []
         watching = asyncio.create_task(_watch(session, boards))
@@ -276,13 +246,11 @@ async def _under(load: Unstamped, share: float, rate: float, seconds: float, set
                 rows.setdefault(buyer, time.time())
             await asyncio.sleep(_LOOK_SECONDS)
         watching.cancel()
-    results.stop()
-    to_result, to_row, to_page = [], [], []
+    to_row, to_page = [], []
     for number, (buyer, produced) in enumerate(feed.probes.items(), 1):
-        to_result.append(results.seen.get(buyer, produced + _LAST_SECONDS) - produced)
         to_row.append(rows.get(buyer, produced + _LAST_SECONDS) - produced)
         to_page.append(next((at for at, shown in boards if shown >= number), produced + _LAST_SECONDS) - produced)
-    return Latency(share, feed.sent / feed.seconds, to_result, to_row, to_page)
+    return Latency(share, feed.sent / feed.seconds, to_row, to_page)
 
 
 async def _rounds(session: aiohttp.ClientSession, since: float) -> list[str]:

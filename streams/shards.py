@@ -30,8 +30,8 @@ from streams.transport import Batch
 
 log = structlog.get_logger()
 
-_RESTORED_AT_ONCE: Final = 200
-"""state records: some thousand facts, a few hundredths of a second"""
+_RESTORED_AT_ONCE: Final = 500
+"""state records: thousands of facts, a tenth of a second"""
 _OVERSIZE_KEPT_BYTES: Final = 256 * 1024
 """of a result that is too big; fits where a record of Kafka's default size does, whatever JSON escapes in it"""
 
