@@ -175,14 +175,14 @@ def patch_worker(fuse: Fuse) -> None:
 
         return wrapped
 
-    def restored(restore: Any) -> Any:
-        def wrapped(self: Any, number: int, state: Any) -> None:
-            restore(self, number, state)
+    def restored(take_over: Any) -> Any:
+        def wrapped(self: Any, number: int, core: Any) -> None:
+            take_over(self, number, core)
             fuse.passes()
             if fuse.lit:
                 restoring, sleep = asyncio.current_task(), asyncio.sleep
 
-                async def held(*args: Any) -> Any:  # the restoring task sleeps between two partitions
+                async def held(*args: Any) -> Any:  # the restoring task sleeps within each partition
                     await (asyncio.Event().wait() if asyncio.current_task() is restoring else sleep(*args))
 
                 asyncio.sleep = held
@@ -207,7 +207,7 @@ def patch_worker(fuse: Fuse) -> None:
             wrap(Worker, "_final_checkpoint", final_one)
             wrap(Shards, "checkpoint", after_checkpoint)
         case boundary if boundary == RESTORE:
-            wrap(Shards, "restore", restored)
+            wrap(Shards, "take_over", restored)
         case str():
             raise SystemExit(f"no such point: {point}")
 
