@@ -16,6 +16,7 @@ import numpy as np
 
 from benchmarks.latency import Load, light_producer, load_of
 from benchmarks.parts import alive, read_to_the_end, start_part, wait_for_line
+from benchmarks.peers.launch import PeerError
 from benchmarks.simulation import TICK_SECONDS, simulate
 from benchmarks.throughput import SECONDS, broker
 from schemas.settings import Settings
@@ -99,9 +100,12 @@ def _speed(backlog: Load, place: Path, elsewhere: Stream | None) -> float:
         ends = source_ends(settings)
         if elsewhere is not None:
             create_topics(settings.model_copy(update={"topic_prefix": _ELSEWHERE}))
-            stack.callback(_Feed(settings, elsewhere, _ELSEWHERE).stop)
+            feed = _Feed(settings, elsewhere, _ELSEWHERE)
+            stack.callback(feed.stop)
         workers = [lambda: start_part("worker", settings, settings.data_dir.parent, core=None)]
         run = read_to_the_end(workers, _READY, worker_group(settings), ends, settings, SECONDS)
+        if elsewhere is not None and not feed.running():
+            raise PeerError("what is sent to elsewhere ended before the backlog did")
     return run.records / run.seconds
 
 

@@ -27,6 +27,11 @@ def decode_key(key: bytes) -> tuple[str, str, str, bytes]:
     return shop_id, buyer_id, shard.decode(), writer
 
 
+def buyer_of(key: bytes) -> bytes:
+    """What is the same in the keys of one buyer, and different in those of others."""
+    return key.partition(b"\0")[0]
+
+
 def encode_facts(facts: Sequence[Fact]) -> bytes:
     """The value of a shard of facts."""
     return b'{"facts":%s}' % _encode(facts)

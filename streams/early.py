@@ -5,7 +5,7 @@ and the join. Its copies are most likely of the partitions that it is given then
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import NamedTuple
 
 import structlog
@@ -35,12 +35,13 @@ class EarlyCores:
         """Make them in the background, as soon as `when` turns True."""
         self._making = asyncio.create_task(self._make(when))
 
-    async def end(self) -> None:
-        """Make no more."""
+    async def end(self, wanted: Collection[int] = ()) -> None:
+        """Make no more, and drop all but the wanted ones."""
         if self._making is not None:
             self._making.cancel()
             await asyncio.gather(self._making, return_exceptions=True)
             self._making = None
+        self._made = {number: made for number, made in self._made.items() if number in wanted}
 
     @property
     def marks(self) -> dict[int, Mark]:
@@ -56,17 +57,24 @@ class EarlyCores:
         self._made.clear()
 
     async def _make(self, when: Callable[[], bool]) -> None:
-        numbers = self._copy.partitions()
-        while numbers and not when():
-            await asyncio.sleep(0.05)
-        for number in numbers:
-            try:
-                if loaded := self._copy.load(number):
+        try:
+            if not self._copy.partitions():
+                return
+            while not when():
+                await asyncio.sleep(0.05)
+            for number in self._by_age():
+                loaded = self._copy.load(number)
+                self._copy.keep_only(())  # nobody's yet
+                if loaded:
                     state, mark = loaded
                     self._made[number] = _Made(await self._build(number, state), mark)
                     metrics.RESTORED.inc(len(state))
-            except Exception as error:  # whether it is worth a worker, the restore will tell
-                log.warning("no_early_core", partition=number, error=repr(error))
-            finally:
-                self._copy.keep_only(())  # nobody's yet
-            await asyncio.sleep(0)
+                await asyncio.sleep(0)
+        except Exception as error:  # whether it is worth a worker, the restore will tell
+            log.warning("no_early_core", error=repr(error))
+
+    def _by_age(self) -> list[int]:
+        """The partitions with copies of use, the newest first: those that were held last."""
+        marks = [(mark.written_at, number) for number in self._copy.partitions() if (mark := self._copy.mark(number))]
+        self._copy.keep_only(())
+        return [number for _, number in sorted(marks, reverse=True)]

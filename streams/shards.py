@@ -9,8 +9,8 @@ import asyncio
 import os
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
 from typing import Final, NamedTuple, Protocol
 
 import orjson
@@ -18,6 +18,7 @@ import structlog
 
 from processors.admission import written_at
 from processors.partition import Flush, Incoming
+from processors.state import buyer_of
 from schemas.rejections import rejection
 from schemas.settings import Settings
 from schemas.topics import REJECTED, STATE
@@ -65,6 +66,18 @@ class Shard:
         self.number = number
         self.core = core
         self.batches: list[Batch] = []
+
+
+def _parts(state: State) -> Iterator[list[tuple[bytes, bytes]]]:
+    """The records by buyers, none of them in two parts: half a buyer is derived for nothing, and wrongly."""
+    part: list[tuple[bytes, bytes]] = []
+    for _, records in groupby(sorted(state.items()), lambda record: buyer_of(record[0])):
+        part += records
+        if len(part) >= _RESTORED_AT_ONCE:
+            yield part
+            part = []
+    if part:
+        yield part
 
 
 class CheckpointAbandonedError(Exception):
@@ -121,10 +134,8 @@ class Shards:
     async def build(self, number: int, state: State, core: Core | None = None) -> Core:
         """A core with that state, on top of what `core` has. Others get a turn meanwhile."""
         core = core or self._new_core(number, os.urandom(8).hex().encode())
-        # a buyer's records together, and in order of time: what is met again later is derived anew
-        records = iter(sorted(state.items()))
         with self._old.growing():
-            while part := list(islice(records, _RESTORED_AT_ONCE)):
+            for part in _parts(state):
                 core.restore(part)
                 await asyncio.sleep(0)
         return core

@@ -234,7 +234,7 @@ class Worker:
             kept = self._shards.numbers & mine if unbroken else set()
             self._generation = generation
             self._shards.keep_only(kept)
-            await self._early.end()
+            await self._early.end(mine - kept)
             async for attempt in retrying("restore", RETRY_SECONDS):
                 with attempt:
                     states, read, later = await read_state(
@@ -245,6 +245,7 @@ class Worker:
                     break
                 core = self._early.take(number) if number in later else None
                 self._shards.take_over(number, await self._shards.build(number, states.pop(number), core))
+                await asyncio.sleep(0)
             if not wanted():
                 self._shards.keep_only(kept)
                 log.info("restore_abandoned", generation=generation)
