@@ -207,7 +207,8 @@ def _breaks(plans: Sequence[Plan], given: Given) -> str:
         f" {first.by_memory:,} workers where CPU alone takes {first.workers}. `ZHENGDIAN_HORIZON_DAYS` is what to turn: it sets how late"
         " an event, or an order's refund or review, may still be settled live; what is later is left to a replay.",
         f"**Recovery.** State is derived anew from its facts, {_round(given.restore_rate)} a second: a worker whose {given.worker_gb:.0f} GB"
-        f" are full takes {restart:.0f} minutes to start. `ZHENGDIAN_WORKER_STATE_DIR` saves the reading, and lets a worker that is started again derive while its group waits for the dead one. Plan workers for"
+        f" are full takes {restart:.0f} minutes to start. `ZHENGDIAN_WORKER_STATE_DIR` saves the reading, and"
+        " lets a worker that is started again derive while its group waits for the dead one. Plan workers for"
         " the restart that can be borne, not for their memory; more partitions spread a dead worker's state over more heirs.",
         f"**ClickHouse.** A sink adds {1 / given.sink_batch_seconds:.0f} inserts a second to every table, whatever their size: beyond"
         f" {given.inserts * given.sink_batch_seconds:.0f} sinks raise `ZHENGDIAN_SINK_BATCH_SECONDS` and `ZHENGDIAN_SINK_BATCH_ROWS` (rows"

@@ -4,11 +4,14 @@ import asyncio
 import time
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from processors.state import buyer_of, encode_key
+from schemas.settings import Settings
 from streams.early import EarlyCores
+from streams.shards import Shards
 from streams.state import LocalCopy, State
 
 
@@ -95,3 +98,15 @@ async def test_nothing_is_made_before_it_may_begin(tmp_path: Path, monkeypatch: 
     await asyncio.sleep(0.12)
     await early.end({0})
     assert builds.begun == []
+
+
+async def test_a_restore_comes_in_parts_and_never_parts_a_buyer() -> None:
+    parts: list[list[tuple[bytes, bytes]]] = []
+    core: Any = SimpleNamespace(restore=parts.append)
+    shards = Shards(Settings(), lambda number, writer: core, cast(Any, None), LocalCopy(None), lambda: True)
+    records = [(encode_key("s", f"b-{at % 9}", f"1.{at}", b"w"), b"v") for at in range(2000)]
+    await shards.build(0, dict(records))
+    assert len(parts) > 1
+    assert sorted(record for part in parts for record in part) == sorted(records)
+    buyers = [{buyer_of(key) for key, _ in part} for part in parts]
+    assert sum(len(of) for of in buyers) == 9
