@@ -161,19 +161,36 @@ class WorkerProcess:
     """A worker in a process of its own; its log is a file."""
 
     def __init__(self, name: str, bootstrap: str, directory: Path, main: str = MAIN, **settings: str) -> None:
-        self._arguments = (name, bootstrap, directory, main, settings)
+        self._arguments = [sys.executable, "-c", main]
+        self._environment = {
+            "ZHENGDIAN_KAFKA_BOOTSTRAP": bootstrap,
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONFAULTHANDLER": "1",
+            **{f"ZHENGDIAN_{key.upper()}": value for key, value in settings.items()},
+        }
         self.log = directory / f"{name}.log"
         self.expected: set[int] = set()
         """exit codes besides 0 that the scenario brings about"""
-        environment = {f"ZHENGDIAN_{key.upper()}": value for key, value in settings.items()}
+        self._restarts = 0
+        self.process = self._started()
+
+    def _started(self) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", main],
-                cwd=ROOT,
-                env=os.environ | {"ZHENGDIAN_KAFKA_BOOTSTRAP": bootstrap, "PYTHONUNBUFFERED": "1"} | environment,
-                stdout=output,
-                stderr=subprocess.STDOUT,
+            return subprocess.Popen(
+                self._arguments, cwd=ROOT, env=os.environ | self._environment, stdout=output, stderr=subprocess.STDOUT
             )
+
+    def supervise(self) -> None:
+        """As in production: when it gave up because the machine was too busy it is started again. AssertionError when it died
+        of anything else.
+        """
+        code = self.process.poll()
+        if code in {None, 0, *self.expected}:
+            return
+        assert code == 1, f"{self.log.name} died, {self.told()}"
+        self._restarts += 1
+        assert self.logged("stood still") >= self._restarts, f"{self.log.name} gave up, {self.told()}"
+        self.process = self._started()
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to this process."""
@@ -181,14 +198,13 @@ class WorkerProcess:
             self.expected.add(-number)
         os.kill(self.process.pid, number)
 
-    def again(self) -> "WorkerProcess":
-        """The same worker in a new process."""
-        name, bootstrap, directory, main, settings = self._arguments
-        return WorkerProcess(f"{name}+", bootstrap, directory, main, **settings)
-
     def logged(self, what: str) -> int:
         """How many log lines hold that word."""
         return self.log.read_text().count(what)
+
+    def told(self) -> str:
+        """How it is, and the end of its log."""
+        return f"exit code {self.process.poll()}\n{self.log.read_text()[-4000:]}"
 
     async def exit_code(self, seconds: float = 30) -> int:
         """Wait for the end."""
@@ -245,12 +261,14 @@ class System:
         for tp in [tp for tp in self.produced if tp[0] == name]:
             del self.produced[tp]
 
-    async def ready(self, *workers: WorkerProcess, times: int = 1, seconds: float = 40) -> None:
+    async def ready(self, *workers: WorkerProcess, times: int = 1, seconds: float = 60) -> None:
         """Wait until each has had an assignment ready that many times."""
         for worker in workers:
-            await until(
-                lambda w=worker: w.logged("partitions_ready") >= times, seconds, f"{worker.log.name} is not ready"
-            )
+            deadline = time.monotonic() + seconds
+            while worker.logged("partitions_ready") < times:
+                worker.supervise()
+                assert time.monotonic() < deadline, f"{worker.log.name}: not ready, {worker.told()}"
+                await asyncio.sleep(0.05)
 
     async def produce(self, events: list[Event], seconds: float = 0) -> None:
         """Send all events, spread over that time."""
@@ -277,7 +295,8 @@ class System:
             deadline = time.monotonic() + seconds
             tps = [aiokafka.TopicPartition(*tp) for tp in self.produced]
             while time.monotonic() < deadline:
-                self._supervise()
+                for worker in self.workers:
+                    worker.supervise()
                 committed = await admin.list_consumer_group_offsets("zhengdian-worker", partitions=tps)
                 # of a broker that has just started: not all of them
                 left = {tp: self.produced[tp] - max(0, committed[tp].offset if tp in committed else 0) for tp in tps}
@@ -289,17 +308,6 @@ class System:
         finally:
             await admin.close()
         raise AssertionError(f"not committed after {seconds} s: {left}")
-
-    def _supervise(self) -> None:
-        """As in production: a worker that gave up because the machine was too busy is started again; others fail the test."""
-        for worker in list(self.workers):
-            code = worker.process.poll()
-            if code in {None, 0, *worker.expected}:
-                continue
-            assert code == 1, f"{worker.log.name} died with {code}"
-            assert worker.logged("stood still"), f"{worker.log.name} gave up"
-            worker.expected.add(1)
-            self.workers.append(worker.again())
 
     async def records(self, *topics: str) -> list[Any]:
         """All records of the topics."""

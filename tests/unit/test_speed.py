@@ -1,14 +1,20 @@
-"""The guard against getting slower: CPU time of each pure part as a ratio to a plain pydantic decode of the same events, in one
-process.
+"""The guard against getting slower, of each pure part, in two ways:
 
-Ratios hold on slow and busy machines where seconds don't, though a crowded cache takes a quarter off the core's. The limits are
-three quarters of what a busy machine showed when they were set; raise them when it gets faster.
+- calls of functions for each event, Python's and C's, as the profiler counts them: the same on every machine, so that a tenth more
+  is told;
+- CPU time as a ratio to a plain pydantic decode of the same events. It sees what becomes slower without more calls. Ratios hold
+  on slow machines where seconds don't, but a crowded cache slows a part that has much in memory more than the yardstick, by up to
+  a third. So `.ci/run` measures before anything else runs, the limits are half of what a quiet machine shows, and what misses one is
+  measured again: slow code misses it each time.
+
+Sharpen the limits when it gets faster.
 """
 
 import gc
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from cProfile import Profile
 from typing import Any
 
 import pytest
@@ -25,11 +31,12 @@ from sinks.batch import Batch
 from sinks.kafka import event_key
 from sinks.rows import Record
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.speed]
 
 CHUNK = 500
 FLUSH_EVERY = 20_000
 ROUNDS = 3
+ATTEMPTS = 4
 
 
 Events = dict[str, list[Incoming]]
@@ -56,20 +63,30 @@ def by_topic() -> Events:
 
 
 def cpu_seconds(work: Callable[[], object]) -> float:
-    """Of the best of a few rounds: whatever else runs on the machine only adds."""
-    best = float("inf")
-    for _ in range(ROUNDS):
-        gc.collect()
-        began = time.process_time()
-        work()
-        best = min(best, time.process_time() - began)
-    return best
+    gc.collect()
+    began = time.process_time()
+    work()
+    return time.process_time() - began
 
 
-def yardstick(by_topic: Events) -> float:
-    """A plain pydantic decode of as many events, by a model that is nothing of the product's."""
+def share_of_yardstick(by_topic: Events, work: Callable[[], object]) -> float:
+    """The work's speed as a share of a plain pydantic decode of as many events, by a model that is nothing of the product's.
+
+    By the best of a few rounds of each, in turns: whatever else runs on the machine only adds.
+    """
     values = values_of(by_topic)
-    return cpu_seconds(lambda: [Yardstick.model_validate_json(value) for value in values])
+    rounds = [
+        (cpu_seconds(lambda: [Yardstick.model_validate_json(value) for value in values]), cpu_seconds(work))
+        for _ in range(ROUNDS)
+    ]
+    return min(yardstick for yardstick, _ in rounds) / min(took for _, took in rounds)
+
+
+def calls(work: Callable[[], object]) -> int:
+    """Of functions, Python's and C's."""
+    profile = Profile(subcalls=False)
+    profile.runcall(work)
+    return sum(entry.callcount for entry in profile.getstats())
 
 
 def values_of(by_topic: Events) -> list[bytes]:
@@ -99,20 +116,25 @@ def flushes(by_topic: Events) -> list[Flush]:
     return work_through(by_topic)
 
 
-def check(what: str, by_topic: Events, work: Callable[[], object], at_least: float) -> None:
-    """`at_least`: of the yardstick's speed."""
-    share = yardstick(by_topic) / cpu_seconds(work)
-    print(f"{what}: {share:.2f} times the yardstick's speed")
-    assert share >= at_least
+def check(what: str, by_topic: Events, work: Callable[[], object], at_least: float, most_calls: float) -> None:
+    """`at_least`: of the yardstick's speed; `most_calls`: for each event."""
+    counted = calls(work) / len(values_of(by_topic))
+    print(f"{what}: {counted:.2f} calls an event")
+    shares: list[float] = []
+    while len(shares) < ATTEMPTS and max(shares, default=0.0) < at_least:
+        shares.append(share_of_yardstick(by_topic, work))
+        print(f"{what}: {shares[-1]:.2f} times the yardstick's speed")
+    assert counted <= most_calls
+    assert max(shares) >= at_least, shares
 
 
 def test_the_core_with_every_rule_on_is_as_fast_as_it_was(by_topic: Events) -> None:
-    check("core", by_topic, lambda: work_through(by_topic), 0.175)
+    check("core", by_topic, lambda: work_through(by_topic), 0.13, 104)
 
 
 def test_the_decoder_is_as_fast_as_it_was(by_topic: Events) -> None:
     values = values_of(by_topic)
-    check("decoder", by_topic, lambda: [decode_event(value) for value in values], 2.1)
+    check("decoder", by_topic, lambda: [decode_event(value) for value in values], 1.6, 5.5)
 
 
 def test_a_restore_is_as_fast_as_it_was(by_topic: Events, flushes: list[Flush]) -> None:
@@ -125,7 +147,7 @@ def test_a_restore_is_as_fast_as_it_was(by_topic: Events, flushes: list[Flush]) 
         for start in range(0, len(records), CHUNK):
             partition.restore(records[start : start + CHUNK])
 
-    check("restore", by_topic, restore, 0.33)
+    check("restore", by_topic, restore, 0.25, 62.5)
 
 
 def test_the_sink_makes_rows_as_fast_as_it_did(by_topic: Events, flushes: list[Flush]) -> None:
@@ -137,4 +159,4 @@ def test_the_sink_makes_rows_as_fast_as_it_did(by_topic: Events, flushes: list[F
         for record in records:
             batch.add(record)
 
-    check("rows", by_topic, make, 2.1)
+    check("rows", by_topic, make, 1.6, 5.4)
