@@ -1,5 +1,6 @@
 """The command line `zhengdian` (contract §5): exit 0 done, 1 failed, 2 wrong use; errors in one line on stderr."""
 
+import faulthandler
 import os
 import sys
 import traceback
@@ -96,6 +97,7 @@ def _explain(error: Exception) -> tuple[str, int]:
 
 def main() -> None:
     """Entry point of the `zhengdian` script."""
+    faulthandler.enable()  # a crash in C code tells where it was
     sys.exit(run(sys.argv[1:]))
 
 
