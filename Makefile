@@ -78,8 +78,8 @@ interpret: ## take the compiled core away
 	rm -f processors/*.so
 
 .PHONY: bench
-bench: setup-dev ## measure speed, delay, recovery and growth on this machine (BENCH_ARGS='--report docs' writes the report)
-	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
+bench: setup-dev bench-peers-setup ## measure speed, delay, recovery and growth on this machine, into bench-report/ (options in BENCH_ARGS)
+	@$(BIN)/python -m benchmarks $(or $(BENCH_ARGS),--report bench-report)
 
 # a failing one is said and left out: Bytewax has wheels for Python 3.8 to 3.12 alone
 .PHONY: bench-peers-setup

@@ -112,7 +112,7 @@ def page(measured: Mapping[str, Any], given: Given, plans: Sequence[Plan]) -> tu
         " meanwhile reads nothing else, so the fewer facts a partition has, the sooner it is over.\n",
         _killed(deaths, given).markdown(),
         "Each worker drains what waits in its partitions in proportion, in ticks of a quarter of a second; buyers' shares are"
-        " a Zipf law cut at the top, hashed to partitions; workers' speeds scatter as measured; the seed is fixed, so the same"
+        " a Zipf law cut at the top, hashed to partitions; workers' speeds scatter as assumed; the seed is fixed, so the same"
         " figures give the same page. Not in it: brokers that slow down, the network, chunks of a fetch, more than one death at a"
         " time, and what a group of a thousand members does to its coordinator.\n",
         _checked(paused, measured),
@@ -272,10 +272,11 @@ def _checked(paused: Pause | None, measured: Mapping[str, Any]) -> str:
     if paused is None:
         return "It has not been held against a measurement here: `make bench BENCH_ARGS='--only pause'`.\n"
     real, said = paused.caught_up_seconds, simulated(paused).caught_up_seconds
+    date = measured["shown"]["pause"]["date"]
     if math.isinf(real):
-        return f"A real worker ({measured['date']}, load {paused.load:.0f}) had not caught up when it was no longer watched.\n"
+        return f"A real worker ({date}, load {paused.load:.0f}) had not caught up when it was no longer watched.\n"
     return (
-        f"**Held against a real worker** ({measured['date']}, load {paused.load:.0f} on {measured['machine']}): it read"
+        f"**Held against a real worker** ({date}, load {paused.load:.0f} on {measured['machine']}): it read"
         f" {paused.alone:,.0f} events/s of a whole sale when all of it waited. Then {paused.rate:,.0f} came each second and it was started"
         f" late, with {paused.waiting:,.0f} waiting. A tenth of that was left after {real:.1f} s. Broker, worker and sender shared the"
         f" cores: {paused.speed:,.0f} events/s of such a backlog are read while as many events are sent to other topics, with which the"

@@ -23,7 +23,9 @@ import aiohttp
 import orjson
 from confluent_kafka import Producer
 
-from benchmarks.parts import alive, start_part, wait_for_line
+from benchmarks.parts import alive, cpu_seconds, start_part, wait_for_line
+from benchmarks.peers.job import rss_mb
+from benchmarks.peers.launch import PeerError
 from benchmarks.throughput import SECONDS, broker
 from deploy.process import Child
 from replay.generator import SaleConfig
@@ -38,10 +40,9 @@ from sinks.progress import sink_ends, source_ends, wait_until_read
 SHARES: Final = (0.25, 0.5, 0.75)
 _TRIED: Final = (1.0, 0.85, 0.7, 0.55, 0.4)
 """of the backlog's rate, which large batches make higher than what can be kept up with event by event"""
-_GROWTH: Final = 0.05
+_GROWTH: Final = 0.02
 """seconds later a second, of what is sent at a rate that is still kept up with"""
 _JITTER_SECONDS: Final = 0.1
-_EVENTS_A_BUYER: Final = 20
 _SHOP: Final = "probe"
 _ZONE: Final = "Asia/Shanghai"
 _PROBE_SECONDS: Final = 0.1
@@ -65,12 +66,14 @@ Unstamped = Sequence[tuple[str, bytes, bytes, bytes]]
 @dataclass(frozen=True, slots=True)
 class Latency:
     """At that share of the most: events/s that were sent, and the seconds of each probe, in the order sent, to a row and to the
-    wallboard."""
+    wallboard; cores kept busy meanwhile, and the most memory in MB, by part."""
 
     share: float
     rate: float
     to_row: list[float]
     to_page: list[float]
+    cores: dict[str, float]
+    peak_mb: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +95,14 @@ def measure(buyers: int, seconds: float, place: Path, say: Callable[[str], objec
     def run(share: float, rate: float) -> Latency:
         number = next(numbers)
         say(f"latency: {rate:,.0f} events/s")
-        load = unstamped(load_of(int(rate * (seconds + _SETTLE_SECONDS) / _EVENTS_A_BUYER) + 100, seed=number))
-        with broker(place.with_name(f"{place.name}-{number}")) as settings, _running(settings) as (_, _, url):
-            return asyncio.run(_under(load, share, rate, seconds, settings, url))
+        load = unstamped(load_of_length(int(rate * (seconds + _SETTLE_SECONDS + _TICK_SECONDS)) + 1, seed=number))
+        with broker(place.with_name(f"{place.name}-{number}")) as settings, _running(settings) as (worker, web, url):
+            parts = {"worker": worker.pid, "web part with sink": web.pid}
+            began, before = time.perf_counter(), {part: cpu_seconds(pid) for part, pid in parts.items()}
+            sent, to_row, to_page = asyncio.run(_under(load, rate, seconds, settings, url))
+            took = time.perf_counter() - began
+            cores = {part: (cpu_seconds(pid) - before[part]) / took for part, pid in parts.items()}
+            return Latency(share, sent, to_row, to_page, cores, {part: rss_mb(pid) for part, pid in parts.items()})
 
     for tried in _TRIED:
         most = run(tried, backlog * tried)
@@ -125,6 +133,14 @@ def load_of(buyers: int, seed: int) -> Load:
     """A generated sale in the order of time, with the events' keys."""
     lines = ((topic, line) for topic, line, _ in deliver(SaleConfig(buyers=buyers, seed=seed)))
     return [(topic, event_key(parse_event(line)), line) for topic, line in lines]
+
+
+def load_of_length(events: int, seed: int) -> Load:
+    """The first so many events of a sale that has them: buyers write the less the more of them there are."""
+    buyers = events // 15 + 100
+    while len(load := load_of(buyers, seed)) < events:
+        buyers += buyers // 4
+    return load[:events]
 
 
 @contextmanager
@@ -227,7 +243,10 @@ def _event(topic: str, kind: str, buyer: str, now: float, data: Mapping[str, obj
     return topic, orjson.dumps(event), f"{_SHOP}|{buyer}"
 
 
-async def _under(load: Unstamped, share: float, rate: float, seconds: float, settings: Settings, url: str) -> Latency:
+async def _under(
+    load: Unstamped, rate: float, seconds: float, settings: Settings, url: str
+) -> tuple[float, list[float], list[float]]:
+    """Events/s that were sent, and the probes' seconds to a row and to the wallboard."""
     async with aiohttp.ClientSession(url, read_bufsize=2**20, max_line_size=2**20) as session:
         since = time.time() - 60
         feed = _Feed(settings, load, rate, seconds + _SETTLE_SECONDS)
@@ -250,7 +269,9 @@ async def _under(load: Unstamped, share: float, rate: float, seconds: float, set
     for number, (buyer, produced) in enumerate(feed.probes.items(), 1):
         to_row.append(rows.get(buyer, produced + _LAST_SECONDS) - produced)
         to_page.append(next((at for at, shown in boards if shown >= number), produced + _LAST_SECONDS) - produced)
-    return Latency(share, feed.sent / feed.seconds, to_row, to_page)
+    if not feed.seconds or feed.sent == len(load):
+        raise PeerError(f"the load of {rate:,.0f} events/s ended before its time: {feed.sent:,} of {len(load):,} sent")
+    return feed.sent / feed.seconds, to_row, to_page
 
 
 async def _rounds(session: aiohttp.ClientSession, since: float) -> list[str]:

@@ -38,13 +38,16 @@ def start_part(
     return start(name or part, zhengdian(part), log, environment(settings) | env, core)
 
 
-def wait_for_line(child: Child, line: bytes, times: int = 1) -> None:
-    """Until it has logged that so often. Raises TimeoutError, and PeerError when it has ended."""
+def wait_for_line(children: Child | Sequence[Child], line: bytes, times: int = 1) -> None:
+    """Until one of them has logged that so often. Raises TimeoutError, and PeerError when one has ended."""
+    some = [children] if isinstance(children, Child) else children
     deadline = time.monotonic() + START_SECONDS
-    while child.log.read_bytes().count(line) < times:
-        alive(child)
+    while all(child.log.read_bytes().count(line) < times for child in some):
+        for child in some:
+            alive(child)
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{child.name} has not logged {line.decode()!r} after {START_SECONDS:.0f} s")
+            names = " or ".join(child.name for child in some)
+            raise TimeoutError(f"{names} has not logged {line.decode()!r} after {START_SECONDS:.0f} s")
         time.sleep(_TICK_SECONDS)
 
 
@@ -57,7 +60,7 @@ def alive(child: Child) -> None:
 def read_to_the_end(
     children: Sequence[Callable[[], Child]], ready: bytes, group: str, ends: Ends, settings: Settings, seconds: float
 ) -> Run:
-    """Starts the members of a group; from when all of them are `ready` until the group has committed all that is there.
+    """Starts the members of a group; from when the first of them is `ready` until the group has committed all that is there.
 
     Parts commit when what they write is written; commits are looked at ten times a second. Raises TimeoutError and PeerError.
     """
@@ -66,8 +69,7 @@ def read_to_the_end(
         for begin in children:
             members.append(begin())
             stack.callback(members[-1].stop, _STOP_SECONDS)
-        for member in members:
-            wait_for_line(member, ready)
+        wait_for_line(members, ready)
 
         def check(left: int) -> None:
             for member in members:

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from benchmarks.latency import Load, light_producer, load_of
+from benchmarks.latency import Load, light_producer, load_of, load_of_length
 from benchmarks.parts import alive, read_to_the_end, start_part, wait_for_line
 from benchmarks.peers.launch import PeerError
 from benchmarks.simulation import TICK_SECONDS, simulate
@@ -25,7 +25,6 @@ from sinks.kafka import EventProducer, create_topics, worker_group
 from sinks.progress import Committed, source_ends
 
 _READY: Final = b"partitions_ready"
-_EVENTS_A_BUYER: Final = 20
 _TICK_SECONDS: Final = 0.01
 _LOOK_SECONDS: Final = 0.25
 _RATE: Final = 0.4
@@ -81,7 +80,7 @@ def measure(buyers: int, seconds: float, place: Path, say: Callable[[str], objec
     rate = alone * _RATE
     # the backlog takes rate / (speed - rate) of the pause, and the worker some seconds to start
     most = seconds * 4 + 40
-    load = load_of(int(rate * most / _EVENTS_A_BUYER) + 100, seed=1)
+    load = load_of_length(int(rate * (most + _TICK_SECONDS)) + 1, seed=1)
     say(f"pause: how fast the backlog of {seconds:.0f} s is read while {rate:,.0f} events/s are sent")
     waiting = int(rate * seconds)
     speed = _speed(load[:waiting], place.with_name(f"{place.name}-beside"), Stream(load[waiting:], rate, most))

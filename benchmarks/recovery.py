@@ -7,7 +7,7 @@ from pathlib import Path
 from signal import SIGKILL
 from typing import Final
 
-from benchmarks.parts import alive, start_part, wait_for_line
+from benchmarks.parts import alive, cpu_seconds, start_part, wait_for_line
 from benchmarks.peers.job import rss_mb
 from benchmarks.throughput import COMPILED, SECONDS, broker, cores_in
 from deploy.process import Child
@@ -33,6 +33,10 @@ class Recovery:
     from_kafka: list[float]
     compiled_with_local_copy: list[float]
     compiled_from_kafka: list[float]
+    cpu_seconds: dict[str, list[float]]
+    """by what it was read from and the core, in the order of the four above"""
+    peak_mb: dict[str, list[float]]
+    """the same"""
     idle_mb: float
     full_mb: float
 
@@ -42,7 +46,7 @@ class Recovery:
 
 
 def measure(buyers: int, runs: int, place: Path, say: Callable[[str], object]) -> Recovery:
-    """About 17 facts a buyer. Raises PeerError and TimeoutError."""
+    """About 16 facts a buyer. Raises PeerError and TimeoutError."""
     sale = place / "sale"
     say("recovery: generating")
     write_sale(SaleConfig(buyers=buyers), sale)
@@ -60,6 +64,8 @@ def measure(buyers: int, runs: int, place: Path, say: Callable[[str], object]) -
         wait_until_read(settings, worker_group(settings), source_ends(settings), SECONDS, lambda left: alive(worker))
         full_mb = rss_mb(worker.pid, "VmRSS")
         found: dict[tuple[str, str], list[float]] = {(core, what): [] for core in ("", COMPILED) for what in _COPIES}
+        cpu: dict[str, list[float]] = {}
+        peak: dict[str, list[float]] = {}
         for number in range(runs):
             for core, env in cores.items():
                 for what in _COPIES:
@@ -70,9 +76,11 @@ def measure(buyers: int, runs: int, place: Path, say: Callable[[str], object]) -
                     began = time.perf_counter()
                     wait_for_line(worker, _READY)
                     found[core, what].append(time.perf_counter() - began)
+                    cpu.setdefault(f"local copy {what}{core}", []).append(cpu_seconds(worker.pid))
+                    peak.setdefault(f"local copy {what}{core}", []).append(rss_mb(worker.pid))
         _kill(worker)
     kept, lost, compiled_kept, compiled_lost = found.values()
-    return Recovery(facts, buyers, kept, lost, compiled_kept, compiled_lost, idle_mb, full_mb)
+    return Recovery(facts, buyers, kept, lost, compiled_kept, compiled_lost, cpu, peak, idle_mb, full_mb)
 
 
 def _start(settings: Settings, name: str, copy: Path, env: Mapping[str, str]) -> Child:

@@ -42,12 +42,6 @@ def _runs(what: str, of: Callable[[Sequence[float]], float]) -> Callable[[Mappin
     return lambda found: of([run["records"] / run["cpu_seconds"] for run in found["throughput"][what]])
 
 
-def _spread(numbers: Sequence[float]) -> float:
-    if len(numbers) < 3:
-        raise statistics.StatisticsError("two runs are no spread")
-    return statistics.stdev(math.log(number) for number in numbers)
-
-
 def _points(found: Mapping[str, Any], axis: str) -> Sequence[Mapping[str, Any]]:
     return [point for point in found["growth"]["points"] if point["axis"] == axis]
 
@@ -105,9 +99,8 @@ FIGURES: Final[Mapping[str, Figure]] = {
     "worker_spread": Figure(
         0.2,
         "",
-        "of workers' speeds, standard deviation of the logarithm",
+        "of workers' speeds, standard deviation of the logarithm: a fleet's machines differ more than one from run to run",
         _ASSUMED,
-        _runs(throughput.ONE_WORKER, _spread),
     ),
     "sink_rate": Figure(
         26_510, "records/s", "a sink with the ClickHouse in it", _MEASURED, _runs(throughput.SINK, statistics.median)

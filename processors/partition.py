@@ -70,8 +70,8 @@ class Partition:
         self._foreign: dict[tuple[tuple[str, str], str], list[bytes]] = {}
         self._rejected: list[bytes] = []
         self._pruned_to = self._newest
-        self._looked_at: dict[int, list[tuple[str, str]]] = {}
-        """every buyer once, by an hour no later than that of the newest fact: when that is beyond the horizon, it is looked at"""
+        self._may_be_forgotten: dict[int, list[tuple[str, str]]] = {}
+        """every buyer once, by an hour no later than that of its newest fact: beyond the horizon, the buyer is looked at"""
 
     @property
     def buyers(self) -> int:
@@ -169,11 +169,11 @@ class Partition:
     def _new_buyer(self, identity: tuple[str, str], time: int) -> Buyer:
         """`time`: of any of its facts."""
         buyer = self.buyers_by_id[identity] = Buyer(*identity, self.book)
-        self._look_at(identity, time)
+        self._look_again(identity, time)
         return buyer
 
-    def _look_at(self, identity: tuple[str, str], time: int) -> None:
-        self._looked_at.setdefault(time // HOUR_MS, []).append(identity)
+    def _look_again(self, identity: tuple[str, str], time: int) -> None:
+        self._may_be_forgotten.setdefault(time // HOUR_MS, []).append(identity)
 
     def _add(self, buyer: Buyer, fact: Fact, shard: str | None = None) -> Outcome:
         outcome = buyer.add(fact, shard)
@@ -261,12 +261,12 @@ class Partition:
         self._pruned_to = self._newest
         cutoff = self._forgotten_before
         records: list[tuple[bytes, bytes | None]] = []
-        due = sorted(hour for hour in self._looked_at if hour * HOUR_MS < cutoff)
-        for identity in [identity for hour in due for identity in self._looked_at.pop(hour)]:
+        due = sorted(hour for hour in self._may_be_forgotten if hour * HOUR_MS < cutoff)
+        for identity in [identity for hour in due for identity in self._may_be_forgotten.pop(hour)]:
             buyer = self.buyers_by_id[identity]
             under_way = any(record.task.status not in _FINISHED for record in buyer.derived.tasks.values())
             if buyer.newest >= cutoff or under_way:
-                self._look_at(identity, max(buyer.newest, cutoff))
+                self._look_again(identity, max(buyer.newest, cutoff))
                 continue
             for shard in [*buyer.shards, GONE]:
                 records.append((encode_key(*identity, shard, self.writer), None))

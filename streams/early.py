@@ -63,15 +63,19 @@ class EarlyCores:
             while not when():
                 await asyncio.sleep(0.05)
             for number in self._by_age():
-                loaded = self._copy.load(number)
-                self._copy.keep_only(())  # nobody's yet
-                if loaded:
-                    state, mark = loaded
-                    self._made[number] = _Made(await self._build(number, state), mark)
-                    metrics.RESTORED.inc(len(state))
+                await self._make_one(number)
                 await asyncio.sleep(0)
         except Exception as error:  # whether it is worth a worker, the restore will tell
             log.warning("no_early_core", error=repr(error))
+
+    async def _make_one(self, number: int) -> None:
+        """In a frame of its own, which lets go of the copy's bytes before the next are read."""
+        loaded = self._copy.load(number)
+        self._copy.keep_only(())  # nobody's yet
+        if loaded:
+            state, mark = loaded
+            self._made[number] = _Made(await self._build(number, state), mark)
+            metrics.RESTORED.inc(len(state))
 
     def _by_age(self) -> list[int]:
         """The partitions with copies of use, the newest first: those that were held last."""

@@ -68,7 +68,7 @@ class Shard:
         self.batches: list[Batch] = []
 
 
-def _parts(state: State) -> Iterator[list[tuple[bytes, bytes]]]:
+def in_parts(state: State) -> Iterator[list[tuple[bytes, bytes]]]:
     """The records by buyers, none of them in two parts: half a buyer is derived for nothing, and wrongly."""
     part: list[tuple[bytes, bytes]] = []
     for _, records in groupby(sorted(state.items()), lambda record: buyer_of(record[0])):
@@ -135,7 +135,7 @@ class Shards:
         """A core with that state, on top of what `core` has. Others get a turn meanwhile."""
         core = core or self._new_core(number, os.urandom(8).hex().encode())
         with self._old.growing():
-            for part in _parts(state):
+            for part in in_parts(state):
                 core.restore(part)
                 await asyncio.sleep(0)
         return core

@@ -14,7 +14,7 @@ from deploy.compiling import ROOT, build_copy, compiled, has_compiler, stale
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-CORE_TESTS = ("test_partition.py", "test_conversations.py", "test_contract_examples.py")
+CORE_TESTS = ("test_partition.py", "test_conversations.py", "test_contract_examples.py", "test_contract_oracle.py")
 FLUSHES = """
 import hashlib, random, sys
 from pathlib import Path
@@ -89,7 +89,7 @@ def test_compiled_and_interpreted_core_write_the_same_bytes(tree: Path, tmp_path
 
 def test_the_core_s_tests_pass_compiled(tree: Path) -> None:
     tests = [f"tests/unit/{name}" for name in CORE_TESTS]
-    done = run(tree, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not stack", *tests)
+    done = run(tree, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not stack and not slow", *tests)
     assert done.returncode == 0, done.stdout[-4000:]
     assert "passed" in done.stdout
 

@@ -30,6 +30,7 @@ from schemas.topics import WORKER_TOPICS
 from sinks.batch import Batch
 from sinks.kafka import event_key
 from sinks.rows import Record
+from streams.shards import in_parts
 
 pytestmark = [pytest.mark.slow, pytest.mark.speed]
 
@@ -143,9 +144,9 @@ def test_a_restore_is_as_fast_as_it_was(by_topic: Events, flushes: list[Flush]) 
         state.update((key, value) for key, value in flush.state if value is not None)
 
     def restore() -> None:
-        partition, records = Partition(0, default_book(), writer=b"x", horizon_ms=2**60), sorted(state.items())
-        for start in range(0, len(records), CHUNK):
-            partition.restore(records[start : start + CHUNK])
+        partition = Partition(0, default_book(), writer=b"x", horizon_ms=2**60)
+        for part in in_parts(state):
+            partition.restore(part)
 
     check("restore", by_topic, restore, 0.25, 62.5)
 
