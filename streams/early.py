@@ -6,7 +6,7 @@ and the join. Its copies are most likely of the partitions that it is given then
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -15,6 +15,9 @@ from streams.shards import Core
 from streams.state import LocalCopy, Mark, State
 
 log = structlog.get_logger()
+
+_HELD_TOGETHER_SECONDS: Final = 3600.0
+"""between the last records of two partitions that a worker held at the same time: a quiet one has few"""
 
 
 class _Made(NamedTuple):
@@ -78,7 +81,9 @@ class EarlyCores:
             metrics.RESTORED.inc(len(state))
 
     def _by_age(self) -> list[int]:
-        """The partitions with copies of use, the newest first: those that were held last."""
+        """The partitions with copies of use, the newest first, without those that were hardly held when the newest were: making
+        what was handed over long ago might take more memory than there is."""
         marks = [(mark.written_at, number) for number in self._copy.partitions() if (mark := self._copy.mark(number))]
         self._copy.keep_only(())
-        return [number for _, number in sorted(marks, reverse=True)]
+        since = max(marks, default=(0.0, 0))[0] - _HELD_TOGETHER_SECONDS
+        return [number for written_at, number in sorted(marks, reverse=True) if written_at >= since]

@@ -25,7 +25,7 @@ DRAIN_SECONDS = 120.0
 _TICK_SECONDS = 0.02
 _STOP_SECONDS = 30.0
 """more than the 25 s after which a worker that hangs ends itself"""
-_SETTLE_SECONDS = 25.0
+_SETTLE_SECONDS = 60.0
 _BOUNDARY = Path(__file__).with_name("boundary.py")
 _STORED = Path(__file__).with_name("stored.py")
 _NEVER = ("Traceback", "order_violated", "output_too_big", "record_quarantined", "row_quarantined", "log_truncated")

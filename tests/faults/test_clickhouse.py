@@ -26,7 +26,7 @@ class Served:
     def feed(self, seed: int, buyers: int = 400) -> Feed:
         """Start the feed and wait until rows have gone in."""
         config = SaleConfig(buyers=buyers, agents=8, seed=seed, duplicates=0.05, disorder=0.2)
-        feed = self.system.feed(sale(config), seconds=60)
+        feed = self.system.feed(sale(config), seconds=240)
         self.system.until(lambda: self.proxy.connections > 0 and feed.sent > 300, "nothing goes in")
         self.system.run(1.5)
         return feed

@@ -58,7 +58,7 @@ def libfaketime() -> None:
 
 def test_clock_steps(new_system: Callable[..., System]) -> None:
     # nobody may be put out of its group for a busy machine's sake: under a slow clock it must not be started again
-    system = new_system(session_timeout_seconds=6)
+    system = new_system(session_timeout_seconds=20)
     clocks = {name: system.directory / f"{name}.clock" for name in (*WORKERS, "sink")}
     for name, clock in clocks.items():
         step(clock, 0)

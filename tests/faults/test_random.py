@@ -66,10 +66,12 @@ def test_frozen_worker_wakes_up_after_its_partitions_have_gone(system: System) -
     for name in ("worker-1", "worker-2"):
         system.until(lambda n=name: system.parts[n].logged("partitions_ready") > 0, f"{name} is not ready")
     system.run(1)
+    system.until(lambda: system.parts["worker-1"].pid is not None, "worker-1 is not started")
     ready = system.parts["worker-2"].logged("partitions_ready")
+    before = system.parts["worker-1"].logged("stood still")
     system.freeze("worker-1", 2.5 * SESSION)
     system.until(lambda: system.parts["worker-2"].logged("partitions_ready") > ready, "nobody takes over")
-    system.until(lambda: system.parts["worker-1"].logged("stood still") == 1, "worker-1 goes on as if nothing were")
+    system.until(lambda: system.parts["worker-1"].logged("stood still") > before, "worker-1 goes on as if nothing were")
     if system.scenario.broker == "kafka":
         freeze_alone(system)
     else:  # the embedded broker does not expel one that is alone: its partitions do not go

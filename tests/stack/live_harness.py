@@ -28,7 +28,9 @@ class Live:
 
     def __init__(self, directory: Path, bootstrap: str, **settings: object) -> None:
         """`settings` go to every part; the sale has about 5 000 events."""
-        chosen = {"kafka_bootstrap": bootstrap, "data_dir": directory / "data", "partitions": 4} | settings
+        chosen = {"kafka_bootstrap": bootstrap, "data_dir": directory / "data", "partitions": 4}
+        # no part may end because the machine stood still for a moment: nobody starts it again
+        chosen |= {"session_timeout_seconds": 10} | settings
         self.settings = Settings(**chosen)  # type: ignore[arg-type]
         self._env = {name: value for name, value in os.environ.items() if not name.startswith("ZHENGDIAN_")}
         self._env |= {f"ZHENGDIAN_{name.upper()}": str(value) for name, value in chosen.items()}

@@ -128,11 +128,11 @@ def test_a_worker_takes_over_from_a_compacted_state(tmp_path: Path) -> None:
         admin.close()
         first = live.start("worker-1")
         live.start("sink")
-        live.ingest(seconds=30)
+        live.ingest(seconds=34)
         time.sleep(12)
         first.kill()
         second = live.start("worker-2")
-        time.sleep(12)
+        time.sleep(16)
         second.kill()
         kept, written = state_records(live.settings)
         assert kept < written, "the log cleaner has not run"

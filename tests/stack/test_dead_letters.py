@@ -21,7 +21,7 @@ from sinks.database import open_database
 from sinks.kafka import EventProducer
 from sinks.sink import Sink
 
-pytestmark = [pytest.mark.stack, pytest.mark.slow]
+pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(300)]
 DAY_SECONDS = 86_400
 
 
@@ -102,7 +102,7 @@ async def opened(system: System, *messages: str) -> None:
 
 
 async def test_mended_and_accepted_or_back_with_its_history(system: System, dlq: Dlq, tmp_path: Path) -> None:
-    await system.ready(system.worker("worker"))
+    await system.ready(system.worker("worker", session_timeout_seconds="20"))
     poison = message(1, sender="robot")
     await system.produce([sent(poison), sent(message(2, "c"))])
     (case,) = dlq.until(lambda found: len(found) == 1)
@@ -156,7 +156,7 @@ async def test_mended_and_accepted_or_back_with_its_history(system: System, dlq:
 
 
 async def test_every_reason_keeps_its_bytes_and_many_are_sent_as_they_are(system: System, dlq: Dlq) -> None:
-    await system.ready(system.worker("worker", horizon_days="2"))
+    await system.ready(system.worker("worker", session_timeout_seconds="20", horizon_days="2"))
     poison = {
         "not_json": (CHAT, b"s|b", b"\xff\xfe no text \x00\x1b[2J"),
         "unknown_type": sent(message(1) | {"type": "chat.whispered"}),
@@ -233,7 +233,7 @@ def test_records_that_are_not_there(broker: Broker, dlq: Dlq, tmp_path: Path) ->
 
 
 async def test_attempts_are_rows_in_clickhouse(system: System, dlq: Dlq, broker: Broker, tmp_path: Path) -> None:
-    await system.ready(system.worker("worker"))
+    await system.ready(system.worker("worker", session_timeout_seconds="20"))
     await system.produce([sent(message(1), key=b"wrong"), sent(message(2))])
     await system.produce([sent(message(2, text="differs"))])
     found = {case["reason"]: case["id"] for case in dlq.until(lambda found: len(found) == 2)}

@@ -48,6 +48,7 @@ def part(name: str, settings: Settings, log: Path) -> Iterator[subprocess.Popen[
         "ZHENGDIAN_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
         "ZHENGDIAN_DATA_DIR": str(settings.data_dir),
         "ZHENGDIAN_PARTITIONS": str(settings.partitions),
+        "ZHENGDIAN_SESSION_TIMEOUT_SECONDS": "10",  # nobody restarts one that ends because the machine stood still
         "ZHENGDIAN_CLICKHOUSE": settings.clickhouse,
         "ZHENGDIAN_CLICKHOUSE_URL": settings.clickhouse_url.get_secret_value(),
     }
@@ -59,7 +60,7 @@ def part(name: str, settings: Settings, log: Path) -> Iterator[subprocess.Popen[
         if process.poll() is None:
             process.terminate()
             try:
-                process.wait(20)
+                process.wait(30)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait(5)
@@ -118,7 +119,7 @@ def test_workers_and_sink_killed_on_the_way_give_the_rows_of_a_replay(
     assert summary["rejected"] == 20
 
     settings = Settings(kafka_bootstrap=broker.bootstrap, data_dir=tmp_path / "data", partitions=6, **clickhouse)  # type: ignore[arg-type]
-    wait_for_broker(settings, 10)
+    wait_for_broker(settings, 60)
     create_topics(settings)
     producer = EventProducer(settings)
     log = tmp_path / "parts.log"
@@ -134,7 +135,7 @@ def test_workers_and_sink_killed_on_the_way_give_the_rows_of_a_replay(
                 sink.kill()
                 sink.wait(5)
                 third.terminate()
-                third.wait(20)
+                third.wait(30)
             db = open_database(settings)
             up(db)
             last = Sink(settings, db)

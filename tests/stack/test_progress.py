@@ -71,10 +71,16 @@ def test_waiting_ends_with_the_last_commit_and_not_before(settings: Settings) ->
         wait_until_read(settings, "g", ends, 0.3)
     seen: list[int] = []
     later = threading.Timer(0.5, commit, (settings, "g", ends))
-    later.start()
-    started = time.monotonic()
-    wait_until_read(settings, "g", ends, 10, seen.append)
-    assert time.monotonic() - started >= 0.4
+    started = [0.0]
+
+    def look(left: int) -> None:
+        if not seen:
+            started[0] = time.monotonic()
+            later.start()
+        seen.append(left)
+
+    wait_until_read(settings, "g", ends, 30, look)
+    assert time.monotonic() - started[0] >= 0.4
     assert (seen[0], seen[-1]) == (len(ends), 0)
     later.join()
 

@@ -213,10 +213,10 @@ def test_what_stands_live_is_exported_as_the_replay_of_its_events(tmp_path: Path
     (clean / "in.jsonl").write_bytes(b"\n".join(kept))
     memory = replay(clean, tmp_path / "memory", default_book())
     chosen: dict[str, Any] = {"kafka_bootstrap": broker.bootstrap, "partitions": 3, "data_dir": tmp_path / "data"}
-    chosen |= {"horizon_days": 20_000, "check_future": False}
+    chosen |= {"horizon_days": 20_000, "check_future": False, "session_timeout_seconds": 20}
     settings = Settings(**chosen)
     env = environment(tmp_path, **chosen)
-    wait_for_broker(settings, 10)
+    wait_for_broker(settings, 60)
     create_topics(settings)
     parts = [
         Child(name, [sys.executable, "-m", "deploy.cli", name], tmp_path / f"{name}.log", env)

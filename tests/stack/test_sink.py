@@ -50,7 +50,7 @@ from sinks.kafka import EventProducer, create_topics
 from sinks.rows import COLUMNS, Record, UndecodableError, rows_of
 from sinks.sink import Sink
 
-pytestmark = [pytest.mark.stack]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 T0 = "2026-11-11T10:00:00.123+08:00"
 
 
@@ -549,7 +549,7 @@ def test_a_hand_over_that_fails_loses_nothing(settings: Settings, producer: Even
     away[0] = False
     first.stop()
     second.stop()
-    until(lambda: count(db, "messages") == 200, 1)
+    until(lambda: count(db, "messages") == 200, 30)
 
 
 RUN = "import sys; from sinks.process import run_sink; from schemas.settings import Settings\nif __name__ == '__main__': sys.exit(run_sink(Settings()))"

@@ -21,7 +21,7 @@ from sinks.migrate import up
 from sinks.progress import Committed, sink_ends, wait_for_sink
 from sinks.sink import Sink
 
-pytestmark = [pytest.mark.stack, pytest.mark.slow]
+pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(300)]
 RECORDS = 40
 
 
@@ -112,7 +112,7 @@ def test_failures_are_said_once_and_so_is_their_end(broker: Broker, db: Database
             until(lambda: rejected(db) == RECORDS and sink.attempts >= 3)
             assert lag(settings) == RECORDS
             sink.refusing = False
-            wait_for_sink(settings, 10)
+            wait_for_sink(settings, 60)
             attempts = sink.attempts
             time.sleep(1)
             assert sink.attempts == attempts
@@ -153,8 +153,8 @@ def test_partitions_that_move_take_their_offsets_along(broker: Broker, db: Datab
         if not answered:
             assert first._uncommitted._offsets.keys() == mine & sink_ends(settings).keys()
             first.refusing = False
-        wait_for_sink(settings, 10)
-        until(lambda: not first._uncommitted._offsets, 10)
+        wait_for_sink(settings, 60)
+        until(lambda: not first._uncommitted._offsets, 60)
         assert rejected(db) == RECORDS
     finally:
         first.stop()

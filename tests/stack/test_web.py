@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Iterator
 from itertools import pairwise
+from math import inf
 from typing import Any
 from urllib.parse import quote
 
@@ -164,14 +165,20 @@ async def test_stream_sends_new_rows_within_a_second(app: FastAPI, db: Database)
         waiting = asyncio.create_task(anext(stream))  # type: ignore[arg-type]
         await asyncio.sleep(0.3)
         assert not waiting.done(), "nothing new, nothing sent"
-        began = time.monotonic()
-        await asyncio.to_thread(
-            insert, db, "leaderboard_partials", partial("stream-shop", "a", NOW - NOW % HOUR, 1, "5.00")
-        )
-        parts.live.rows_arrived(["leaderboard_partials"])
-        event = await asyncio.wait_for(waiting, 5)
-        assert time.monotonic() - began < 1.5  # a loaded machine gets some slack
-        assert json.loads(event.data)["rows"][0]["paid_amount"] == "5.00"
+        took: list[float] = []
+        while len(took) < 5 and min(took, default=inf) >= 1:  # whatever else runs on the machine only adds
+            revision = len(took) + 1
+            began = time.monotonic()
+            row = partial("stream-shop", "a", NOW - NOW % HOUR, revision, f"{revision}.00")
+            await asyncio.to_thread(insert, db, "leaderboard_partials", row)
+            parts.live.rows_arrived(["leaderboard_partials"])
+            event = await asyncio.wait_for(waiting, 30)
+            took.append(time.monotonic() - began)
+            assert json.loads(event.data)["rows"][0]["paid_amount"] == f"{revision}.00"
+            waiting = asyncio.create_task(anext(stream))  # type: ignore[arg-type]
+        assert min(took) < 1, took
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
     finally:
         await stream.aclose()  # type: ignore[attr-defined]
         poll.cancel()
@@ -203,10 +210,8 @@ async def test_streams_share_their_reads(app: FastAPI, monkeypatch: pytest.Monke
             await stream.aclose()  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize(("takes", "rests"), [(0.1, 0.2), (0.4, LONGEST_REST_SECONDS)])
-async def test_what_is_read_rests_twice_as_long_as_it_took_but_not_for_long(
-    app: FastAPI, takes: float, rests: float
-) -> None:
+@pytest.mark.parametrize("takes", [0.1, 0.4])
+async def test_what_is_read_rests_twice_as_long_as_it_took_but_not_for_long(app: FastAPI, takes: float) -> None:
     spans: list[tuple[float, float]] = []
 
     def read(hour: int | None, shop: str | None) -> int:
@@ -217,12 +222,16 @@ async def test_what_is_read_rests_twice_as_long_as_it_took_but_not_for_long(
 
     shared = Shared(app.state.parts, read)
     live = app.state.parts.live
-    for number in (1, 2, 3):
+    for number in range(1, 6):
         assert await shared.get(None, "s", live.version) == number
         assert await shared.get(None, "s", live.version) == number  # known, and given at once
         live.bump()
-    gaps = [began - ended for (_, ended), (began, _) in pairwise(spans)]
-    assert all(rests * 0.95 <= gap < rests + 0.3 for gap in gaps), gaps
+    rests = [
+        (began - ended, min(2 * (ended - started), LONGEST_REST_SECONDS))
+        for (started, ended), (began, _) in pairwise(spans)
+    ]
+    assert all(rested >= 0.95 * due for rested, due in rests), rests
+    assert min(rested - due for rested, due in rests) < 0.2, rests  # whatever else runs on the machine only adds
 
 
 async def test_nobody_queues_behind_a_database_that_is_down(app: FastAPI) -> None:

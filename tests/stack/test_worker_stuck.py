@@ -8,7 +8,7 @@ import pytest
 from fixtures.brokers import Broker
 from worker_harness import MAIN, Event, System, WorkerProcess, impatient_main, sale_events
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
 DEAF = """
 import os
@@ -59,7 +59,7 @@ async def test_a_worker_that_looks_for_no_broker_any_more_ends_itself(broker: Br
         flag.touch()
         if broker.durable:
             await asyncio.to_thread(broker.start)
-        assert await worker.exit_code(10) == 1
+        assert await worker.exit_code(40) == 1
         assert "aiokafka has stopped looking for brokers" in worker.log.read_text().splitlines()[-1]
         if broker.durable:
             await _replaced(system, worker, events, 1)

@@ -57,12 +57,12 @@ class Slow(Partition):
         while time.monotonic() < end:
             pass
     def __init__(self, *args, **kwargs):
-        self.burn(0.9)
+        self.burn(1.8)
         super().__init__(*args, **kwargs)
     def apply(self, records):
         if Slow.left:
             Slow.left -= 1
-            self.burn(2.5)
+            self.burn(5)
         super().apply(records)
     def flush(self):
         self.burn(0.2)
@@ -73,7 +73,7 @@ def new_core(number, writer):
 
 sys.exit(run_worker(Settings(), default_book(), new_core=new_core))
 """
-"""a worker whose pure part keeps the event loop busy, longer than a session in all"""
+"""a worker whose pure part keeps the event loop busy, longer than a session of six seconds in all"""
 _START = datetime(2025, 11, 11, 9, 0, tzinfo=UTC)
 
 Event = tuple[str, bytes, bytes]
@@ -210,6 +210,13 @@ class WorkerProcess:
         """Wait for the end."""
         await until(lambda: self.process.poll() is not None, seconds, f"{self.log.name} does not end")
         return int(self.process.returncode)
+
+    async def stop(self, seconds: float = 30) -> None:
+        """SIGTERM, and its orderly end; a machine that was too busy for it may have ended it before."""
+        self.signal(signal.SIGTERM)
+        code = await self.exit_code(seconds)
+        stood_still = "stood still" in self.log.read_text().splitlines()[-1]
+        assert code == 0 or (code == 1 and stood_still), self.told()
 
     def end(self) -> None:
         """Kill it if it still runs."""

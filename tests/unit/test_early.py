@@ -65,6 +65,20 @@ async def test_those_held_last_come_first_and_others_are_dropped(
     copy.keep_only(())
 
 
+async def test_what_was_handed_over_long_ago_is_not_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy, builds = copies(tmp_path, monkeypatch, 0, 1), Builds()
+    monkeypatch.setattr(time, "time", lambda now=time.time(): now - 3 * 3600)
+    copy.store(2, [(b"k-2", b"v")], 2)
+    monkeypatch.undo()
+    copy.keep_only(())
+    early = EarlyCores(copy, builds)
+    await made(early, builds, 2)
+    assert copy.mark(2) is not None  # of use for a restore
+    await early.end({0, 1, 2})
+    assert builds.begun == [1, 0]
+    copy.keep_only(())
+
+
 async def test_an_assignment_in_the_middle_of_one_leaves_those_that_are_made_and_no_copy_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
