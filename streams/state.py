@@ -179,9 +179,9 @@ async def read_state(
     Raises KafkaError or OSError, the latter also when nothing has come for a while.
     """
     topic = settings.topic_prefix + STATE
-    found = Read({partition: {} for partition in partitions}, 0, set())
-    if not found.states:
-        return found
+    numbers = list(partitions)
+    if not numbers:
+        return Read({}, 0, set())
     consumer = aiokafka.AIOKafkaConsumer(
         **client_options(settings),
         enable_auto_commit=False,
@@ -192,28 +192,33 @@ async def read_state(
     await consumer.start()
     try:
         async with asyncio.timeout(_QUIET_SECONDS) as patience:
-            reader = _Reader(consumer, topic, copy, found, patience)
+            reader = _Reader(consumer, topic, copy, numbers, patience)
             await reader.begin(marks or {})
             while reader.left and wanted():
                 await reader.fetch()
     finally:
         await consumer.stop()
-    return found._replace(records=reader.records)
+    return Read(reader.states, reader.records, reader.later)
 
 
 class _Reader:
-    """Reads partitions of the state topic to their ends, into `found`."""
+    """Reads partitions of the state topic to their ends; `states`, `records` and `later` become those of `Read`."""
 
     def __init__(
-        self, consumer: aiokafka.AIOKafkaConsumer, topic: str, copy: LocalCopy, found: Read, patience: asyncio.Timeout
+        self,
+        consumer: aiokafka.AIOKafkaConsumer,
+        topic: str,
+        copy: LocalCopy,
+        partitions: Sequence[int],
+        patience: asyncio.Timeout,
     ) -> None:
+        self.states: dict[int, State] = {partition: {} for partition in partitions}
         self.records = 0
+        self.later: set[int] = set()
         self._consumer = consumer
         self._copy = copy
-        self._states = found.states
-        self._later = found.later
         self._patience = patience
-        self._numbers = {TopicPartition(topic, partition): partition for partition in found.states}
+        self._numbers = {TopicPartition(topic, partition): partition for partition in partitions}
         self._ends: dict[TopicPartition, int] = {}
         self._marks: dict[TopicPartition, Mark] = {}
         """ends of copies of which it is not known yet whether the topic has them"""
@@ -229,7 +234,7 @@ class _Reader:
         for tp, partition in self._numbers.items():
             mark = self._copy.mark(partition)
             if mark is not None and mark == known.get(partition):
-                self._later.add(partition)
+                self.later.add(partition)
             elif mark is not None and not self._load(partition):
                 mark = None
             if mark is None:
@@ -266,15 +271,15 @@ class _Reader:
         if not records:
             return
         partition = self._numbers[tp]
-        if partition in self._later and any(record.value is None for record in records):
+        if partition in self.later and any(record.value is None for record in records):
             # what the caller has read can only be added to
-            self._later.discard(partition)
-            since = self._states[partition]
+            self.later.discard(partition)
+            since = self.states[partition]
             if not self._load(partition):
                 await self._start_over(tp)
                 return
-            self._states[partition] |= since
-        state = self._states[partition]
+            self.states[partition] |= since
+        state = self.states[partition]
         for record in records:
             if record.value is None:
                 state.pop(record.key, None)
@@ -288,14 +293,14 @@ class _Reader:
         loaded = self._copy.load(partition)
         if loaded is None:
             return False
-        self._states[partition], _ = loaded
-        self.records += len(self._states[partition])
+        self.states[partition], _ = loaded
+        self.records += len(self.states[partition])
         return True
 
     async def _start_over(self, tp: TopicPartition) -> None:
         partition = self._numbers[tp]
         self._marks.pop(tp, None)
-        self._later.discard(partition)
+        self.later.discard(partition)
         self._copy.discard(partition)
-        self._states[partition].clear()
+        self.states[partition].clear()
         await self._consumer.seek_to_beginning(tp)
