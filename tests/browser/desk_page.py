@@ -1,5 +1,7 @@
 """A desk in a browser of its own: how tests open one, and the sizes that they look at it in."""
 
+import time
+from collections.abc import Sequence
 from typing import Any
 
 from wall_process import Wall
@@ -53,3 +55,12 @@ def untouched(page: Any, what: str) -> str:
     read = f"id => fetch('{path}' + id).then(a => a.json()).then(a => a.history)"
     rows = [str(line.get_attribute(f"data-{what}")) for line in page.locator(f".list [data-{what}]").all()]
     return next(row for row in rows if not page.evaluate(read, row))
+
+
+def comes_to(page: Any, found: Sequence[object], count: int) -> None:
+    """Waits until there are so many, and then as long as one too many might take."""
+    deadline = time.monotonic() + 30
+    while len(found) < count:
+        assert time.monotonic() < deadline, f"{len(found)} of {count}"
+        page.wait_for_timeout(50)
+    page.wait_for_timeout(600)

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from desk_page import LAPTOP, PHONE, WIDE, at_its_top, untouched
+from desk_page import LAPTOP, PHONE, WIDE, at_its_top, comes_to, untouched
 from desk_page import look as open_desk
 from wall_process import Wall
 
@@ -43,6 +43,7 @@ def test_a_call_from_claim_to_refund(browser: Any, desk: Wall) -> None:
     page.wait_for_selector("text=已领取 · 王姐")
     page.keyboard.press("n")
     page.wait_for_selector("text=未接通时请填写约定再打的时间")
+    page.wait_for_selector("text=已领取 · ")
     page.locator(".verdict input[type=datetime-local]").fill("2026-12-01T15:30")
     page.locator(".verdict h2").click()  # out of the field
     page.keyboard.press("n")
@@ -153,6 +154,7 @@ def test_a_held_key_settles_nothing_more(browser: Any, desk: Wall) -> None:
         page.keyboard.down("1")
         page.wait_for_timeout(100)
     page.keyboard.up("1")
+    comes_to(page, given, 1)
     assert len(given) == 1
     page.context.close()
 
@@ -166,13 +168,14 @@ def test_an_answer_that_comes_late_leaves_the_next_call_alone(browser: Any, desk
     page.route("**/call", lambda route: held.append(route))
     page.route("**/claim", lambda route: route.fulfill(status=202, json={"status": "claimed", "event_id": "e"}))
     page.keyboard.press("c")
+    page.wait_for_selector("text=已领取 · ")
     page.locator(".verdict input[type=datetime-local]").fill("2026-12-01T15:30")
     page.locator(".verdict h2").click()
     page.keyboard.press("n")
     page.keyboard.press("j")
     page.wait_for_selector(f"[data-task='{first}'][aria-selected=false]")
     second = selected(page)
-    page.wait_for_timeout(200)
+    comes_to(page, held, 1)
     assert held[0].request.post_data_json["call_again_at"] == "2026-12-01T15:30:00+08:00"  # the shop's
     held[0].fulfill(status=202, json={"status": "called", "event_id": "e"})
     page.wait_for_selector("text=：通话已记录")

@@ -71,7 +71,7 @@ def fill_sheet(page: Any) -> None:
 
 def open_flag(page: Any) -> str:
     page.wait_for_selector(".desk[data-state=busy] .verdict", timeout=30_000)
-    page.wait_for_selector(".line li.accused, .line li.cited", timeout=15_000)
+    page.wait_for_selector(".line li.accused, .line li.cited", timeout=30_000)
     return str(page.locator("[aria-selected=true][data-flag]").get_attribute("data-flag"))
 
 
@@ -86,12 +86,12 @@ def test_a_reviewer_from_sign_in_to_the_next_flag(browser: Any, demo: Demo, lang
     page.locator(".verdict textarea").nth(1).fill("先看订单状态" if lang == "zh" else "look at the order first")
     page.keyboard.press("Escape")
     page.keyboard.press("u")
-    page.wait_for_selector(f"[data-flag='{flag}']", state="detached", timeout=10_000)
+    page.wait_for_selector(f"[data-flag='{flag}']", state="detached", timeout=30_000)
     assert open_flag(page) != flag  # the next one has come by itself
     judged = fact(demo, f"flags/{flag}", lambda row: row["qc_status"] == "upheld")
     assert (judged["qc_actor"], judged["qc_score"]) == ("qc", 100)
     page.locator("[data-facet=qc_status]").select_option("upheld")
-    page.wait_for_selector(f"[data-flag='{flag}'] small:has-text('{PEOPLE['qc']}')", timeout=10_000)
+    page.wait_for_selector(f"[data-flag='{flag}'] small:has-text('{PEOPLE['qc']}')", timeout=30_000)
     page.locator("[data-facet=qc_status]").select_option("open")
     page.wait_for_timeout(6000)
     assert page.locator(f"[data-flag='{flag}']").count() == 0  # nor does it come back
@@ -113,7 +113,7 @@ def test_of_two_who_take_one_flag_at_once_one_has_it(browser: Any, demo: Demo, l
     assert holder in ("qc", "admin")
     winner, loser = pages if holder == "qc" else pages[::-1]
     said = f"{PEOPLE[holder]} 已领取" if lang == "zh" else f"{PEOPLE[holder]} has it"
-    loser.wait_for_selector(f"text={said}", timeout=10_000)
+    loser.wait_for_selector(f"text={said}", timeout=30_000)
     fill_sheet(winner)
     winner.locator(".verdict textarea").first.fill("没有问题")
     winner.keyboard.press("Escape")
@@ -128,7 +128,7 @@ def test_of_two_who_take_one_flag_at_once_one_has_it(browser: Any, demo: Demo, l
 def test_a_caller_from_sign_in_to_the_settled_complaint(browser: Any, demo: Demo, lang: str) -> None:
     page = enter(browser, demo, "caller", "/calls", lang)
     page.wait_for_selector(".desk[data-state=busy] .verdict", timeout=30_000)
-    page.wait_for_selector(".line li", timeout=15_000)
+    page.wait_for_selector(".line li", timeout=30_000)
     task = str(page.locator("[aria-selected=true][data-task]").get_attribute("data-task"))
     page.keyboard.press("c")
     page.wait_for_selector(".ways")
@@ -138,7 +138,7 @@ def test_a_caller_from_sign_in_to_the_settled_complaint(browser: Any, demo: Demo
     called = fact(demo, f"call-tasks/{task}", lambda row: row["status"] == "called")
     assert (called["claimed_by"], called["calls"]) == ("caller", 1)
     page.keyboard.press("1")
-    page.wait_for_selector(f"[data-task='{task}']", state="detached", timeout=10_000)
+    page.wait_for_selector(f"[data-task='{task}']", state="detached", timeout=30_000)
     settled = fact(demo, f"call-tasks/{task}", lambda row: row["status"] == "resolved" and len(row["history"]) == 3)
     assert settled["outcome"] == "exchange"
     assert settled["revisit_due_at"] is not None
@@ -181,17 +181,17 @@ def test_a_caller_revisits_knowing_what_was_said_before(browser: Any, demo: Demo
     page.wait_for_selector(".desk[data-state=busy] .verdict", timeout=30_000)
     page.locator("[data-view=revisit]").click()
     page.locator(f"[data-task='{task}']").click()
-    page.wait_for_selector(".history [data-step='call_task.resolved']", timeout=15_000)
+    page.wait_for_selector(".history [data-step='call_task.resolved']", timeout=30_000)
     assert page.locator(".history [data-said=note]").all_inner_texts() == ["买家很生气，先道歉", "答应换货"]
     assert PEOPLE["caller"] in page.locator(".history small").first.inner_text()
     page.locator(".verdict textarea").fill("新鞋很满意")
     page.locator(".verdict .dismiss").click()
-    page.wait_for_selector(f"[data-task='{task}']", state="detached", timeout=10_000)
+    page.wait_for_selector(f"[data-task='{task}']", state="detached", timeout=30_000)
     done = fact(demo, f"call-tasks/{task}", lambda row: row["status"] == "revisited" and len(row["history"]) == 4)
     assert [step["note"] for step in done["history"]] == [None, "买家很生气，先道歉", "答应换货", "新鞋很满意"]
     page.locator("[data-view=done]").click()
     page.locator(f"[data-task='{task}']").click()
-    page.wait_for_selector(".history [data-step='call_task.revisited'] >> text=新鞋很满意", timeout=15_000)
+    page.wait_for_selector(".history [data-step='call_task.revisited'] >> text=新鞋很满意", timeout=30_000)
     assert page.errors == []
     page.context.close()
 
@@ -222,7 +222,7 @@ def test_the_web_dies_while_somebody_types_and_nothing_typed_is_lost(browser: An
     wall.wait_for_selector(".banner.bad", state="detached", timeout=60_000)
     # on the sheet; whether it is in the list, too, depends on how soon the claim comes back, as the list is of open flags
     page.wait_for_function("document.querySelector('.verdict textarea')?.value === '写到一半'", timeout=30_000)
-    page.wait_for_selector(".sheet", timeout=15_000)
+    page.wait_for_selector(".sheet", timeout=30_000)
     fill_sheet(page)
     page.keyboard.press("u")
     assert fact(demo, f"flags/{flag}", lambda row: row["qc_status"] == "upheld")["qc_reason"] == "写到一半"

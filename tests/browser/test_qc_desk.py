@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from desk_page import LAPTOP, PHONE, WIDE, at_its_top, untouched
+from desk_page import LAPTOP, PHONE, WIDE, at_its_top, comes_to, untouched
 from desk_page import look as open_desk
 from wall_process import Wall
 
@@ -88,7 +88,7 @@ def test_a_reviewer_works_by_keyboard(browser: Any, desk: Wall) -> None:
     assert selected(page) not in (first, second)  # the next one loads by itself
     page.wait_for_timeout(6_000)  # nor does it come back while no worker has read the verdict
     assert page.locator(f"[data-flag='{second}']").count() == 0
-    page.wait_for_selector(".toast span", state="detached", timeout=15_000)  # it has gone by itself
+    page.wait_for_selector(".toast span", state="detached", timeout=30_000)  # it has gone by itself
     assert page.errors == []
     page.context.close()
 
@@ -187,7 +187,7 @@ def test_a_held_key_judges_one_flag(browser: Any, desk: Wall) -> None:
     page = look(browser, desk)
     given: list[str] = []
     page.route("**/verdict", lambda route: (given.append(route.request.url), route.fulfill(status=202, body=ACCEPTED)))
-    for key in ("u", "Control+Enter"):
+    for asked, key in enumerate(("u", "Control+Enter"), 1):
         *_, last = key.split("+")
         if last != key:
             page.keyboard.down("Control")
@@ -195,6 +195,7 @@ def test_a_held_key_judges_one_flag(browser: Any, desk: Wall) -> None:
             page.keyboard.down(last)  # from the second on it repeats
             page.wait_for_timeout(100)
         page.keyboard.up(last)
+        comes_to(page, given, asked)
     page.keyboard.up("Control")
     assert len(given) == len(set(given)) == 2
     page.context.close()
@@ -242,10 +243,10 @@ def test_what_somebody_else_takes_or_judges_is_told(browser: Any, desk: Wall) ->
     page.locator(".verdict textarea").first.fill("写到一半")
     page.route(f"**/api/v1/flags/{first['flag_id']}", changed(first, qc_status="claimed", qc_actor="乙"))
     page.route("**/api/v1/qc/queue?*", lambda route: route.fulfill(json={"flags": rest, "next_cursor": None}))
-    page.wait_for_selector("text=乙 已领取", timeout=15_000)
+    page.wait_for_selector("text=乙 已领取", timeout=30_000)
     assert page.locator(".uphold").is_disabled()
     page.route(f"**/api/v1/flags/{first['flag_id']}", changed(first, qc_status="upheld", qc_actor="乙"))
-    page.wait_for_selector("text=乙 判定：成立", timeout=15_000)
+    page.wait_for_selector("text=乙 判定：成立", timeout=30_000)
     assert page.locator(".uphold").is_disabled()  # what was typed stays to be read
     page.locator(".verdict h2").click()
     page.keyboard.press("k")  # the list goes on where it was
@@ -298,11 +299,11 @@ def test_signed_out_while_typing(browser: Any, desk: Wall) -> None:
     page = look(browser, desk)
     page.locator(".verdict textarea").first.fill("写到一半")
     page.route("**/api/v1/**", lambda route: route.fulfill(status=401, json={"detail": "sign in first"}))
-    page.wait_for_selector(".banner a", timeout=15_000)
+    page.wait_for_selector(".banner a", timeout=30_000)
     assert page.locator(".banner a").get_attribute("href") == "/sign-in?lang=zh&next=%2Fqc%3Flang%3Dzh"
     assert page.locator(".verdict textarea").first.input_value() == "写到一半"
     page.unroute("**/api/v1/**")
-    page.wait_for_selector(".banner", state="detached", timeout=15_000)
+    page.wait_for_selector(".banner", state="detached", timeout=30_000)
     page.context.close()
 
 
@@ -324,7 +325,7 @@ def test_a_slow_database_is_waited_for(browser: Any, desk: Wall) -> None:
     page.wait_for_timeout(8_000)
     assert len(held) == 1
     held[0].continue_()
-    page.wait_for_selector(".desk[data-state=busy]", timeout=10_000)
+    page.wait_for_selector(".desk[data-state=busy]", timeout=30_000)
     page.context.close()
 
 
@@ -432,9 +433,9 @@ def test_a_verdict_that_got_no_answer_and_is_given_again_is_no_refusal(browser: 
 def test_a_failed_refresh_is_told_until_the_next_good_one(browser: Any, desk: Wall) -> None:
     page = look(browser, desk)
     page.route("**/api/v1/qc/counts?*", lambda route: route.fulfill(status=500, json={"detail": "see the log"}))
-    page.wait_for_selector(".banner >> text=see the log", timeout=15_000)
+    page.wait_for_selector(".banner >> text=see the log", timeout=30_000)
     page.unroute("**/api/v1/qc/counts?*")
-    page.wait_for_selector(".banner", state="detached", timeout=15_000)
+    page.wait_for_selector(".banner", state="detached", timeout=30_000)
     page.context.close()
 
 

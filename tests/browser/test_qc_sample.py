@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from desk_page import LAPTOP, PHONE, WIDE, look
+from desk_page import LAPTOP, PHONE, WIDE, comes_to, look
 from wall_process import Wall
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(180)]
@@ -167,6 +167,7 @@ def test_a_held_key_judges_one_conversation(browser: Any, desk: Wall) -> None:
         page.keyboard.down("d")  # from the second on it repeats
         page.wait_for_timeout(100)
     page.keyboard.up("d")
+    comes_to(page, given, 1)
     assert len(given) == 1
     page.context.close()
 

@@ -21,7 +21,7 @@ def test_a_new_report_comes_over_the_wallboard_is_spoken_once_and_leaves(browser
     made = announce(wall)
     mine = f".report-stage .sheet[data-report='{made['report_id']}']"  # shortly after an hour there are others
     wall.wait_for_selector(mine, timeout=60_000)
-    wall.wait_for_timeout(800)  # it comes nearer
+    wall.wait_for_timeout(2_000)  # it comes nearer
     box = wall.locator(".report-stage .sheet").bounding_box()
     assert (box["x"], box["y"], box["width"], box["height"]) == (0, 0, 1920, 1080)
     assert said(wall).endswith(made["speech"]["zh"])

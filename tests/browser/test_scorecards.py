@@ -485,7 +485,7 @@ def long_figures(found: Any) -> Any:
 def test_it_recovers_from_a_database_that_was_away(browser: Any, sale: Wall) -> None:
     page = look(browser, sale)
     sale.tell("down")
-    page.wait_for_timeout(500)
+    page.wait_for_timeout(2_000)
     page.locator("[data-field=on]").fill("2020-01-15")  # a week that nobody has read yet
     page.wait_for_selector(".desk[data-state=trouble] [role=alert]")
     assert page.locator(TABLE).count() > 0  # what was there stays

@@ -171,7 +171,7 @@ def test_who_gave_up_is_told_as_the_api_tells_it(browser: Any, start: Callable[.
     assert tile.locator("dd").inner_text() == "0"
     away_from_the_hour()  # at which all begins anew
     wall.tell("unanswered anta-xm anta-xm:03 7")
-    page.wait_for_selector("[data-shop=anta-xm] [data-figure=gave_up].busy >> text=7", timeout=15_000)
+    page.wait_for_selector("[data-shop=anta-xm] [data-figure=gave_up].busy >> text=7", timeout=30_000)
     shops = page.evaluate("fetch('/api/v1/service').then(a => a.json())")["shops"]
     assert {shop["shop_id"]: shop["waiting"]["gave_up"] for shop in shops} == {"anta-xm": 7, "lining-hz": 0}
     assert "10 分钟" in tile.get_attribute("title")
@@ -337,9 +337,9 @@ def test_too_many_waiting_buyers_are_told_before_and_when_it_is_so(browser: Any,
     page = look(browser, wall.address)
     assert page.locator("[data-crowded]").count() == 0
     wall.tell("waiting anta-xm anta-xm:03 320")
-    page.wait_for_selector("[data-crowded=anta-xm].warn >> text=即将爆旺", timeout=15_000)
+    page.wait_for_selector("[data-crowded=anta-xm].warn >> text=即将爆旺", timeout=30_000)
     wall.tell("waiting anta-xm anta-xm:03 560")
-    page.wait_for_selector("[data-crowded=anta-xm].bad >> text=请切换自助回复", timeout=15_000)
+    page.wait_for_selector("[data-crowded=anta-xm].bad >> text=请切换自助回复", timeout=30_000)
     assert "爆旺 500" in page.locator("[data-crowded]").inner_text()
     page.goto(f"{wall.address}/?shop_id=anta-xm&rotate=1")
     page.wait_for_selector(".floor .gauge.overload", timeout=30_000)
@@ -356,7 +356,7 @@ def test_empty_then_filled(browser: Any, start: Callable[..., Wall]) -> None:
     assert "zhengdian demo" in page.locator(".card").inner_text()
     page.wait_for_timeout(1200)
     wall.tell("rows shop-1 shop-1:a 3 600.00")
-    page.wait_for_selector("li.m1 .amount >> text=¥600", timeout=5000)
+    page.wait_for_selector("li.m1 .amount >> text=¥600", timeout=30_000)
     page.close()
 
 
@@ -364,14 +364,14 @@ def test_database_down_and_back(browser: Any, start: Callable[..., Wall]) -> Non
     wall = start()
     page = look(browser, wall.address)
     wall.tell("down")
-    page.wait_for_selector(".banner.bad", timeout=10_000)
+    page.wait_for_selector(".banner.bad", timeout=30_000)
     assert "数据库连接不上" in page.locator(".banner.bad").inner_text()
     assert page.locator("ol li").count() == 20, "what was known stays on the wall"
     fresh = look(browser, f"{wall.address}/?shop_id=anta-xm&lang=en")  # has seen nothing yet
     assert "database cannot be reached" in fresh.locator("[data-status=down] .card").inner_text()
     wall.tell("up")
-    page.wait_for_selector(".banner.bad", state="detached", timeout=10_000)
-    fresh.wait_for_selector("[data-status=ok]", timeout=10_000)
+    page.wait_for_selector(".banner.bad", state="detached", timeout=30_000)
+    fresh.wait_for_selector("[data-status=ok]", timeout=30_000)
     page.close()
     fresh.close()
 
