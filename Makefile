@@ -79,7 +79,7 @@ interpret: ## take the compiled core away
 
 .PHONY: bench
 bench: setup-dev bench-peers-setup ## measure speed, delay, recovery and growth on this machine, into bench-report/ (options in BENCH_ARGS)
-	@$(BIN)/python -m benchmarks $(or $(BENCH_ARGS),--report bench-report)
+	@$(BIN)/python -m benchmarks --report bench-report $(BENCH_ARGS)
 
 # a failing one is said and left out: Bytewax has wheels for Python 3.8 to 3.12 alone
 .PHONY: bench-peers-setup
@@ -108,5 +108,5 @@ docs: setup ## write the generated tables of docs/operations.md
 
 .PHONY: clean
 clean: ## remove .venv, caches and local data
-	rm -rf $(VENV) .venv-peers .zhengdian .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist *.egg-info
+	rm -rf $(VENV) .venv-peers bench-report .zhengdian .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

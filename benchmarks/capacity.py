@@ -272,11 +272,12 @@ def _checked(paused: Pause | None, measured: Mapping[str, Any]) -> str:
     if paused is None:
         return "It has not been held against a measurement here: `make bench BENCH_ARGS='--only pause'`.\n"
     real, said = paused.caught_up_seconds, simulated(paused).caught_up_seconds
-    date = measured["shown"]["pause"]["date"]
+    shown = measured.get("shown", {}).get("pause", measured)
+    date = shown["date"]
     if math.isinf(real):
         return f"A real worker ({date}, load {paused.load:.0f}) had not caught up when it was no longer watched.\n"
     return (
-        f"**Held against a real worker** ({date}, load {paused.load:.0f} on {measured['machine']}): it read"
+        f"**Held against a real worker** ({date}, load {paused.load:.0f} on {shown['machine']}): it read"
         f" {paused.alone:,.0f} events/s of a whole sale when all of it waited. Then {paused.rate:,.0f} came each second and it was started"
         f" late, with {paused.waiting:,.0f} waiting. A tenth of that was left after {real:.1f} s. Broker, worker and sender shared the"
         f" cores: {paused.speed:,.0f} events/s of such a backlog are read while as many events are sent to other topics, with which the"

@@ -13,7 +13,7 @@ import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -66,7 +66,7 @@ Unstamped = Sequence[tuple[str, bytes, bytes, bytes]]
 @dataclass(frozen=True, slots=True)
 class Latency:
     """At that share of the most: events/s that were sent, and the seconds of each probe, in the order sent, to a row and to the
-    wallboard; cores kept busy meanwhile, and the most memory in MB, by part."""
+    wallboard; by part the cores kept busy until the last probe has come, and the most memory in MB."""
 
     share: float
     rate: float
@@ -82,6 +82,8 @@ class Latencies:
 
     backlog: float
     most: float
+    kept_up: bool
+    """False: not even with the least that was tried, which `most` is then"""
     at: list[Latency]
 
 
@@ -106,17 +108,20 @@ def measure(buyers: int, seconds: float, place: Path, say: Callable[[str], objec
 
     for tried in _TRIED:
         most = run(tried, backlog * tried)
-        if keeps_up(most.to_row, seconds):
+        if kept_up := keeps_up(most.to_row, seconds):
             break
-    return Latencies(backlog, most.rate, [run(share, most.rate * share) for share in SHARES])
+    return Latencies(backlog, most.rate, kept_up, [run(share, most.rate * share) for share in SHARES])
 
 
 def keeps_up(late: Sequence[float], seconds: float) -> bool:
-    """Whether probes sent over `seconds`, so late each, were hardly later in the last third than in the one before."""
+    """Whether probes sent over `seconds`, so late each, were hardly later in the last third than in the one before, and came."""
     third = len(late) // 3
     if not third:
         return False
-    growth = statistics.median(late[-third:]) - statistics.median(late[-2 * third : -third])
+    last = statistics.median(late[-third:])
+    if last >= _LAST_SECONDS - _JITTER_SECONDS:
+        return False
+    growth = last - statistics.median(late[-2 * third : -third])
     return growth <= _GROWTH * seconds / 3 + _JITTER_SECONDS
 
 
@@ -199,6 +204,10 @@ class _Feed:
     def running(self) -> bool:
         return self._thread.is_alive()
 
+    def close(self) -> None:
+        self._length = 0.0
+        self._thread.join(2 * _STOP_SECONDS)
+
     def _run(self) -> None:
         producer = light_producer(self._settings)
         self._sell(producer)
@@ -215,7 +224,7 @@ class _Feed:
                 self._probe(producer)
             producer.poll(_TICK_SECONDS)
         self.seconds = time.monotonic() - began
-        producer.flush()
+        producer.flush(_STOP_SECONDS)
 
     def _probe(self, producer: Producer) -> None:
         buyer, now = f"b-{len(self.probes)}", time.time()
@@ -249,28 +258,29 @@ async def _under(
     """Events/s that were sent, and the probes' seconds to a row and to the wallboard."""
     async with aiohttp.ClientSession(url, read_bufsize=2**20, max_line_size=2**20) as session:
         since = time.time() - 60
-        feed = _Feed(settings, load, rate, seconds + _SETTLE_SECONDS)
-        boards: list[tuple[float, int]] = []
-        watching = asyncio.create_task(_watch(session, boards))
-        rows: dict[str, float] = {}
-        ends = float("inf")
+        with closing(_Feed(settings, load, rate, seconds + _SETTLE_SECONDS)) as feed:
+            boards: list[tuple[float, int]] = []
+            watching = asyncio.create_task(_watch(session, boards))
+            rows: dict[str, float] = {}
+            ends = float("inf")
 
-        def missing() -> bool:
-            return len(rows) < len(feed.probes) or not boards or boards[-1][1] < len(feed.probes)
+            def missing() -> bool:
+                return len(rows) < len(feed.probes) or not boards or boards[-1][1] < len(feed.probes)
 
-        while feed.running() or (missing() and time.time() < ends):
-            if not feed.running() and ends == float("inf"):
-                ends = time.time() + _LAST_SECONDS
-            for buyer in await _rounds(session, since):
-                rows.setdefault(buyer, time.time())
-            await asyncio.sleep(_LOOK_SECONDS)
-        watching.cancel()
+            while feed.running() or (missing() and time.time() < ends):
+                if not feed.running() and ends == float("inf"):
+                    ends = time.time() + _LAST_SECONDS
+                for buyer in await _rounds(session, since):
+                    rows.setdefault(buyer, time.time())
+                await asyncio.sleep(_LOOK_SECONDS)
+            watching.cancel()
     to_row, to_page = [], []
     for number, (buyer, produced) in enumerate(feed.probes.items(), 1):
         to_row.append(rows.get(buyer, produced + _LAST_SECONDS) - produced)
         to_page.append(next((at for at, shown in boards if shown >= number), produced + _LAST_SECONDS) - produced)
-    if not feed.seconds or feed.sent == len(load):
-        raise PeerError(f"the load of {rate:,.0f} events/s ended before its time: {feed.sent:,} of {len(load):,} sent")
+    if not feed.seconds:
+        raise PeerError(f"the sending of {rate:,.0f} events/s failed after {feed.sent:,}")
+    assert feed.sent < len(load), "the load ended before its time"
     return feed.sent / feed.seconds, to_row, to_page
 
 

@@ -38,11 +38,11 @@ def start_part(
     return start(name or part, zhengdian(part), log, environment(settings) | env, core)
 
 
-def wait_for_line(children: Child | Sequence[Child], line: bytes, times: int = 1) -> None:
-    """Until one of them has logged that so often. Raises TimeoutError, and PeerError when one has ended."""
+def wait_for_line(children: Child | Sequence[Child], line: bytes) -> None:
+    """Until one of them has logged that. Raises TimeoutError, and PeerError when one has ended."""
     some = [children] if isinstance(children, Child) else children
     deadline = time.monotonic() + START_SECONDS
-    while all(child.log.read_bytes().count(line) < times for child in some):
+    while not any(line in child.log.read_bytes() for child in some):
         for child in some:
             alive(child)
         if time.monotonic() > deadline:

@@ -83,7 +83,9 @@ def measure(buyers: int, seconds: float, place: Path, say: Callable[[str], objec
     load = load_of_length(int(rate * (most + _TICK_SECONDS)) + 1, seed=1)
     say(f"pause: how fast the backlog of {seconds:.0f} s is read while {rate:,.0f} events/s are sent")
     waiting = int(rate * seconds)
-    speed = _speed(load[:waiting], place.with_name(f"{place.name}-beside"), Stream(load[waiting:], rate, most))
+    speed = _speed(
+        load[:waiting], place.with_name(f"{place.name}-beside"), Stream(load[waiting:], rate, most - seconds)
+    )
     say(f"pause: {seconds:.0f} s of {rate:,.0f} events/s")
     with broker(place) as settings:
         return _paused(load, alone, speed, rate, seconds, most, settings)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGKILL
@@ -51,9 +52,10 @@ def measure(buyers: int, runs: int, place: Path, say: Callable[[str], object]) -
     say("recovery: generating")
     write_sale(SaleConfig(buyers=buyers), sale)
     cores = cores_in(place / "compiled", say)
-    with broker(place / "recovery") as settings:
+    with broker(place / "recovery") as settings, ExitStack() as stack:
         copy = place / "state"
         worker = _start(settings, "first", copy, {})
+        stack.callback(_kill, worker)
         wait_for_line(worker, _READY)
         idle_mb = rss_mb(worker.pid, "VmRSS")
         producer = EventProducer(settings)
@@ -72,13 +74,13 @@ def measure(buyers: int, runs: int, place: Path, say: Callable[[str], object]) -
                     say(f"recovery: run {number + 1} of {runs}, local copy {what}{core}")
                     _kill(worker)
                     name = f"{what}-{number}{'-compiled' * bool(core)}"
-                    worker = _start(settings, name, copy if what == "kept" else place / name, env)
                     began = time.perf_counter()
+                    worker = _start(settings, name, copy if what == "kept" else place / name, env)
+                    stack.callback(_kill, worker)
                     wait_for_line(worker, _READY)
                     found[core, what].append(time.perf_counter() - began)
                     cpu.setdefault(f"local copy {what}{core}", []).append(cpu_seconds(worker.pid))
                     peak.setdefault(f"local copy {what}{core}", []).append(rss_mb(worker.pid))
-        _kill(worker)
     kept, lost, compiled_kept, compiled_lost = found.values()
     return Recovery(facts, buyers, kept, lost, compiled_kept, compiled_lost, cpu, peak, idle_mb, full_mb)
 

@@ -97,7 +97,8 @@ def _explain(error: Exception) -> tuple[str, int]:
 
 def main() -> None:
     """Entry point of the `zhengdian` script."""
-    faulthandler.enable()  # a crash in C code tells where it was
+    if sys.stderr is not None:
+        faulthandler.enable()  # a crash in C code tells where it was
     sys.exit(run(sys.argv[1:]))
 
 

@@ -239,7 +239,7 @@ def sheet(figures: dict[str, Any]) -> Sheet:
                 "" if result["responses"] is None else f"{result['responses']:,} of {result['responses_total']:,}",
             )
         )
-    once = ", one run" * (max(len(result["seconds"]) for result in figures["results"]) == 1)
+    once = ", one run" * (max((len(result["seconds"]) for result in figures["results"]), default=0) == 1)
     return Sheet(
         f"{figures['records']:,} chat messages of {figures['bytes_per_record']:.0f} bytes, {kind}{once}; {figures['machine']}",
         ("program", "events/s", "spread", "CPU µs/event", "peak MB", "windows right", "responses"),

@@ -28,7 +28,15 @@ _STOP_SECONDS = 30.0
 _SETTLE_SECONDS = 60.0
 _BOUNDARY = Path(__file__).with_name("boundary.py")
 _STORED = Path(__file__).with_name("stored.py")
-_NEVER = ("Traceback", "order_violated", "output_too_big", "record_quarantined", "row_quarantined", "log_truncated")
+_NEVER = (
+    "Traceback",
+    "Fatal Python error",
+    "order_violated",
+    "output_too_big",
+    "record_quarantined",
+    "row_quarantined",
+    "log_truncated",
+)
 """what no part may ever log here"""
 _JOINED = {"worker": "partitions_ready", "sink": "partitions_assigned"}
 """what a part logs when it has joined its group"""

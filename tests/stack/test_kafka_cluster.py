@@ -37,7 +37,7 @@ def test_a_leader_dies_in_the_middle_and_nothing_is_lost(cluster: KafkaCluster, 
         live.start("worker-1")
         live.start("worker-2")
         live.start("sink")
-        live.ingest(seconds=70)
+        live.ingest(seconds=90)
         time.sleep(10)
         first = cluster.leader_of(CHAT, 0)
         assert first > 0

@@ -157,6 +157,7 @@ async def test_stream_sends_new_rows_within_a_second(app: FastAPI, db: Database)
             return False
 
     poll = asyncio.create_task(parts.live.run())
+    waiting: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
     frames = Shared(parts, lambda hour, shop: read_frame(parts, hour, shop))
     stream = _events(parts, frames, Request(), "stream-shop", None)  # type: ignore[arg-type]
     try:
@@ -177,9 +178,9 @@ async def test_stream_sends_new_rows_within_a_second(app: FastAPI, db: Database)
             assert json.loads(event.data)["rows"][0]["paid_amount"] == f"{revision}.00"
             waiting = asyncio.create_task(anext(stream))  # type: ignore[arg-type]
         assert min(took) < 1, took
+    finally:
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
-    finally:
         await stream.aclose()  # type: ignore[attr-defined]
         poll.cancel()
 

@@ -198,10 +198,10 @@ async def test_a_short_stop_is_survived(broker: Broker, tmp_path: Path) -> None:
     async with System(broker.bootstrap, tmp_path) as system:
         worker = system.worker("w1", session_timeout_seconds="20")  # the machine may stop it as well
         await system.ready(worker)
-        producing = asyncio.create_task(system.produce(events, seconds=4))
+        producing = asyncio.create_task(system.produce(events, seconds=8))
         await asyncio.sleep(1)
         worker.signal(SIGSTOP)
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(5)
         worker.signal(SIGCONT)
         await producing
         await system.drained()

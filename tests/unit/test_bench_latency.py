@@ -28,3 +28,8 @@ def test_a_load_has_as_many_events_as_were_asked_for() -> None:
     load = load_of_length(30_000, seed=1)
     assert len(load) == 30_000
     assert len({topic for topic, _, _ in load}) > 3
+
+
+def test_what_does_not_come_is_not_kept_up_with() -> None:
+    assert not keeps_up([15.0] * 600, SECONDS)
+    assert not keeps_up(late((10.0, 16.0), (16.0, 20.0), (15.0, 15.0)), SECONDS)

@@ -1,10 +1,10 @@
 """The guard against getting slower, of each pure part, in two ways:
 
-- calls of functions for each event, Python's and C's, as the profiler counts them: the same on every machine, so that a tenth more
-  is told;
+- calls of functions for each event, Python's and C's, as the profiler counts them: the same on every machine (Pythons newer than 3.11
+  count fewer), so that a tenth more is told;
 - CPU time as a ratio to a plain pydantic decode of the same events. It sees what becomes slower without more calls. Ratios hold
   on slow machines where seconds don't, but a crowded cache slows a part that has much in memory more than the yardstick, by up to
-  a third. So `.ci/run` measures before anything else runs, the limits are half of what a quiet machine shows, and what misses one is
+  a half. So `.ci/run` measures before anything else runs, the limits are about half of what a quiet machine shows, and what misses one is
   measured again: slow code misses it each time.
 
 Sharpen the limits when it gets faster.
