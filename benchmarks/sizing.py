@@ -37,9 +37,9 @@ class Figure:
     read: Callable[[Mapping[str, Any]], float] | None = None
 
 
-def _runs(what: str, of: Callable[[Sequence[float]], float]) -> Callable[[Mapping[str, Any]], float]:
-    """Over the runs of a part: records a second of CPU."""
-    return lambda found: of([run["records"] / run["cpu_seconds"] for run in found["throughput"][what]])
+def _median(what: str) -> Callable[[Mapping[str, Any]], float]:
+    """Of the runs of a part: records a second of CPU."""
+    return lambda found: statistics.median(run["records"] / run["cpu_seconds"] for run in found["throughput"][what])
 
 
 def _points(found: Mapping[str, Any], axis: str) -> Sequence[Mapping[str, Any]]:
@@ -91,7 +91,7 @@ FIGURES: Final[Mapping[str, Figure]] = {
         "events/s",
         "a worker in a backlog, for a second of CPU",
         _MEASURED,
-        _runs(throughput.ONE_WORKER, statistics.median),
+        _median(throughput.ONE_WORKER),
     ),
     "crowd": Figure(
         3.9, "", "times that CPU where hardly two events of a checkpoint are of one buyer or agent", _MEASURED, _crowd
@@ -102,9 +102,7 @@ FIGURES: Final[Mapping[str, Figure]] = {
         "of workers' speeds, standard deviation of the logarithm: a fleet's machines differ more than one from run to run",
         _ASSUMED,
     ),
-    "sink_rate": Figure(
-        26_510, "records/s", "a sink with the ClickHouse in it", _MEASURED, _runs(throughput.SINK, statistics.median)
-    ),
+    "sink_rate": Figure(26_510, "records/s", "a sink with the ClickHouse in it", _MEASURED, _median(throughput.SINK)),
     "insert_us": Figure(10, "CPU µs", "a record into ClickHouse, in large batches", _MEASURED, _inserted),
     "event_bytes": Figure(312, "bytes", "an event with its key", _MEASURED, _seen("event_bytes")),
     "records": Figure(4.4, "", "results an event, in such a crowd", _MEASURED, _seen("records")),

@@ -108,12 +108,11 @@ def _replay(sale: Path, place: Path, processes: int, env: Mapping[str, str]) -> 
     child = Child("replay", command, place / "replay.log", os.environ | env)
     peak, until = 0.0, time.monotonic() + SECONDS
     while not child.wait(_LOOK_SECONDS):
+        if time.monotonic() > until:
+            child.kill()
+            raise TimeoutError(f"the replay has not ended after {SECONDS:.0f} s")
         with suppress(ValueError, FileNotFoundError):  # it has just ended
-            peak = max(peak, rss_mb(child.pid))
-        if time.monotonic() < until:
-            continue
-        child.kill()
-        raise TimeoutError(f"the replay has not ended after {SECONDS:.0f} s")
+            peak = rss_mb(child.pid)
     if child.exit_code:
         raise PeerError(child.why())
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

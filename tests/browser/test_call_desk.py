@@ -43,7 +43,6 @@ def test_a_call_from_claim_to_refund(browser: Any, desk: Wall) -> None:
     page.wait_for_selector("text=已领取 · 王姐")
     page.keyboard.press("n")
     page.wait_for_selector("text=未接通时请填写约定再打的时间")
-    page.wait_for_selector("text=已领取 · ")
     page.locator(".verdict input[type=datetime-local]").fill("2026-12-01T15:30")
     page.locator(".verdict h2").click()  # out of the field
     page.keyboard.press("n")

@@ -32,7 +32,7 @@ from sinks.kafka import event_key
 from sinks.rows import Record
 from streams.shards import in_parts
 
-pytestmark = [pytest.mark.slow, pytest.mark.speed]
+pytestmark = [pytest.mark.slow, pytest.mark.speed, pytest.mark.timeout(300)]
 
 CHUNK = 500
 FLUSH_EVERY = 20_000
