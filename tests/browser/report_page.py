@@ -52,3 +52,12 @@ def announce(page: Any, **more: Any) -> Any:
     )
     assert "report_id" in answer, answer
     return answer
+
+
+def only(page: Any, listed: Any, report: Any) -> None:
+    """Loads the page anew with nothing but that report in the list. A page would go on with what it showed before, and that
+    may be the report of another shop: those of one hour come one by one."""
+    page.route("**/api/v1/reports?*", lambda route: route.fulfill(json={**listed, "reports": [report]}))
+    page.route(f"**/api/v1/reports/{report['report_id']}", lambda route: route.fulfill(json=report))
+    page.add_init_script("sessionStorage.clear()")
+    page.reload()

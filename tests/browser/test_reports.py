@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from desk_page import LAPTOP, PHONE, WIDE, at_its_top
 from desk_page import look as open_desk
-from report_page import SHOP, announce, api, listening, said
+from report_page import SHOP, announce, api, listening, only, said
 from wall_process import Wall
 
 from processors.report_text import apart, whole
@@ -23,8 +23,8 @@ def test_everything_is_on_the_screen(browser: Any, desk: Wall, lang: str, size: 
     page = look(browser, desk, lang=lang, size=size)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     assert at_its_top(page)
-    reports = api(page)["reports"]
     rows = [row.get_attribute("data-report-row") for row in page.locator("[data-report-row]").all()]
+    reports = api(page)["reports"]  # after the rows: those of one hour come one by one
     assert set(rows) <= {report["report_id"] for report in reports}
     shown = next(one for one in reports if one["report_id"] == page.locator(".sheet").get_attribute("data-report"))
     text = page.locator(".sheet").inner_text()
@@ -65,9 +65,7 @@ def test_a_crowded_report_has_everything_in_its_place(
         ],
     }
     full = {**one, **CROWDED, **crowd}
-    page.route("**/api/v1/reports?*", lambda route: route.fulfill(json={**reports, "reports": [full]}))
-    page.route(f"**/api/v1/reports/{one['report_id']}", lambda route: route.fulfill(json=full))
-    page.reload()
+    only(page, reports, full)
     page.wait_for_selector(".sheet .doubt", timeout=30_000)
     outside = page.evaluate(
         """() => {
@@ -105,9 +103,7 @@ def test_amounts_are_shown_as_they_are_spoken_and_the_lead_agrees_with_them(
     teams = [{**one["teams"][0], "team": f"队{n}", "paid_amount": amount} for n, amount in enumerate(amounts)]
     more = {"paid_amount": amounts[0], "before_amount": amounts[1], "as_of": one["ends_at"], "pk_basis": "amount"}
     full = {**one, **more, "teams": teams}
-    page.route("**/api/v1/reports?*", lambda route: route.fulfill(json={**reports, "reports": [full]}))
-    page.route(f"**/api/v1/reports/{one['report_id']}", lambda route: route.fulfill(json=full))
-    page.reload()
+    only(page, reports, full)
     page.wait_for_selector(".sheet .camp", timeout=30_000)
     assert page.locator(".camp .num").all_inner_texts() == list(sides)
     assert page.locator(".lead").inner_text() == f"队0 领先 {lead}"
