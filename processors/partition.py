@@ -18,7 +18,7 @@ from processors.leaderboard import BoardKey, BoardSums
 from processors.records import flag_record, leaderboard_partial, round_record, task_record, window_partial
 from processors.ruleset import RulesetBook
 from processors.state import decode_key, decode_value, encode_facts, encode_gone, encode_key
-from processors.sums import Sums
+from processors.sums import Changed, Sums
 from processors.windows import WindowKey, WindowSums, rules_of
 from schemas.events import Event, InvalidEventError
 from schemas.rejections import rejection
@@ -65,6 +65,7 @@ class Partition:
         self.buyers_by_id: dict[tuple[str, str], Buyer] = {}
         self.facts = 0
         self._sums = Sums(book)
+        self._unsent = Changed({}, {})
         self._newest = -(2**62)
         self._touched: dict[tuple[str, str], None] = {}
         self._foreign: dict[tuple[tuple[str, str], str], list[bytes]] = {}
@@ -194,8 +195,9 @@ class Partition:
         self._sums.settle()
         self._touched.clear()
 
-    def flush(self) -> Flush:
-        """What changed since the last flush; empty lists when nothing did."""
+    def flush(self, *, sums: bool = True) -> Flush:
+        """What changed since the last flush; empty lists when nothing did. Without `sums`, changed windows and boards are left
+        for a later flush: however many buyers' facts they sum, each is then written once."""
         state: list[tuple[bytes, bytes | None]] = []
         outputs: list[tuple[str, bytes, bytes]] = []
         for identity in self._touched:
@@ -205,9 +207,11 @@ class Partition:
             state += self._state_records(identity, buyer)
             outputs += _buyer_records(buyer, changes)
         self._touched.clear()
-        changed = self._sums.settle()
-        outputs += self._window_records(changed.windows)
-        outputs += self._board_records(changed.boards)
+        self._unsent.add(self._sums.settle())
+        if sums:
+            outputs += self._window_records(self._unsent.windows)
+            outputs += self._board_records(self._unsent.boards)
+            self._unsent = Changed({}, {})
         state += self._prune()
         rejected, self._rejected = self._rejected, []
         return Flush(state, outputs, rejected)

@@ -16,6 +16,11 @@ class Changed(NamedTuple):
     windows: dict[WindowKey, WindowSums]
     boards: dict[BoardKey, BoardSums]
 
+    def add(self, later: "Changed") -> None:
+        """Takes in what has changed since."""
+        self.windows.update(later.windows)
+        self.boards.update(later.boards)
+
 
 class Sums:
     """Takes what buyers' changes exchange. Windows are brought up to date by `settle`, once for all buyers since the last."""

@@ -52,6 +52,9 @@ class Settings(BaseSettings):
     flush_seconds: float = Field(
         0.25, gt=0, description="worker: time between checkpoints (state written, results sent, offsets freed)"
     )
+    sums_seconds: float = Field(
+        1, ge=0, description="worker: time between two records of one response window or leaderboard row, at least"
+    )
     worker_chunk: int = Field(2000, ge=1, description="worker: records handed over at once")
     worker_state_dir: Path | None = Field(
         None, description="worker: keep a local rocksdict copy of the state here, for a faster restart"

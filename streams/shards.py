@@ -3,6 +3,9 @@
 Order of a checkpoint: snapshot at a batch boundary -> state delivered -> results and dead letters delivered -> local copy
 -> batches done -> Faust commits. Results are only ever computed from facts that are already durable, so whatever has been
 sent out can be taken back by whoever owns the partition next.
+
+Not every checkpoint sends the sums: a busy agent's windows change with each, and their histograms are most of what a worker
+writes. A batch is done once the sums that it changed have been sent, too: a successor reads the others again.
 """
 
 import asyncio
@@ -50,7 +53,7 @@ class Core(Protocol):
 
     def apply(self, records: Sequence[Incoming]) -> None: ...
 
-    def flush(self) -> Flush: ...
+    def flush(self, *, sums: bool = True) -> Flush: ...
 
 
 CoreFactory = Callable[[int, bytes], Core]
@@ -58,14 +61,16 @@ CoreFactory = Callable[[int, bytes], Core]
 
 
 class Shard:
-    """One partition number in this worker's hands: its core, and the batches since the last checkpoint."""
+    """One partition number in this worker's hands: its core, the batches since the last checkpoint, and those before whose sums
+    have not been sent."""
 
-    __slots__ = ("batches", "core", "number")
+    __slots__ = ("batches", "core", "number", "without_sums")
 
     def __init__(self, number: int, core: Core) -> None:
         self.number = number
         self.core = core
         self.batches: list[Batch] = []
+        self.without_sums: list[Batch] = []
 
 
 def in_parts(state: State) -> Iterator[list[tuple[bytes, bytes]]]:
@@ -86,7 +91,8 @@ class CheckpointAbandonedError(Exception):
 
 class _Snapshot(NamedTuple):
     shard: Shard
-    batches: list[Batch]
+    done: list[Batch]
+    """once it is all delivered"""
     flush: Flush
 
 
@@ -104,6 +110,8 @@ class Shards:
         """`is_member`: whether the group still knows this worker; if not, no more results are sent."""
         self._prefix = settings.topic_prefix
         self._check_future = settings.check_future
+        self._sums_seconds = settings.sums_seconds
+        self._sums_due = time.monotonic()
         self._clock = SteadyClock()
         self._new_core = new_core
         self._deliverer = deliverer
@@ -118,11 +126,6 @@ class Shards:
     def numbers(self) -> set[int]:
         """The partition numbers held."""
         return set(self._shards)
-
-    @property
-    def waiting(self) -> int:
-        """Batches that have been applied since the last checkpoint began."""
-        return sum(len(shard.batches) for shard in self._shards.values())
 
     def keep_only(self, numbers: Iterable[int]) -> None:
         """Forget all other partitions."""
@@ -174,14 +177,15 @@ class Shards:
             self._running.cancel()
         self.keep_only(())
 
-    async def checkpoint(self) -> float:
-        """Make everything applied so far durable, and its batches done; returns the seconds it took.
+    async def checkpoint(self, *, last: bool = False) -> float:
+        """Make everything applied so far durable, and its batches done where the sums are due, as they are in the `last` one;
+        returns the seconds it took.
 
         Raises CheckpointAbandonedError after `abandon`, or when the group has expelled this worker. When it raises
         anything or is cancelled, the shards hold changes that nothing will write any more: abandon them.
         """
         async with self._checkpointing:
-            self._running = asyncio.create_task(self._checkpoint())
+            self._running = asyncio.create_task(self._checkpoint(sums=last or time.monotonic() >= self._sums_due))
             try:
                 return await self._running
             except asyncio.CancelledError:
@@ -192,11 +196,13 @@ class Shards:
             finally:
                 self._running = None
 
-    async def _checkpoint(self) -> float:
+    async def _checkpoint(self, *, sums: bool) -> float:
         started = time.monotonic()
-        snapshots = await self._snapshots()
+        snapshots = await self._snapshots(sums=sums)
         if not snapshots:
             return 0.0
+        if sums:
+            self._sums_due = started + self._sums_seconds
         async with asyncio.TaskGroup() as group:
             states = [group.create_task(self._deliver_state(snapshot)) for snapshot in snapshots]
         if not self._is_member():
@@ -208,7 +214,7 @@ class Shards:
             last_offset = state.result()
             if last_offset is not None:
                 self._copy.store(snapshot.shard.number, snapshot.flush.state, last_offset)
-            for batch in snapshot.batches:
+            for batch in snapshot.done:
                 batch.done = True
         seconds = time.monotonic() - started
         metrics.CHECKPOINTS.inc()
@@ -216,12 +222,13 @@ class Shards:
         self._measure()
         return seconds
 
-    async def _snapshots(self) -> list[_Snapshot]:
+    async def _snapshots(self, *, sums: bool) -> list[_Snapshot]:
         snapshots = []
         for shard in list(self._shards.values()):
-            if shard.batches:
-                batches, shard.batches = shard.batches, []
-                snapshots.append(_Snapshot(shard, batches, shard.core.flush()))
+            if shard.batches or (sums and shard.without_sums):
+                batches, shard.batches = shard.without_sums + shard.batches, []
+                done, shard.without_sums = (batches, []) if sums else ([], batches)
+                snapshots.append(_Snapshot(shard, done, shard.core.flush(sums=sums)))
                 await asyncio.sleep(0)  # let Faust and the producer run between two partitions' work
         return snapshots
 

@@ -64,9 +64,9 @@ class Slow(Partition):
             Slow.left -= 1
             self.burn(5)
         super().apply(records)
-    def flush(self):
+    def flush(self, *, sums=True):
         self.burn(0.2)
-        return super().flush()
+        return super().flush(sums=sums)
 
 def new_core(number, writer):
     return Slow(number, default_book(), writer=writer, horizon_ms=35 * 86_400_000)

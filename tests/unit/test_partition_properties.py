@@ -211,7 +211,8 @@ def run(log: Log, rnd: random.Random, crashes: int) -> None:
                 batch = log.topics[topic][position[topic] : position[topic] + take]
                 partition.apply(batch)
                 position[topic] += len(batch)
-            flush = partition.flush()
+            sums = rnd.random() < 0.5
+            flush = partition.flush(sums=sums)
             if dies and rnd.random() < 0.2:
                 break  # before anything was written
             if dies and rnd.random() < 0.2:
@@ -226,6 +227,10 @@ def run(log: Log, rnd: random.Random, crashes: int) -> None:
             log.send(flush.outputs)
             if dies and rnd.random() < 0.2:
                 break  # before the commit
+            if sums:
+                log.committed = dict(position)
+        else:
+            log.send(partition.flush().outputs)
             log.committed = dict(position)
 
 
