@@ -168,15 +168,14 @@ class Worker:
     async def _rest(self, took: float) -> None:
         """Between two checkpoints, of which the first took so many seconds.
 
-        Under a backlog a longer rest saves work: a buyer's record is written once for more facts. A worker that has read all
-        there is, and has met nothing more for the shortest rest, has nothing to save.
+        Under a backlog a longer rest saves work: a buyer's record is written once for more facts. Elsewhere it would only add
+        to the delay, and feed on itself: a checkpoint takes the longer, the longer the rest before it was.
         """
         step = self._settings.flush_seconds
         until = time.monotonic() + max(step, min(took, _MAX_CHECKPOINT_PAUSE))
         while (left := until - time.monotonic()) > 0:
-            waiting = self._shards.waiting
             await asyncio.sleep(min(step, left))
-            if waiting == self._shards.waiting and self._has_caught_up():
+            if self._has_caught_up():
                 return
 
     def _has_caught_up(self) -> bool:
@@ -199,7 +198,7 @@ class Worker:
                 raise CheckpointAbandonedError("the group has expelled this worker")
             deadline = time.monotonic() + self._settings.session_timeout_seconds / 2
             async with asyncio.timeout(self._settings.session_timeout_seconds / 2):
-                await self._shards.checkpoint()
+                await self._shards.checkpoint(last=True)
             # Faust takes the cancellation of a wait for another commit for the end of that commit
             await _within(deadline - time.monotonic(), self._commit(app))
         except Exception as error:
