@@ -15,6 +15,9 @@ log = structlog.get_logger(__name__)
 MAX_POISON_ROWS: Final = 100
 """more bad rows than this in one batch mean that something else is wrong"""
 
+AT_LEISURE: Final = frozenset({"raw_events", "window_partials", "leaderboard_partials"})
+"""tables that come after the others, whose rows somebody may be waiting for: these are most of the bytes"""
+
 Position = tuple[str, int]
 """(topic without prefix, partition)"""
 
@@ -74,7 +77,7 @@ def insert_batch(db: Database, batch: Batch) -> set[str]:
     """
     touched = set()
     poison: list[tuple[Record, Row]] = []
-    for table, rows in batch.tables.items():
+    for table, rows in sorted(batch.tables.items(), key=lambda one: one[0] in AT_LEISURE):
         if rows and table != "rejected_raw":
             _insert(db, table, rows, poison)
             touched.add(table)

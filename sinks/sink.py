@@ -40,6 +40,12 @@ log = structlog.get_logger(__name__)
 EXIT_CLEAN: Final = 0
 EXIT_FAILED: Final = 1
 POLL_MS: Final = 100
+REST_SECONDS: Final = 0.5
+"""until the next insert nothing is asked for: each question costs client and broker some ms, however little there is to tell"""
+FRESH_POLLS: Final = 2
+"""kafka-python asks for more before it returns: after a rest or an insert, the first poll brings what was there before it"""
+MUCH_RECORDS: Final = 2_000
+"""after as many from one poll there are more waiting"""
 COMMIT_MS: Final = 5_000
 CONNECT_SECONDS: Final = 60.0
 BOOTSTRAP_SECONDS: Final = 5.0
@@ -161,15 +167,23 @@ class Sink:
 
     def _loop(self) -> None:
         log.info("sink_started", topics=len(self._topics), database=self._db.name)
+        polls = 0
         while not self._stopping.is_set():
-            self._take(self._poll(POLL_MS))
+            found = self._poll(POLL_MS)
+            self._take(found)
+            polls += 1
             with self._guard:
-                full = self._batch.records >= self._settings.sink_batch_rows
-                # from insert to insert: what came meanwhile has waited already
-                rested = time.monotonic() - self._inserted_at >= self._settings.sink_batch_seconds
-                due = self._batch.records > 0 and (full or rested)
-            if due and not self._flush():
-                return  # to commit what came after it would lose it
+                records = self._batch.records
+            full = records >= self._settings.sink_batch_rows
+            # from insert to insert: what came meanwhile has waited already
+            left = self._inserted_at + self._settings.sink_batch_seconds - time.monotonic()
+            if full or (records and left <= 0 and polls >= FRESH_POLLS):
+                if not self._flush():
+                    return  # to commit what came after it would lose it
+                polls = 0
+            elif left > 0 and sum(map(len, found.values())) < MUCH_RECORDS:
+                self._stopping.wait(min(left, REST_SECONDS))
+                polls = 0
             self._commit_inserted()
         self._flush(last=True)
         self._commit_inserted(last=True)
