@@ -46,7 +46,8 @@ _JITTER_SECONDS: Final = 0.1
 _SHOP: Final = "probe"
 _ZONE: Final = "Asia/Shanghai"
 _PROBE_SECONDS: Final = 0.1
-_LOOK_SECONDS: Final = 0.05
+_LOOK_SECONDS: Final = 0.2
+"""each look keeps the web part busy for some 15 ms"""
 _TICK_SECONDS: Final = 0.01
 _LINGER_MS: Final = 50
 _SETTLE_SECONDS: Final = 3.0

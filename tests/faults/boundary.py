@@ -25,11 +25,13 @@ FINAL, RESTORE = "final checkpoint made, not committed", "half restored"
 EITHER = "state or results sent, the others not"
 """whichever a checkpoint sends first: with the right order the same as the point below"""
 SENT = "results sent, not done"
+WITHOUT_SUMS = "results sent, sums not"
 WORKER_POINTS = (
     "state half sent",
     "state sent, results not",
     "results half sent",
     SENT,
+    WITHOUT_SUMS,
     "done, not committed",
     RESTORE,
 )
@@ -85,10 +87,10 @@ def patch_worker(fuse: Fuse) -> None:
     made = Shards._checkpoint
     final = False
 
-    async def counted(self: Any) -> float:
+    async def counted(self: Any, *, sums: bool) -> float:
         if any(shard.batches for shard in self._shards.values()) and point not in (FINAL, RESTORE):
             fuse.passes()
-        return await made(self)
+        return await made(self, sums=sums)
 
     Shards._checkpoint = counted  # type: ignore[method-assign]
 
@@ -155,10 +157,21 @@ def patch_worker(fuse: Fuse) -> None:
 
         return sent
 
+    def sums_held(checkpoint: Any) -> Any:
+        """No more than a checkpoint without them."""
+
+        async def wrapped(self: Any, *, sums: bool) -> float:
+            seconds: float = await checkpoint(self, sums=sums)
+            if fuse.lit and seconds and not sums:
+                await fuse.linger()
+            return seconds
+
+        return wrapped
+
     def after_checkpoint(checkpoint: Any) -> Any:
-        async def wrapped(self: Any) -> float:
-            seconds: float = await checkpoint(self)
-            if fuse.lit and seconds and (final or point == "done, not committed"):
+        async def wrapped(self: Any, *, sums: bool) -> float:
+            seconds: float = await checkpoint(self, sums=sums)
+            if fuse.lit and seconds and sums and (final or point == "done, not committed"):
                 fuse.die()
             return seconds
 
@@ -201,11 +214,13 @@ def patch_worker(fuse: Fuse) -> None:
             wrap(Deliverer, "deliver_fitting", half_sent(lambda topic: True))
         case boundary if boundary == SENT:
             wrap(Deliverer, "deliver", all_results_sent)
+        case boundary if boundary == WITHOUT_SUMS:
+            wrap(Shards, "_checkpoint", sums_held)
         case "done, not committed":
-            wrap(Shards, "checkpoint", after_checkpoint)
+            wrap(Shards, "_checkpoint", after_checkpoint)
         case boundary if boundary == FINAL:
             wrap(Worker, "_final_checkpoint", final_one)
-            wrap(Shards, "checkpoint", after_checkpoint)
+            wrap(Shards, "_checkpoint", after_checkpoint)
         case boundary if boundary == RESTORE:
             wrap(Shards, "take_over", restored)
         case str():

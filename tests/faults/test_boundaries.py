@@ -20,9 +20,9 @@ def test_worker_killed_at_each_boundary(system: System) -> None:
     workers = {"worker-1": WORKER_POINTS, "worker-2": tuple(reversed(WORKER_POINTS))}
     for nth, (name, points) in enumerate(workers.items(), start=1):
         system.add_suicidal(name, points, nth=nth)
-    system.feed(sale(SaleConfig(buyers=600, agents=8, seed=11, duplicates=0.03, disorder=0.1, faults=6)), seconds=200)
+    system.feed(sale(SaleConfig(buyers=600, agents=8, seed=11, duplicates=0.03, disorder=0.1, faults=6)), seconds=230)
     system.until(
-        lambda: all(len(system.marks(name)) == len(points) for name, points in workers.items()), "they do not die", 180
+        lambda: all(len(system.marks(name)) == len(points) for name, points in workers.items()), "they do not die", 210
     )
     system.note_marks(*workers)
     system.finish()
