@@ -181,7 +181,8 @@ class Sink:
                 if not self._flush():
                     return  # to commit what came after it would lose it
                 polls = 0
-            elif left > 0 and sum(map(len, found.values())) < MUCH_RECORDS:
+            elif left > 0 and 0 < sum(map(len, found.values())) < MUCH_RECORDS:
+                # never after a poll that brought nothing: it may be joining the group, which polls alone get on with
                 self._stopping.wait(min(left, REST_SECONDS))
                 polls = 0
             self._commit_inserted()
