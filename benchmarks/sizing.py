@@ -122,7 +122,7 @@ FIGURES: Final[Mapping[str, Figure]] = {
     "rebalance_seconds": Figure(
         _REBALANCE_SECONDS, "s", "that a rebalance stops everybody", "seen on the embedded broker"
     ),
-    "repeat_seconds": Figure(0.35, "s", "of a dead worker's events that are read again", "checkpoint and commit"),
+    "repeat_seconds": Figure(1.35, "s", "of a dead worker's events that are read again", "sums, checkpoint and commit"),
     "use": Figure(0.6, "", "share of what sinks and ClickHouse carry that is planned for", _ASSUMED),
     "base": Figure(0.6, "", "of the height, before the hour and long after it", _ASSUMED),
     "ebb_seconds": Figure(300, "s", "in which the rush of the hour ebbs away", _ASSUMED),

@@ -71,6 +71,8 @@ class Partition:
         self._foreign: dict[tuple[tuple[str, str], str], list[bytes]] = {}
         self._rejected: list[bytes] = []
         self._pruned_to = self._newest
+        self._whole_from = self._newest
+        """sums of what was before may lack facts that are forgotten: what was written when they were here stands"""
         self._may_be_forgotten: dict[int, list[tuple[str, str]]] = {}
         """every buyer once, by an hour no later than that of its newest fact: beyond the horizon, the buyer is looked at"""
 
@@ -115,6 +117,7 @@ class Partition:
             buyer.unsure = True
         self._sums.settle()
         self._touched.clear()
+        self._whole_from = self._forgotten_before
 
     def apply(self, records: Sequence[Incoming]) -> None:
         """Decodes records and adds their facts; those that are no facts are kept for the next flush as rejected."""
@@ -208,7 +211,7 @@ class Partition:
             outputs += _buyer_records(buyer, changes)
         self._touched.clear()
         self._unsent.add(self._sums.settle())
-        if sums:
+        if sums or self._prunes:  # while their facts are all here
             outputs += self._window_records(self._unsent.windows)
             outputs += self._board_records(self._unsent.boards)
             self._unsent = Changed({}, {})
@@ -219,8 +222,8 @@ class Partition:
     def _window_records(self, windows: dict[WindowKey, WindowSums]) -> list[tuple[str, bytes, bytes]]:
         records = []
         for key, sums in windows.items():
-            if key.start < self._forgotten_before:
-                continue  # some of its facts may be pruned: what was written when they were here stands
+            if key.start < self._whole_from:
+                continue
             rules = rules_of(key, self.book)
             day_ends_at = calendar(rules.timezone).day_end(key.start)
             value = window_partial(key, sums, self.number, day_ends_at, rules)
@@ -231,7 +234,7 @@ class Partition:
     def _board_records(self, boards: dict[BoardKey, BoardSums]) -> list[tuple[str, bytes, bytes]]:
         records = []
         for key, sums in boards.items():
-            if key.hour_start < self._forgotten_before:
+            if key.hour_start < self._whole_from:
                 continue
             rules = self.book.at(key.shop_id, key.hour_start)
             value = leaderboard_partial(key, sums, self.number, rules)
@@ -254,16 +257,21 @@ class Partition:
         return records
 
     @property
+    def _prunes(self) -> bool:
+        """Whether this flush forgets what is beyond the horizon: about once an hour of event time."""
+        return self._newest >= self._pruned_to + HOUR_MS
+
+    @property
     def _forgotten_before(self) -> int:
         return self._newest - self.horizon_ms - PRUNE_MARGIN_MS
 
     def _prune(self) -> list[tuple[bytes, bytes | None]]:
         """Forgets buyers whose last fact is well beyond the horizon, but for those with a call task under way, and the sums
-        of windows before; about once an hour of event time."""
-        if self._newest < self._pruned_to + HOUR_MS:
+        of windows before."""
+        if not self._prunes:
             return []
         self._pruned_to = self._newest
-        cutoff = self._forgotten_before
+        cutoff = self._whole_from = self._forgotten_before
         records: list[tuple[bytes, bytes | None]] = []
         due = sorted(hour for hour in self._may_be_forgotten if hour * HOUR_MS < cutoff)
         for identity in [identity for hour in due for identity in self._may_be_forgotten.pop(hour)]:

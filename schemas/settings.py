@@ -50,10 +50,13 @@ class Settings(BaseSettings):
         True, description="worker and sink reject events more than an hour ahead of the clock; off in a replay"
     )
     flush_seconds: float = Field(
-        0.25, gt=0, description="worker: time between checkpoints (state written, results sent, offsets freed)"
+        0.25, gt=0, description="worker: time between checkpoints (state written, results sent)"
     )
     sums_seconds: float = Field(
-        1, ge=0, description="worker: time between two records of one response window or leaderboard row, at least"
+        1,
+        ge=0,
+        le=60,
+        description="worker: time between two records of one response window or leaderboard row, at least; offsets wait for it",
     )
     worker_chunk: int = Field(2000, ge=1, description="worker: records handed over at once")
     worker_state_dir: Path | None = Field(

@@ -44,7 +44,7 @@ REST_SECONDS: Final = 0.5
 """until the next insert nothing is asked for: each question costs client and broker some ms, however little there is to tell"""
 FRESH_POLLS: Final = 2
 """kafka-python asks for more before it returns: after a rest or an insert, the first poll brings what was there before it"""
-MUCH_RECORDS: Final = 2_000
+MUCH_RECORDS: Final = 500
 """after as many from one poll there are more waiting"""
 COMMIT_MS: Final = 5_000
 CONNECT_SECONDS: Final = 60.0
@@ -177,7 +177,7 @@ class Sink:
             full = records >= self._settings.sink_batch_rows
             # from insert to insert: what came meanwhile has waited already
             left = self._inserted_at + self._settings.sink_batch_seconds - time.monotonic()
-            if full or (records and left <= 0 and polls >= FRESH_POLLS):
+            if full or (records and left <= 0 and (polls >= FRESH_POLLS or not found)):
                 if not self._flush():
                     return  # to commit what came after it would lose it
                 polls = 0

@@ -10,9 +10,11 @@ RECORDS: Final = Counter(f"{_P}records", "Source records applied, duplicates inc
 DROPPED: Final = Counter(
     f"{_P}dropped_records", "Records of a generation that had ended; the next owner reads them again"
 )
-LAG: Final = Gauge(f"{_P}lag_records", "Records in the source topic that no checkpoint covers yet", ["topic"])
+LAG: Final = Gauge(
+    f"{_P}lag_records", "Records in the source topic whose results and sums are not all delivered yet", ["topic"]
+)
 
-CHECKPOINTS: Final = Counter(f"{_P}checkpoints", "Checkpoints completed: state and results delivered, offsets freed")
+CHECKPOINTS: Final = Counter(f"{_P}checkpoints", "Checkpoints completed: state and results delivered")
 CHECKPOINT_SECONDS: Final = Histogram(
     f"{_P}checkpoint_seconds",
     "Time of a checkpoint, from the snapshot to the last acknowledgement",

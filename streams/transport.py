@@ -27,7 +27,7 @@ FETCH_MAX_WAIT_MS: Final = 100
 _POLL_SECONDS: Final = 0.1
 _PAUSE_SECONDS: Final = 0.02
 _REST_SECONDS: Final = 0.05
-"""after a few records: each fetch costs worker and broker some ms, however little there is to tell"""
+"""without a backlog: each fetch costs worker and broker some ms, however little there is to tell"""
 FEW_RECORDS: Final = 1_000
 """no backlog, but what comes while others are worked on: a tenth of a second's, of the most that a worker takes"""
 _LOOK_SECONDS: Final = 0.5
@@ -172,7 +172,7 @@ class BatchConsumer(driver.Consumer):
             return None
 
     def lag(self) -> dict[str, int]:
-        """Topic -> records that no checkpoint covers yet, over the assigned partitions that were fetched."""
+        """Topic -> records that may not be committed yet, over the assigned partitions that were fetched."""
         behind: dict[str, int] = defaultdict(int)
         for tp, expected in self._expected.items():
             batches = self._inflight.get(tp)
@@ -181,9 +181,10 @@ class BatchConsumer(driver.Consumer):
         return behind
 
     def has_caught_up(self) -> bool:
-        """Whether few of the records that the brokers are known to have were not handed over yet."""
-        unread = (max((self.highwater(tp) or 0) - expected, 0) for tp, expected in list(self._expected.items()))
-        return sum(unread) < FEW_RECORDS
+        """Whether few of the records that the brokers are known to have were not applied yet."""
+        unread = sum(max((self.highwater(tp) or 0) - expected, 0) for tp, expected in list(self._expected.items()))
+        queued = sum(len(batch.records) for batches in list(self._inflight.values()) for batch in list(batches))
+        return unread + queued < FEW_RECORDS
 
     # --- where reading starts: nothing is fetched before the seek to the committed offsets
 
@@ -267,7 +268,7 @@ class BatchConsumer(driver.Consumer):
                     metrics.STALE.inc(len(records) - start)
                     break
                 yield tp, self._chunk(tp, records[start : start + size], generation)
-        if fetched and sum(map(len, fetched.values())) < FEW_RECORDS:
+        if fetched and self.has_caught_up():
             await self.sleep(_REST_SECONDS)
 
     def _is_current(self, generation: int) -> bool:

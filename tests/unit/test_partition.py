@@ -14,6 +14,7 @@ from processors.partition import PRUNE_MARGIN_MS, Incoming, Partition
 from processors.ruleset import default_book, parse_rulesets
 from processors.state import decode_key, encode_gone, encode_key
 from processors.windows import percentiles, rounded
+from schemas.topics import WINDOWS
 from schemas.types import DAY_MS, format_time, parse_time
 
 BOOK = default_book()
@@ -147,6 +148,25 @@ def test_who_is_forgotten_is_who_has_been_silent_for_long_whatever_the_order(
             assert all(start // DAY_MS * DAY_MS + DAY_MS > before for start in starts)
         assert any(key.start == now // HOUR_MS * HOUR_MS for key in partition.windows)
         assert any(key.hour_start == now // HOUR_MS * HOUR_MS for key in partition.boards)
+
+
+def test_sums_are_sent_before_what_they_sum_is_forgotten() -> None:
+    partition = fresh(horizon_days=2)
+    partition.apply([record(message(0, T0 - HOUR_MS // 2))])
+    partition.flush()
+    partition.apply([record(message(1)), record(message(2, T0 + 60_000, "在", "agent"))])
+    held = partition.flush(sums=False)
+    later = T0 + 40 * DAY_MS
+    partition.apply([record(message(3, later)), record(message(4, later + 60_000, "在", "agent"))])
+    flush = partition.flush(sums=False)
+    starts = {
+        row["window_start"][:10]
+        for topic, _, value in flush.outputs
+        if topic == WINDOWS
+        for row in [orjson.loads(value)]
+    }
+    assert WINDOWS not in {topic for topic, _, _ in held.outputs}
+    assert starts >= {format_time(moment, "Asia/Shanghai")[:10] for moment in (T0, later)}
 
 
 def test_only_the_changed_day_of_a_buyer_is_written_again() -> None:
