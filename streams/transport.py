@@ -28,7 +28,7 @@ _POLL_SECONDS: Final = 0.1
 _PAUSE_SECONDS: Final = 0.02
 _REST_SECONDS: Final = 0.05
 """without a backlog: each fetch costs worker and broker some ms, however little there is to tell"""
-FEW_RECORDS: Final = 1_000
+_FEW_RECORDS: Final = 1_000
 """no backlog, but what comes while others are worked on: a tenth of a second's, of the most that a worker takes"""
 _LOOK_SECONDS: Final = 0.5
 _SHORT_LOG_SECONDS: Final = 10.0
@@ -184,7 +184,7 @@ class BatchConsumer(driver.Consumer):
         """Whether few of the records that the brokers are known to have were not applied yet."""
         unread = sum(max((self.highwater(tp) or 0) - expected, 0) for tp, expected in list(self._expected.items()))
         queued = sum(len(batch.records) for batches in list(self._inflight.values()) for batch in list(batches))
-        return unread + queued < FEW_RECORDS
+        return unread + queued < _FEW_RECORDS
 
     # --- where reading starts: nothing is fetched before the seek to the committed offsets
 

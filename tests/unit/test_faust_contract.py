@@ -264,6 +264,15 @@ async def test_a_consumer_has_caught_up_once_few_records_are_left_that_are_known
     assert consumer.has_caught_up() is caught_up
 
 
+async def test_what_waits_to_be_applied_is_a_backlog_too() -> None:
+    consumer, tp = _consumer_at(expected=1_000, end=1_000, position=1_000)
+    batch = Batch(tp, _records(*range(1_000)), 1)
+    consumer._inflight[tp].append(batch)
+    assert not consumer.has_caught_up()
+    batch.records = ()  # as when it is applied
+    assert consumer.has_caught_up()
+
+
 @pytest.mark.parametrize(("end", "position"), [(3, 3), (8, 3)], ids=["shorter", "grown past meanwhile"])
 async def test_a_log_that_was_made_anew_is_read_from_its_first_record(end: int, position: int) -> None:
     consumer, tp = _consumer_at(expected=5, end=end, position=position)
