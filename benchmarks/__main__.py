@@ -25,7 +25,7 @@ from benchmarks.sheets import Sheet, chart, percentile
 from deploy.compiling import compiled
 
 SECTIONS: Final = ("peers", "throughput", "profile", "latency", "recovery", "queries", "growth", "pause")
-_ONCE: Final = ("profile", "latency", "queries", "pause")
+_ONCE: Final = ("profile", "queries", "pause")
 """measured once, each many times over"""
 _SIZED: Final = {"throughput", "growth", "recovery", "pause"}
 """what capacity.md is made of"""
@@ -158,7 +158,7 @@ def _measure(
         by_part = profile.measure(chosen.buyers, place / "f", say)
         return measured.add(section, by_part, profile.sheet(by_part))
     if section == "latency":
-        late = latency.measure(chosen.buyers, chosen.latency_seconds, place / "l", say)
+        late = latency.measure(chosen.buyers, chosen.latency_seconds, runs, place / "l", say)
         return measured.add(section, asdict(late), _latency(late, machine))
     if section == "recovery":
         recovered = recovery.measure(chosen.recovery_buyers, runs, place / "r", say)
@@ -205,9 +205,24 @@ def _speed(runs: list[Run]) -> float:
 
 
 def _latency(found: latency.Latencies, machine: str) -> Sheet:
+    rows = []
+    for share in latency.SHARES:
+        runs = [one for one in found.at if one.share == share]
+        rows.append(
+            (
+                f"{share:.0%}",
+                f"{statistics.median(one.rate for one in runs):,.0f}",
+                f"{sum(len(one.to_row) for one in runs):,}",
+                *(_late([each.to_row for each in runs], p) for p in (50, 99)),
+                *(_late([each.to_page for each in runs], p) for p in (50, 99)),
+                " + ".join(f"{statistics.median(one.cores[part] for one in runs):.2f}" for part in runs[0].cores),
+                " + ".join(f"{max(one.peak_mb[part] for one in runs):,.0f}" for part in runs[0].peak_mb),
+            )
+        )
+    most = "the most that is kept up with" if found.kept_up else "the least tried, and not kept up with"
     return Sheet(
-        f"seconds from produced, one worker, sink and web part in one process; {found.most:,.0f} events/s are {'the most that is kept up with' if found.kept_up else 'the least tried, and not kept up with'};"
-        f" of a backlog {found.backlog:,.0f} are read; {machine}",
+        f"seconds from produced, one worker, sink and web part in one process; {found.most:,.0f} events/s are {most}, searched for"
+        f" once; of a backlog {found.backlog:,.0f} are read; {machine}",
         (
             "share of the most",
             "events/s",
@@ -219,19 +234,15 @@ def _latency(found: latency.Latencies, machine: str) -> Sheet:
             "cores",
             "peak MB",
         ),
-        [
-            (
-                f"{one.share:.0%}",
-                f"{one.rate:,.0f}",
-                f"{len(one.to_row)}",
-                *(f"{percentile(sorted(each), p):.2f}" for each in (one.to_row, one.to_page) for p in (50, 99)),
-                " + ".join(f"{cores:.2f}" for cores in one.cores.values()),
-                " + ".join(f"{mb:,.0f}" for mb in one.peak_mb.values()),
-            )
-            for one in found.at
-        ],
-        f"Cores kept busy, and memory: {' + '.join(found.at[0].cores)}.",
+        rows,
+        f"Percentiles are a run's; least and most of the runs behind the median. Cores kept busy, and memory: {' + '.join(found.at[0].cores)}.",
     )
+
+
+def _late(runs: Sequence[Sequence[float]], share: int) -> str:
+    """That percentile, in seconds: the median of the runs, the least and the most."""
+    each = [percentile(sorted(run), share) for run in runs]
+    return f"{statistics.median(each):.2f} ({min(each):.2f}–{max(each):.2f})"
 
 
 def _recovery(found: recovery.Recovery) -> Sheet:

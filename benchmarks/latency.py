@@ -1,7 +1,8 @@
 """How long an event takes from being produced to its row being readable in ClickHouse, and to the wallboard, under load.
 
 First a backlog, read and written by worker and sink side by side, which tells where to look for the most that all of it together
-carries: the highest rate tried at which what is sent last is hardly later than what was sent before. Then shares of that rate.
+carries: the highest rate tried at which what is sent last is hardly later than what was sent before. Then shares of that rate, each
+several times with the same load, all parts and the broker new each time.
 Among the load are probes: a buyer's message, whose round is looked for over and over, and which the wallboard shows as one more
 buyer who waits. What is measured is thus until a reader has it, by one clock, and for rows at most one look too long. All events
 are of the moment in which they are sent, or the probes' time would make the others too late to count. The load comes from a client
@@ -66,8 +67,8 @@ Unstamped = Sequence[tuple[str, bytes, bytes, bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """At that share of the most: events/s that were sent, and the seconds of each probe, in the order sent, to a row and to the
-    wallboard; by part the cores kept busy until the last probe has come, and the most memory in MB."""
+    """One run at that share of the most: events/s that were sent, and the seconds of each probe, in the order sent, to a row and to
+    the wallboard; by part the cores kept busy until the last probe has come, and the most memory in MB."""
 
     share: float
     rate: float
@@ -86,20 +87,25 @@ class Latencies:
     kept_up: bool
     """False: not even with the least that was tried, which `most` is then"""
     at: list[Latency]
+    """the runs of a share one after another"""
 
 
-def measure(buyers: int, seconds: float, place: Path, say: Callable[[str], object]) -> Latencies:
-    """Latencies over `seconds` at each of the shares. Raises PeerError and TimeoutError."""
+def measure(buyers: int, seconds: float, runs: int, place: Path, say: Callable[[str], object]) -> Latencies:
+    """Latencies over `seconds`, `runs` times at each of the shares; once at the rates tried for the most. Raises PeerError and
+    TimeoutError."""
     say("latency: a backlog")
     with broker(place) as settings:
         backlog = _backlog(load_of(buyers, seed=0), settings)
     numbers = count(1)
 
-    def run(share: float, rate: float) -> Latency:
-        number = next(numbers)
+    def run(share: float, rate: float, times: int) -> list[Latency]:
+        load = unstamped(load_of_length(int(rate * (seconds + _SETTLE_SECONDS + _TICK_SECONDS)) + 1, next(numbers)))
+        return [once(share, rate, load) for _ in range(times)]
+
+    def once(share: float, rate: float, load: Unstamped) -> Latency:
         say(f"latency: {rate:,.0f} events/s")
-        load = unstamped(load_of_length(int(rate * (seconds + _SETTLE_SECONDS + _TICK_SECONDS)) + 1, seed=number))
-        with broker(place.with_name(f"{place.name}-{number}")) as settings, _running(settings) as (worker, web, url):
+        with broker(place.with_name(f"{place.name}-{next(numbers)}")) as settings, _running(settings) as running:
+            worker, web, url = running
             parts = {"worker": worker.pid, "web part with sink": web.pid}
             began, before = time.perf_counter(), {part: cpu_seconds(pid) for part, pid in parts.items()}
             sent, to_row, to_page = asyncio.run(_under(load, rate, seconds, settings, url))
@@ -108,10 +114,11 @@ def measure(buyers: int, seconds: float, place: Path, say: Callable[[str], objec
             return Latency(share, sent, to_row, to_page, cores, {part: rss_mb(pid) for part, pid in parts.items()})
 
     for tried in _TRIED:
-        most = run(tried, backlog * tried)
+        (most,) = run(tried, backlog * tried, 1)
         if kept_up := keeps_up(most.to_row, seconds):
             break
-    return Latencies(backlog, most.rate, kept_up, [run(share, most.rate * share) for share in SHARES])
+    found = [each for share in SHARES for each in run(share, most.rate * share, runs)]
+    return Latencies(backlog, most.rate, kept_up, found)
 
 
 def keeps_up(late: Sequence[float], seconds: float) -> bool:
