@@ -213,6 +213,7 @@ def _latency(found: latency.Latencies, machine: str) -> Sheet:
                 f"{share:.0%}",
                 f"{statistics.median(one.rate for one in runs):,.0f}",
                 f"{sum(len(one.to_row) for one in runs):,}",
+                f"{sum(one.kept_up for one in runs)} of {len(runs)}",
                 *(_late([each.to_row for each in runs], p) for p in (50, 99)),
                 *(_late([each.to_page for each in runs], p) for p in (50, 99)),
                 " + ".join(f"{statistics.median(one.cores[part] for one in runs):.2f}" for part in runs[0].cores),
@@ -220,13 +221,15 @@ def _latency(found: latency.Latencies, machine: str) -> Sheet:
             )
         )
     most = "the most that is kept up with" if found.kept_up else "the least tried, and not kept up with"
+    tried = ", ".join(f"{rate:,.0f} {'yes' if kept else 'no'}" for rate, kept in found.tried)
     return Sheet(
-        f"seconds from produced, one worker, sink and web part in one process; {found.most:,.0f} events/s are {most}, searched for"
-        f" once; of a backlog {found.backlog:,.0f} are read; {machine}",
+        f"seconds from produced, one worker, sink and web part in one process; {found.most:,.0f} events/s are {most};"
+        f" of a backlog {found.backlog:,.0f} are read; {machine}",
         (
             "share of the most",
             "events/s",
             "probes",
+            "runs kept up with",
             "row, p50",
             "row, p99",
             "wallboard, p50",
@@ -235,7 +238,8 @@ def _latency(found: latency.Latencies, machine: str) -> Sheet:
             "peak MB",
         ),
         rows,
-        f"Percentiles are a run's; least and most of the runs behind the median. Cores kept busy, and memory: {' + '.join(found.at[0].cores)}.",
+        f"Percentiles are a run's; least and most of the runs behind the median. Cores kept busy, and memory:"
+        f" {' + '.join(found.at[0].cores)}. Tried for the most, events/s, and kept up with: {tried}.",
     )
 
 

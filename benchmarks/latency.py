@@ -1,8 +1,8 @@
 """How long an event takes from being produced to its row being readable in ClickHouse, and to the wallboard, under load.
 
 First a backlog, read and written by worker and sink side by side, which tells where to look for the most that all of it together
-carries: the highest rate tried at which what is sent last is hardly later than what was sent before. Then shares of that rate, each
-several times with the same load, all parts and the broker new each time.
+carries: the highest rate tried at which, in most of three runs, what is sent last is hardly later than what was sent before. Then
+shares of that rate. All parts and the broker are new in every run; the load of a rate is the same in each.
 Among the load are probes: a buyer's message, whose round is looked for over and over, and which the wallboard shows as one more
 buyer who waits. What is measured is thus until a reader has it, by one clock, and for rows at most one look too long. All events
 are of the moment in which they are sent, or the probes' time would make the others too late to count. The load comes from a client
@@ -39,10 +39,14 @@ from sinks.kafka import EventProducer, event_key, sink_group, worker_group
 from sinks.progress import sink_ends, source_ends, wait_until_read
 
 SHARES: Final = (0.25, 0.5, 0.75)
-_TRIED: Final = (1.0, 0.85, 0.7, 0.55, 0.4)
-"""of the backlog's rate, which large batches make higher than what can be kept up with event by event"""
+TRIED: Final = tuple(0.75 * 0.85**step for step in range(9))
+"""of the backlog's rate, which large batches make higher than what can be kept up with event by event: down to a fifth"""
+_DECIDING: Final = 3
+"""runs that say whether a rate is kept up with, by most of them"""
 _GROWTH: Final = 0.02
 """seconds later a second, of what is sent at a rate that is still kept up with"""
+_LATE_SECONDS: Final = 5.0
+"""later than this nobody speaks of keeping up, be it ever so steady"""
 _JITTER_SECONDS: Final = 0.1
 _SHOP: Final = "probe"
 _ZONE: Final = "Asia/Shanghai"
@@ -68,12 +72,13 @@ Unstamped = Sequence[tuple[str, bytes, bytes, bytes]]
 @dataclass(frozen=True, slots=True)
 class Latency:
     """One run at that share of the most: events/s that were sent, and the seconds of each probe, in the order sent, to a row and to
-    the wallboard; by part the cores kept busy until the last probe has come, and the most memory in MB."""
+    the wallboard; whether it was kept up with; by part the cores kept busy until the last probe has come, and the most memory in MB."""
 
     share: float
     rate: float
     to_row: list[float]
     to_page: list[float]
+    kept_up: bool
     cores: dict[str, float]
     peak_mb: dict[str, float]
 
@@ -84,25 +89,30 @@ class Latencies:
 
     backlog: float
     most: float
-    kept_up: bool
-    """False: not even with the least that was tried, which `most` is then"""
+    """events/s that were sent; where not even the least that was tried is kept up with, those"""
+    tried: list[tuple[float, bool]]
+    """events/s of each run that looked for the most, and whether they were kept up with"""
     at: list[Latency]
     """the runs of a share one after another"""
 
+    @property
+    def kept_up(self) -> bool:
+        """Whether there is a rate that is kept up with."""
+        return any(kept for _, kept in self.tried)
+
 
 def measure(buyers: int, seconds: float, runs: int, place: Path, say: Callable[[str], object]) -> Latencies:
-    """Latencies over `seconds`, `runs` times at each of the shares; once at the rates tried for the most. Raises PeerError and
-    TimeoutError."""
+    """Latencies over `seconds`, `runs` times at each of the shares. Raises PeerError and TimeoutError."""
     say("latency: a backlog")
     with broker(place) as settings:
         backlog = _backlog(load_of(buyers, seed=0), settings)
     numbers = count(1)
 
-    def run(share: float, rate: float, times: int) -> list[Latency]:
-        load = unstamped(load_of_length(int(rate * (seconds + _SETTLE_SECONDS + _TICK_SECONDS)) + 1, next(numbers)))
-        return [once(share, rate, load) for _ in range(times)]
+    def load_at(rate: float) -> Unstamped:
+        say(f"latency: a load for {rate:,.0f} events/s")
+        return unstamped(load_of_length(int(rate * (seconds + _SETTLE_SECONDS + _TICK_SECONDS)) + 1, next(numbers)))
 
-    def once(share: float, rate: float, load: Unstamped) -> Latency:
+    def run(share: float, rate: float, load: Unstamped) -> Latency:
         say(f"latency: {rate:,.0f} events/s")
         with broker(place.with_name(f"{place.name}-{next(numbers)}")) as settings, _running(settings) as running:
             worker, web, url = running
@@ -111,23 +121,61 @@ def measure(buyers: int, seconds: float, runs: int, place: Path, say: Callable[[
             sent, to_row, to_page = asyncio.run(_under(load, rate, seconds, settings, url))
             took = time.perf_counter() - began
             cores = {part: (cpu_seconds(pid) - before[part]) / took for part, pid in parts.items()}
-            return Latency(share, sent, to_row, to_page, cores, {part: rss_mb(pid) for part, pid in parts.items()})
+            kept = keeps_up(to_row, seconds)
+            return Latency(
+                share, sent, to_row, to_page, kept, cores, {part: rss_mb(pid) for part, pid in parts.items()}
+            )
 
-    for tried in _TRIED:
-        (most,) = run(tried, backlog * tried, 1)
-        if kept_up := keeps_up(most.to_row, seconds):
-            break
-    found = [each for share in SHARES for each in run(share, most.rate * share, runs)]
-    return Latencies(backlog, most.rate, kept_up, found)
+    tried: list[tuple[float, bool]] = []
+
+    def sent_when_kept_up_with(rate: float) -> float | None:
+        load = load_at(rate)
+
+        def once() -> bool:
+            one = run(1.0, rate, load)
+            tried.append((one.rate, one.kept_up))
+            return one.kept_up
+
+        return tried[-1][0] if mostly(once, min(runs, _DECIDING)) else None
+
+    most = highest([backlog * share for share in TRIED], sent_when_kept_up_with) or min(rate for rate, _ in tried)
+    found = []
+    for share in SHARES:
+        load = load_at(most * share)
+        found += [run(share, most * share, load) for _ in range(runs)]
+    return Latencies(backlog, most, tried, found)
+
+
+def highest(falling: Sequence[float], found: Callable[[float], float | None]) -> float | None:
+    """What is `found` at the first of the rates at which anything is, by bisection: it is at none above, and at all below."""
+    best, low, high = None, 0, len(falling)
+    while low < high:
+        middle = (low + high) // 2
+        if (answer := found(falling[middle])) is None:
+            low = middle + 1
+        else:
+            best, high = answer, middle
+    return best
+
+
+def mostly(once: Callable[[], bool], times: int) -> bool:
+    """Whether it is so in more than half of so many times, asked until that is certain."""
+    most, yes, no = times // 2 + 1, 0, 0
+    while yes < most and no <= times - most:
+        if once():
+            yes += 1
+        else:
+            no += 1
+    return yes == most
 
 
 def keeps_up(late: Sequence[float], seconds: float) -> bool:
-    """Whether probes sent over `seconds`, so late each, were hardly later in the last third than in the one before, and came."""
+    """Whether probes sent over `seconds`, so late each, were hardly later in the last third than in the one before, and not late."""
     third = len(late) // 3
     if not third:
         return False
     last = statistics.median(late[-third:])
-    if last >= _LAST_SECONDS - _JITTER_SECONDS:
+    if last > _LATE_SECONDS:
         return False
     growth = last - statistics.median(late[-2 * third : -third])
     return growth <= _GROWTH * seconds / 3 + _JITTER_SECONDS

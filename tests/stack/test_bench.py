@@ -53,10 +53,10 @@ def test_every_part_is_measured_and_recovers(tmp_path: Path, capsys: pytest.Capt
 def test_how_late_rows_and_wallboard_are_is_measured_probe_by_probe(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file, sizes = tmp_path / "figures.json", ["--buyers", "60", "--latency-seconds", "3", "--runs", "2"]
+    file, sizes = tmp_path / "figures.json", ["--buyers", "60", "--latency-seconds", "3", "--runs", "1"]
     assert main([*sizes, "--only", "latency", "--json", str(file)]) == 0
     found = json.loads(file.read_text())["latency"]
-    assert [one["share"] for one in found["at"]] == [0.25, 0.25, 0.5, 0.5, 0.75, 0.75]
+    assert [one["share"] for one in found["at"]] == [0.25, 0.5, 0.75]
     for one in found["at"]:
         assert 0 < one["rate"] <= found["most"]
         assert len(one["to_row"]) == len(one["to_page"]) > 3
