@@ -1,7 +1,7 @@
 """The files of a replay (contract §5): each whole or not at all, the summary last."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -25,21 +25,36 @@ class Written(NamedTuple):
 
 
 def write_tables(out: Path, tables: Mapping[str, Iterable[Row]]) -> Written:
-    """Write the tables, which may be generated on the way. When one raises, earlier files are left as they were.
+    """Write the tables, which may be generated on the way, as `write_lines` does."""
+    flags: Counter[str] = Counter()
+
+    def lines(name: str) -> Iterator[bytes]:
+        for row in tables[name]:
+            if name == "flags":
+                flags[row["rule"]] += 1
+            yield line_of(row)
+
+    return Written(write_lines(out, {name: lines(name) for name in TABLES}), flags)
+
+
+def line_of(row: Row) -> bytes:
+    """The row as it stands in its file."""
+    return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def write_lines(out: Path, tables: Mapping[str, Iterable[bytes]]) -> Counter[str]:
+    """Write the tables' lines; rows by table. When one raises, earlier files are left as they were.
 
     An earlier summary goes before its tables do, so that a kill in between leaves no summary of other rows.
     """
     out.mkdir(parents=True, exist_ok=True)
     rows: Counter[str] = Counter()
-    flags: Counter[str] = Counter()
     try:
         for name in TABLES:
             with _temporary(out, name).open("wb") as file:
-                for row in tables[name]:
-                    file.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+                for line in tables[name]:
+                    file.write(line)
                     rows[name] += 1
-                    if name == "flags":
-                        flags[row["rule"]] += 1
     except BaseException:
         for name in TABLES:
             _temporary(out, name).unlink(missing_ok=True)
@@ -47,7 +62,7 @@ def write_tables(out: Path, tables: Mapping[str, Iterable[Row]]) -> Written:
     (out / SUMMARY).unlink(missing_ok=True)
     for name in TABLES:
         _temporary(out, name).replace(out / f"{name}.jsonl")
-    return Written(rows, flags)
+    return rows
 
 
 def write_summary(out: Path, summary: Mapping[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 Every process reads all the input, which is cheap, and takes the lines of its own buyers, which is not. A look at a line's
 bytes guesses whose it is; who decodes a line that is another's hands it over, so that no guess can be wrong in the end.
-Sums are added up here; rows come in order from each process and are merged while they are written.
+Sums are added up here; rows come from each process in order and as they are written, and are merged on the way.
 """
 
 import heapq
@@ -10,6 +10,7 @@ import multiprocessing
 import re
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from multiprocessing import resource_tracker
@@ -18,8 +19,6 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from zlib import crc32
-
-import orjson
 
 from processors.leaderboard import BoardKey, BoardSums
 from processors.reference import Reference
@@ -38,7 +37,7 @@ from replay.memory import (
     no_cycle_collection,
     summary_of,
 )
-from replay.output import write_summary, write_tables
+from replay.output import line_of, write_lines, write_summary
 from schemas.events import Event
 from schemas.types import parse_time
 
@@ -52,6 +51,10 @@ _ORDER: Final[dict[str, Callable[[Row], Any]]] = {
     "response_rounds": lambda row: (row["shop_id"], parse_time(row["opened_at"]), row["round_id"]),
 }
 """the tables of buyers' rows, as they are written one after the other, and the order that processors.results gives them"""
+
+
+_Placed = tuple[Any, bytes]
+"""a row's place in the order of its table, which no other row has, and its line"""
 
 
 class ProcessError(Exception):
@@ -95,8 +98,10 @@ def replay(
         reference = shares[_REFERENCE_OWNER].reference
         for worker in workers:
             worker.send((now, reference))
-        written = write_tables(out, _tables(workers, shares, now, reference, book))
-        summary = summary_of(shares, written.flags, written.rows["call_tasks"])
+        tables = _tables(workers, shares, now, reference, book)
+        flags: Counter[str] = sum(_gather(workers, on_bytes), Counter())
+        written = write_lines(out, tables)
+        summary = summary_of(shares, flags, written["call_tasks"])
         summary |= {"seconds": round(time.perf_counter() - began, 3)}
         write_summary(out, summary)
     return summary
@@ -104,7 +109,7 @@ def replay(
 
 def _tables(
     workers: "list[_Worker]", shares: list[Share], now: int, reference: Reference, book: RulesetBook
-) -> dict[str, Iterator[Row]]:
+) -> dict[str, Iterator[bytes]]:
     windows: dict[WindowKey, WindowSums] = {}
     boards: dict[BoardKey, BoardSums] = {}
     for share in shares:
@@ -114,9 +119,10 @@ def _tables(
             boards.setdefault(row, BoardSums()).add(figures)
     summed = results([], windows, boards, reference, book, now)
     rejected = in_order(row for share in shares for row in share.rejected)
-    tables = {name: iter(rows) for name, rows in summed._asdict().items()} | {"rejected": iter(rejected)}
-    for name, order in _ORDER.items():
-        tables[name] = heapq.merge(*(worker.rows() for worker in workers), key=order)
+    here: dict[str, list[Row]] = summed._asdict() | {"rejected": rejected}
+    tables: dict[str, Iterator[bytes]] = {name: map(line_of, rows) for name, rows in here.items()}
+    for name in _ORDER:
+        tables[name] = (line for _, line in heapq.merge(*(worker.rows() for worker in workers)))
     return tables
 
 
@@ -167,16 +173,10 @@ class _Worker(NamedTuple):
             raise message.error
         return message
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[_Placed]:
         """The rows of its next table."""
-        while True:
-            try:
-                chunk = self.connection.recv_bytes()
-            except (EOFError, OSError):
-                raise self.died() from None
-            if not chunk:
-                return
-            yield from orjson.loads(chunk)
+        while chunk := self.receive():
+            yield from chunk
 
     def died(self) -> ProcessError:
         """What became of it."""
@@ -273,8 +273,10 @@ def _buyer_id(event: Any) -> str:
 
 
 def _send_rows(connection: Connection, rows: Results) -> None:
-    for name in _ORDER:
+    """Flags by rule first, then the tables, each in chunks and an empty one."""
+    connection.send(Counter(flag["rule"] for flag in rows.flags))
+    for name, order in _ORDER.items():
         table: list[Row] = getattr(rows, name)
         for start in range(0, len(table), _CHUNK):
-            connection.send_bytes(orjson.dumps(table[start : start + _CHUNK]))
-        connection.send_bytes(b"")
+            connection.send([(order(row), line_of(row)) for row in table[start : start + _CHUNK]])
+        connection.send([])

@@ -8,7 +8,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from hypothesis import strategies as st
 from sale_strategies import events
 from test_partition import T0, message
 
+from processors.results import Results
 from processors.ruleset import default_book, load_book
 from replay import memory, parallel
 from replay.files import InputError
@@ -135,14 +138,11 @@ def test_a_process_that_dies_leaves_earlier_results_alone(source: Path, tmp_path
 def test_a_process_that_dies_while_its_rows_are_written_leaves_nothing(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = parallel._Worker.rows
+    def dies(connection: Connection, rows: Results) -> None:
+        connection.send(Counter())
+        os.kill(os.getpid(), signal.SIGKILL)
 
-    def rows(worker: Any) -> Any:
-        worker.process.kill()
-        worker.process.join()
-        return real(worker)
-
-    monkeypatch.setattr(parallel._Worker, "rows", rows)
+    monkeypatch.setattr(parallel, "_send_rows", dies)
     with pytest.raises(parallel.ProcessError, match="SIGKILL"):
         parallel.replay(source, tmp_path / "out", BOOK, 2, start_method="fork")
     assert list((tmp_path / "out").iterdir()) == []
