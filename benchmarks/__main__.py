@@ -27,6 +27,8 @@ from deploy.compiling import compiled
 SECTIONS: Final = ("peers", "throughput", "profile", "latency", "recovery", "queries", "growth", "pause")
 _ONCE: Final = ("profile", "queries", "pause")
 """measured once, each many times over"""
+_BEST: Final = ("growth",)
+"""the best of the runs counts"""
 _SIZED: Final = {"throughput", "growth", "recovery", "pause"}
 """what capacity.md is made of"""
 _OUTPUT: Final = "kafka"
@@ -71,7 +73,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     print(f"{section}: not measured: {type(error).__name__}: {error}", file=sys.stderr)
                 measured.write()
     if _SIZED & set(chosen.only):
-        measured.write_capacity()
+        try:
+            measured.write_capacity()
+        except ValueError as error:  # figures that no number of workers is enough for
+            failed.append("capacity")
+            print(f"capacity: {error}", file=sys.stderr)
     if chosen.json is not None:
         chosen.json.write_text(json.dumps(measured.figures, indent=2) + "\n", encoding="utf-8")
     return 1 if failed else 0
@@ -89,6 +95,7 @@ class _Measured:
         if report is not None and (before := report / _FIGURES).exists():
             found = json.loads(before.read_text(encoding="utf-8"))
             self.figures = found if "shown" in found else self.figures
+            self.figures.pop("runs", None)  # which each section says of itself now
 
     def add(self, section: str, figures: Any, *sheets: Sheet) -> Sequence[Sheet]:
         """Notes a section's figures, and how they are shown."""
@@ -162,8 +169,7 @@ def _measure(
         return measured.add(section, asdict(late), _latency(late, machine))
     if section == "recovery":
         recovered = recovery.measure(chosen.recovery_buyers, runs, place / "r", say)
-        figures = asdict(recovered) | {"bytes_per_buyer": round(recovered.bytes_per_buyer)}
-        return measured.add(section, figures, _recovery(recovered))
+        return measured.add(section, asdict(recovered), _recovery(recovered))
     if section == "queries":
         asked = queries.measure(chosen.rows, chosen.asked, place / "q", say)
         percentiles = [asdict(one) | {"p50": one.percentile(50), "p99": one.percentile(99)} for one in asked]
@@ -182,7 +188,6 @@ def _throughput(found: dict[str, list[Run]], machine: str) -> Sheet:
     for what, runs in found.items():
         speeds = [run.records / run.seconds for run in runs]
         cpu = statistics.median(run.cpu_seconds / run.records for run in runs) * 1e6
-        most = max(run.rss_mb for run in runs)
         rows.append(
             (
                 what,
@@ -190,7 +195,7 @@ def _throughput(found: dict[str, list[Run]], machine: str) -> Sheet:
                 f"{min(speeds):,.0f}–{max(speeds):,.0f}",
                 f"{_speed(runs) / bare:.0%}",
                 f"{cpu:.1f}",
-                f"{most:.0f}" if most else "",
+                f"{max(run.rss_mb for run in runs):,.0f}",
             )
         )
     return Sheet(
@@ -272,14 +277,15 @@ def _recovery(found: recovery.Recovery) -> Sheet:
                 measured, found.cpu_seconds.values(), found.peak_mb.values(), strict=True
             )
         ],
-        f"{found.bytes_per_buyer:,.0f} bytes a buyer, of {found.facts / found.buyers:.0f} facts; the group's session timeout is in it.",
+        f"A buyer of {found.facts / found.buyers:.0f} facts takes {statistics.median(found.held):,.0f} bytes, {min(found.held):,.0f} to"
+        f" {max(found.held):,.0f}, in a worker that has been started again from its local copy. The group's session timeout is in the seconds.",
     )
 
 
 def _queries(engine: str, asked: list[queries.Asked], machine: str) -> Sheet:
     return Sheet(
         f"what the pages ask {engine}, ms; {machine}",
-        ("what", "rows in table", "on disk, MB", "answers, rows", "asked", "p50", "p99", "load"),
+        ("what", "rows in table", "on disk, MB", "answers, rows", "asked", "p50", "p99", "CPU ms", "peak MB", "load"),
         [
             (
                 one.what,
@@ -289,11 +295,15 @@ def _queries(engine: str, asked: list[queries.Asked], machine: str) -> Sheet:
                 f"{len(one.milliseconds)}",
                 f"{one.percentile(50):,.1f}",
                 f"{one.percentile(99):,.1f}",
+                f"{one.cpu_ms:,.1f}",
+                f"{one.peak_mb:,.0f}",
                 f"{one.load:.1f}",
             )
             for one in asked
         ],
-        f"A question that took {queries.ENOUGH_SECONDS:.0f} s in all was asked no more. Load: of the machine, over a minute.",
+        f"A question that took {queries.ENOUGH_SECONDS:.0f} s in all was asked no more. CPU: of an answer on average, by who asks and by"
+        f" ClickHouse; memory: of ClickHouse's process, what it holds from before with it. Load: of the machine, over a minute."
+        f" Without events, and so without a row: {', '.join(sorted(queries.WITHOUT_ROWS))}.",
     )
 
 
@@ -319,7 +329,8 @@ def _write(place: Path, figures: dict[str, Any], charts: dict[str, str]) -> None
         shown = figures["shown"].get(section)
         if shown and shown["sheets"]:
             lines += [f"## {section.capitalize()}", ""]
-            runs = f"medians of {shown['runs']} runs" if shown["runs"] > 1 else "one run"
+            kind = "the best" if section in _BEST else "medians"
+            runs = f"{kind} of {shown['runs']} runs" if shown["runs"] > 1 else "one run"
             commit = f" of {shown['commit']}" if shown.get("commit") else ""
             lines += [f"On {shown['date']}{commit}, {runs}; {shown['machine']}.", ""]
             lines += [

@@ -11,10 +11,8 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from multiprocessing import get_context
 from pathlib import Path
 from random import Random
 from typing import Any, Final, NamedTuple
@@ -23,6 +21,7 @@ from zlib import crc32
 import orjson
 
 from benchmarks import world
+from benchmarks.parts import apart
 from benchmarks.peers.job import rss_mb
 from benchmarks.queries import QUESTIONS, Asker
 from processors.partition import Incoming, Partition
@@ -42,6 +41,8 @@ from streams.memory import FULL, YOUNG, OldObjects
 
 CHECKPOINT: Final = 2_500
 """events between two checkpoints: 0.25 s of 10 000 events/s"""
+_INSERTS: Final = 20
+"""enough for merges to come in between"""
 _HORIZON_MS: Final = Settings.model_fields["horizon_days"].default * DAY_MS
 _IDS: Final = ("buyer_id", "order_id", "payment_id", "refund_id", "review_id")
 _DATABASE: Final = "growth"
@@ -85,6 +86,8 @@ CROWD: Final = "buyers, with their agents"
 CHECKPOINTS: Final = "events between checkpoints"
 BATCHES: Final = "records in an insert"
 GROWING: Final = "records in the database"
+INSERTED: Final = "inserted"
+SINK: Final = "sink"
 CORE_AXES: Final = (
     Axis(BUYERS, _doubling(128, 8192), lambda n: World(buyers=n)),
     # as many more agents, and checkpoints at the same times
@@ -122,9 +125,15 @@ class Point:
     load: float
     """of the machine, over a minute"""
 
-    def least(self, what: str) -> float:
-        """The cost in the best of the runs: whatever else runs on the machine only adds."""
-        return min(self.cost[what])
+    def typical(self, what: str) -> float:
+        """The cost that counts."""
+        return typical(what, self.cost[what])
+
+
+def typical(what: str, runs: Sequence[float]) -> float:
+    """The best of the runs, as whatever else runs on the machine only adds; of inserts the mean, as now and then one has the
+    merging of what came before in it."""
+    return statistics.fmean(runs) if what in {INSERTED, SINK} else min(runs)
 
 
 def slope(xs: Sequence[float], ys: Sequence[float]) -> float:
@@ -145,16 +154,16 @@ def measure(runs: int, place: Path, say: Callable[[str], object], most: int | No
         values = axis.values[:most]
         if axis.name == GROWING:  # one growing database
             say(f"growth: {axis.name}")
-            found += _apart(_into_a_growing_database, axis.name, values, place / "rows")
+            found += apart(_into_a_growing_database, axis.name, values, place / "rows")
             continue
         for value in values:
             say(f"growth: {axis.name}, {value:,}")
             if axis.world is not None:
-                found.append(_apart(_core, axis.name, value, axis.world(value), runs))
+                found.append(apart(_core, axis.name, value, axis.world(value), runs))
             elif axis.name == BATCHES:
-                found.append(_apart(_in_batches, axis.name, value, place / f"batch-{value}", runs))
+                found.append(apart(_in_batches, axis.name, value, place / f"batch-{value}"))
             else:
-                found.append(_apart(_asked, axis.name, value, place / f"{_ASKED[axis.name][0]}-{value}"))
+                found.append(apart(_asked, axis.name, value, place / f"{_ASKED[axis.name][0]}-{value}"))
     return found
 
 
@@ -166,7 +175,7 @@ def growth_of(points: Sequence[Point]) -> dict[tuple[str, str], float]:
     for axis in dict.fromkeys(point.axis for point in points):
         mine = [point for point in points if point.axis == axis]
         for what in mine[0].cost:
-            power = slope([point.value for point in mine], [point.least(what) for point in mine])
+            power = slope([point.value for point in mine], [point.typical(what) for point in mine])
             found[axis, what] = power if axis in queries else 1 + power
     return found
 
@@ -193,11 +202,6 @@ def incoming(chosen: World) -> Iterator[Incoming]:
     for offset, event in enumerate(events_of(chosen)):
         key = f"{event['data']['shop_id']}|{event['data']['buyer_id']}".encode()
         yield Incoming(TOPIC_OF_TYPE[event["type"]], crc32(key) % chosen.partitions, offset, key, orjson.dumps(event))
-
-
-def _apart(what: Callable[..., Any], *arguments: Any) -> Any:
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(what, *arguments).result()
 
 
 @dataclass(slots=True)
@@ -301,20 +305,20 @@ def _insert(db: EmbeddedDatabase, records: Sequence[Record]) -> tuple[float, flo
     return made - began, time.process_time() - made
 
 
-def _in_batches(axis: str, value: int, place: Path, runs: int) -> Point:
+def _in_batches(axis: str, value: int, place: Path) -> Point:
     db = EmbeddedDatabase(place, _DATABASE)
     migrate.up(db)
     stream = sunk(World(buyers=8192))
     _insert(db, list(islice(stream, 1_000)))  # tables are found
     made: list[float] = []
     taken: list[float] = []
-    for _ in range(max(runs, 3)):
+    for _ in range(_INSERTS):
         records = list(islice(stream, value))
         make, take = _insert(db, records)
         made.append(make / len(records) * 1e6)
         taken.append(take / len(records) * 1e6)
     db.close()
-    return Point(axis, value, {"rows made": made, "inserted": taken}, {}, os.getloadavg()[0])
+    return Point(axis, value, {"rows made": made, INSERTED: taken}, {}, os.getloadavg()[0])
 
 
 def _into_a_growing_database(axis: str, values: Sequence[int], place: Path) -> list[Point]:
@@ -327,9 +331,8 @@ def _into_a_growing_database(axis: str, values: Sequence[int], place: Path) -> l
         while read < value and (records := list(islice(stream, batch))):
             costs.append(sum(_insert(db, records)) / len(records) * 1e6)
             read += len(records)
-        # the newest ones: those before stand in the point before
         disk = sum(row["bytes"] for row in db.query(_PARTS)) / read
-        found.append(Point(axis, value, {"sink": costs[-4:]}, {"disk_bytes": disk}, os.getloadavg()[0]))
+        found.append(Point(axis, value, {SINK: costs}, {"disk_bytes": disk}, os.getloadavg()[0]))
     db.close()
     return found
 

@@ -3,10 +3,12 @@
 import os
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from benchmarks.peers.job import rss_mb
 from benchmarks.peers.launch import CLIENT_CORE, PeerError, start
@@ -15,6 +17,7 @@ from deploy.replay_stack import environment
 from schemas.settings import Settings
 from sinks.progress import Ends, wait_until_read
 
+T = TypeVar("T")
 START_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 60.0
 _TICK_SECONDS: Final = 0.01
@@ -22,7 +25,7 @@ _TICK_SECONDS: Final = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run: records read, wall clock and CPU of all processes in s, the most memory of one of them in MB (0: not seen)."""
+    """One run: records read, wall clock and CPU of all processes in s, and the most memory of each, added up, in MB."""
 
     records: int
     seconds: float
@@ -81,8 +84,25 @@ def read_to_the_end(
             sum(ends.values()),
             time.perf_counter() - began,
             sum(cpu_seconds(member.pid) for member in members) - cpu_before,
-            max(rss_mb(member.pid) for member in members),
+            sum(rss_mb(member.pid) for member in members),
         )
+
+
+def apart(what: Callable[..., T], *arguments: Any) -> T:
+    """In a process of its own, so that its memory is its own, and the collector has nothing else to walk."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(what, *arguments).result()
+
+
+def family_mb(pid: int) -> float:
+    """The most memory that a process and its children have had, each of them at its own time, in MB."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    return sum(rss_mb(each) for each in (pid, *map(int, children)))
+
+
+def forget_peak(pid: int) -> None:
+    """Its most memory (rss_mb) starts anew from what it has now."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5", encoding="ascii")
 
 
 def cpu_seconds(pid: int) -> float:

@@ -17,6 +17,8 @@ from typing import Any, Final
 
 from benchmarks import world
 from benchmarks.clickhouse import ModernClickHouse
+from benchmarks.parts import cpu_seconds, forget_peak
+from benchmarks.peers.job import rss_mb
 from benchmarks.sheets import percentile
 from processors.periods import Period
 from processors.ruleset import default_book
@@ -37,6 +39,7 @@ EMBEDDED: Final = "chDB"
 SERVER: Final = "server"
 _NAME: Final = "zhengdian"
 _QUEUE: Final = {"qc_status": "open"}
+_MERGE_SECONDS: Final = 900.0
 _WAIT_MS: Final = 30 * 60_000
 
 
@@ -53,6 +56,10 @@ class Asked:
     what: str
     milliseconds: list[float]
     answer_rows: int
+    cpu_ms: float
+    """of an answer on average, by who asks and by ClickHouse"""
+    peak_mb: float
+    """the most memory of ClickHouse's process meanwhile; in process who asks is in it"""
     load: float
     """what the machine had to do, the load average of the last minute"""
 
@@ -114,6 +121,8 @@ def _counted(asker: Asker, filters: Mapping[str, str], from_ms: int | None = Non
     return [row for rows in asker.read.review_counts(filters, from_ms, None) for row in rows]
 
 
+WITHOUT_ROWS: Final = frozenset({"coaching words of 30 days, an agent"})
+"""Questions without an answer here, as it would be made of events, which these databases have not: their share of flags."""
 Question = Callable[[Asker], Sequence[Any]]
 QUESTIONS: Final[Mapping[str, Mapping[str, Question]]] = {
     "leaderboard_partials": {
@@ -152,7 +161,6 @@ QUESTIONS: Final[Mapping[str, Mapping[str, Question]]] = {
         ),
         "precision of the rules, a shop": lambda a: a.read.rule_precision(None, None, a.shop),
         "precision of the rules, all shops": lambda a: a.read.rule_precision(None, None),
-        # no events are in these databases, so it is what their share of flags costs
         "coaching words of 30 days, an agent": lambda a: a.cards.coaching(a.shop, a.month, [a.agent], 50, 0)[1],
         "scorecards of 30 days, a shop": lambda a: [a.cards.figures(default_book(), a.shop, a.month, [])],
     },
@@ -181,9 +189,9 @@ def measure(sizes: Sequence[int], runs: int, place: Path, say: Callable[[str], o
                 migrate.up(db)
                 world.fill_agents(db)
                 world.fill(db, table, size, now, say)
-                found += _ask(EMBEDDED, db, table, questions, size, now, runs, say)
-            with _server(where) as db:
-                found += _ask(SERVER, db, table, questions, size, now, runs, say)
+                found += _ask(EMBEDDED, db, os.getpid(), table, questions, size, now, runs, say)
+            with _server(where) as (db, pid):
+                found += _ask(SERVER, db, pid, table, questions, size, now, runs, say)
             with _embedded(where) as db:
                 for name in (table, *world.FED.get(table, ())):
                     db.command(f"DROP TABLE {name} SYNC")
@@ -200,19 +208,29 @@ def _embedded(where: Path) -> Iterator[Database]:
 
 
 @contextmanager
-def _server(where: Path) -> Iterator[Database]:
-    """Over the files that an embedded database has left."""
+def _server(where: Path) -> Iterator[tuple[Database, int]]:
+    """Over the files that an embedded database has left, with the server's process."""
     with ModernClickHouse(where / "server", where / "chdb") as server:
         db = ServerDatabase(server.url(_NAME), _NAME)
         try:
-            yield db
+            yield db, server.pid
         finally:
             db.close()
+
+
+def _merged(db: Database) -> None:
+    """Until what has come in is merged, as it is on any other day. Raises TimeoutError."""
+    deadline = time.monotonic() + _MERGE_SECONDS
+    while db.query("SELECT count() AS running FROM system.merges")[0]["running"]:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"parts are still being merged after {_MERGE_SECONDS:.0f} s")
+        time.sleep(1)
 
 
 def _ask(
     engine: str,
     db: Database,
+    pid: int,
     table: str,
     questions: Mapping[str, Question],
     size: int,
@@ -220,6 +238,8 @@ def _ask(
     runs: int,
     say: Callable[[str], object],
 ) -> list[Asked]:
+    say(f"{engine}, {size:,} rows of {table}: merging")
+    _merged(db)
     megabytes = world.bytes_on_disk(db, table) / 1e6
     found = []
     for what, question in questions.items():
@@ -228,12 +248,20 @@ def _ask(
         question(asker)  # the first one loads the primary key and the columns' marks
         took: list[float] = []
         most = 0
-        began = time.perf_counter()
+        forget_peak(pid)
+        began, busy = time.perf_counter(), _busy_seconds(pid)
         for number in count(1):
             before = time.perf_counter()
             most = max(most, len(question(asker)))
             took.append((time.perf_counter() - before) * 1000)
             if number >= runs or (number >= LEAST_RUNS and time.perf_counter() - began > ENOUGH_SECONDS):
                 break
-        found.append(Asked(engine, table, size, megabytes, what, sorted(took), most, os.getloadavg()[0]))
+        cpu_ms = (_busy_seconds(pid) - busy) / len(took) * 1000
+        load = os.getloadavg()[0]
+        found.append(Asked(engine, table, size, megabytes, what, sorted(took), most, cpu_ms, rss_mb(pid), load))
     return found
+
+
+def _busy_seconds(pid: int) -> float:
+    """CPU seconds of this process and that one, which may be the same."""
+    return time.process_time() + (0.0 if pid == os.getpid() else cpu_seconds(pid))

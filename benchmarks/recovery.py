@@ -21,12 +21,13 @@ from sinks.progress import source_ends, wait_until_read
 
 _READY: Final = b"partitions_ready"
 _COPIES: Final = ("kept", "lost")
+LOCAL: Final = "local copy kept"
 
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
     """Of a worker with so many facts of so many buyers: seconds from its start until it reads on, by where the state came
-    from, interpreted and with its core compiled (empty without a compiler), and its memory, idle and with them, interpreted."""
+    from, interpreted and with its core compiled (empty without a compiler), and its memory, with them and before."""
 
     facts: int
     buyers: int
@@ -38,12 +39,15 @@ class Recovery:
     """by what it was read from and the core, in the order of the four above"""
     peak_mb: dict[str, list[float]]
     """the same"""
+    held_mb: dict[str, list[float]]
+    """the same: not the most, but what it has when it reads on"""
     idle_mb: float
-    full_mb: float
+    """before it had a fact"""
 
     @property
-    def bytes_per_buyer(self) -> float:
-        return (self.full_mb - self.idle_mb) * 1e6 / self.buyers
+    def held(self) -> list[float]:
+        """Bytes that a buyer takes in an interpreted worker that is started again, in each run."""
+        return [(mb - self.idle_mb) * 1e6 / self.buyers for mb in self.held_mb[LOCAL]]
 
 
 def measure(buyers: int, runs: int, place: Path, say: Callable[[str], object]) -> Recovery:
@@ -64,10 +68,10 @@ def measure(buyers: int, runs: int, place: Path, say: Callable[[str], object]) -
         producer.close()
         say("recovery: the worker takes them in")
         wait_until_read(settings, worker_group(settings), source_ends(settings), SECONDS, lambda left: alive(worker))
-        full_mb = rss_mb(worker.pid, "VmRSS")
         found: dict[tuple[str, str], list[float]] = {(core, what): [] for core in ("", COMPILED) for what in _COPIES}
         cpu: dict[str, list[float]] = {}
         peak: dict[str, list[float]] = {}
+        held: dict[str, list[float]] = {}
         for number in range(runs):
             for core, env in cores.items():
                 for what in _COPIES:
@@ -79,10 +83,12 @@ def measure(buyers: int, runs: int, place: Path, say: Callable[[str], object]) -
                     stack.callback(_kill, worker)
                     wait_for_line(worker, _READY)
                     found[core, what].append(time.perf_counter() - began)
-                    cpu.setdefault(f"local copy {what}{core}", []).append(cpu_seconds(worker.pid))
-                    peak.setdefault(f"local copy {what}{core}", []).append(rss_mb(worker.pid))
+                    which = f"local copy {what}{core}"
+                    cpu.setdefault(which, []).append(cpu_seconds(worker.pid))
+                    peak.setdefault(which, []).append(rss_mb(worker.pid))
+                    held.setdefault(which, []).append(rss_mb(worker.pid, "VmRSS"))
     kept, lost, compiled_kept, compiled_lost = found.values()
-    return Recovery(facts, buyers, kept, lost, compiled_kept, compiled_lost, cpu, peak, idle_mb, full_mb)
+    return Recovery(facts, buyers, kept, lost, compiled_kept, compiled_lost, cpu, peak, held, idle_mb)
 
 
 def _start(settings: Settings, name: str, copy: Path, env: Mapping[str, str]) -> Child:

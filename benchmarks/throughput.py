@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -16,9 +17,10 @@ import orjson
 from pydantic import SecretStr
 
 from benchmarks.clickhouse import ModernClickHouse
-from benchmarks.parts import Run, read_to_the_end, start_part
+from benchmarks.parts import Run, apart, cpu_seconds, family_mb, read_to_the_end, start_part
 from benchmarks.peers.job import rss_mb
 from benchmarks.peers.launch import PeerError
+from benchmarks.peers.run import DECODING, FETCHING, Peer, run_program
 from deploy.broker import EmbeddedBroker
 from deploy.compiling import BuildError, build_copy
 from deploy.process import Child, zhengdian
@@ -28,11 +30,14 @@ from replay.ingest import ingest
 from replay.output import SUMMARY
 from schemas.events import parse_event
 from schemas.settings import Settings
+from schemas.topics import WORKER_TOPICS
 from sinks import migrate
 from sinks.database import open_database
-from sinks.kafka import EventProducer, create_topics, sink_group, wait_for_broker, worker_group
+from sinks.kafka import EventProducer, create_topics, sink_group, topic_name, wait_for_broker, worker_group
 from sinks.progress import sink_ends, source_ends
 
+FETCH: Final = "the same fetched, by confluent-kafka"
+FETCH_AND_DECODE: Final = "the same fetched and decoded with pydantic"
 DECODE: Final = "pydantic decode, bare loop"
 ONE_WORKER: Final = "one worker, every rule on"
 SINK: Final = "sink into chDB, records"
@@ -48,7 +53,8 @@ def measure(buyers: int, runs: int, place: Path, say: Callable[[str], object]) -
     sale = place / "sale"
     say("generating")
     write_sale(SaleConfig(buyers=buyers), sale)
-    raw = [line.raw for line in read_lines(sale)]
+    if FETCHING.missing:
+        say(f"without fetching alone: {FETCHING.missing}")
     found: dict[str, list[Run]] = {}
     cores = cores_in(place / "compiled", say)
     for number in range(runs):
@@ -59,7 +65,7 @@ def measure(buyers: int, runs: int, place: Path, say: Callable[[str], object]) -
             found.setdefault(what, []).append(run)
 
         say(f"run {number + 1} of {runs}: decode")
-        note(DECODE, _decode(raw))
+        note(DECODE, apart(_decode, sale))
         for kind, env in cores.items():
             for processes in (1, 2):
                 say(f"run {number + 1} of {runs}: replay in {processes}{kind}")
@@ -68,10 +74,14 @@ def measure(buyers: int, runs: int, place: Path, say: Callable[[str], object]) -
             for workers, what in ((1, ONE_WORKER), (2, "two workers, every rule on")):
                 say(f"run {number + 1} of {runs}: {what}{kind}")
                 with broker(where / f"{workers}{'-compiled' * bool(kind)}") as settings:
-                    run = ingest_sale(sale, settings)
+                    ingested = apart(ingest_sale, sale, settings)
+                    if not kind and workers == 1 and not FETCHING.missing:
+                        say(f"run {number + 1} of {runs}: the same fetched alone")
+                        note(FETCH, _fetch(FETCHING, settings))
+                        note(FETCH_AND_DECODE, _fetch(DECODING, settings))
                     note(f"{what}{kind}", _work(settings, workers, env))
                     if not kind:
-                        note("ingest into the embedded broker", run)
+                        note("ingest into the embedded broker", ingested)
                         say(f"run {number + 1} of {runs}: sink")
                         if workers == 1:
                             note(SINK, _sink(settings))
@@ -92,16 +102,27 @@ def cores_in(place: Path, say: Callable[[str], object]) -> dict[str, dict[str, s
     return cores
 
 
-def _decode(lines: list[bytes]) -> Run:
+def _decode(sale: Path) -> Run:
+    """Memory is with all lines."""
+    lines = [line.raw for line in read_lines(sale)]
     began, cpu = time.perf_counter(), time.process_time()
     for raw in lines:
         parse_event(raw)
-    return Run(len(lines), time.perf_counter() - began, time.process_time() - cpu, 0.0)
+    return Run(len(lines), time.perf_counter() - began, time.process_time() - cpu, rss_mb(os.getpid()))
+
+
+def _fetch(program: Peer, settings: Settings) -> Run:
+    """What a worker reads, by confluent-kafka, with and without decoding it."""
+    topics = [topic_name(settings, topic) for topic in WORKER_TOPICS]
+    records = sum(source_ends(settings).values())
+    place = settings.data_dir.parent
+    found = run_program(program, "none", settings.kafka_bootstrap, records, place, topics, core=None)
+    return Run(records, found["seconds"], found["cpu_seconds"], found["rss_mb"])
 
 
 def _replay(sale: Path, place: Path, processes: int, env: Mapping[str, str]) -> Run:
-    """By its own clock, which starts after the imports, though not after those of its processes; CPU with them. The most memory
-    is the first process's, which has all the facts when it is the only one."""
+    """By its own clock, which starts after the imports, though not after those of its processes; CPU with them. Memory is that of
+    all its processes."""
     out = Path(tempfile.mkdtemp(dir=place))
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     command = zhengdian("replay", str(sale), "--engine", "memory", "--out", str(out), "--processes", str(processes))
@@ -112,13 +133,13 @@ def _replay(sale: Path, place: Path, processes: int, env: Mapping[str, str]) -> 
             child.kill()
             raise TimeoutError(f"the replay has not ended after {SECONDS:.0f} s")
         with suppress(ValueError, FileNotFoundError):  # it has just ended
-            peak = rss_mb(child.pid)
+            peak = max(peak, family_mb(child.pid))
     if child.exit_code:
         raise PeerError(child.why())
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     summary = orjson.loads((out / SUMMARY).read_bytes())
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Run(summary["events"], summary["seconds"], cpu, peak if processes == 1 else 0.0)
+    return Run(summary["events"], summary["seconds"], cpu, peak)
 
 
 @contextmanager
@@ -137,9 +158,9 @@ def ingest_sale(sale: Path, settings: Settings) -> Run:
     producer = EventProducer(settings)
     began, cpu = time.perf_counter(), time.process_time()
     counts = ingest(input_files(sale), producer)
-    run = Run(sum(counts.accepted.values()), time.perf_counter() - began, time.process_time() - cpu, 0.0)
     producer.close()
-    return run
+    spent = time.process_time() - cpu
+    return Run(sum(counts.accepted.values()), time.perf_counter() - began, spent, rss_mb(os.getpid()))
 
 
 def _work(settings: Settings, workers: int, env: Mapping[str, str]) -> Run:
@@ -153,14 +174,17 @@ def _work(settings: Settings, workers: int, env: Mapping[str, str]) -> Run:
 
 
 def _sink_into_server(settings: Settings) -> Run:
-    """By clickhouse-driver into ClickHouse's own server; CPU and memory are the sink's alone."""
+    """By clickhouse-driver into ClickHouse's own server, whose CPU and memory are with the sink's, as in one process."""
     with ModernClickHouse(settings.data_dir.parent / "server") as server:
         url = SecretStr(server.url(settings.database))
         there = settings.model_copy(update={"clickhouse": "server", "clickhouse_url": url})
         db = open_database(there)
         migrate.up(db)
         db.close()
-        return _sink(there)
+        before = cpu_seconds(server.pid)
+        run = _sink(there)
+        spent, memory = cpu_seconds(server.pid) - before, rss_mb(server.pid)
+        return replace(run, cpu_seconds=run.cpu_seconds + spent, rss_mb=run.rss_mb + memory)
 
 
 def _sink(settings: Settings) -> Run:

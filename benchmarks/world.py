@@ -18,6 +18,8 @@ HOUR_MS: Final = 3_600_000
 _BATCH: Final = 10_000_000
 _SHARES: Final = 2
 """Kafka partitions that have a share of an agent's hour"""
+_WINDOWS: Final = 14
+"""rows of an agent's hour"""
 
 _AGENTS: Final = (
     "INSERT INTO agents_raw (shop_id, agent_id, time, source, id, name, team, role)"
@@ -68,10 +70,14 @@ TABLES: Final[dict[str, tuple[int, str]]] = {
     ),
     "window_partials": (
         380,
-        # of twelve windows of five minutes one comes with that of its hour; day windows once in a day
-        f"SELECT {_SHOP_AGENT}, [300, 300, 300, 300, 300, 300, 300, 300, 300, 300, 3600, 86400][1 + intDiv(number, {SHOPS * AGENTS}) % 12]"
-        f" AS window_seconds, fromUnixTimestamp64Milli(intDiv({_MOMENT} + 28800000, window_seconds * 1000) * window_seconds * 1000"
-        " - 28800000, 'Asia/Shanghai') AS window_start, if(sipHash64(number) % 2 = 0, 'all', 'platform') AS definition,"
+        # of every agent's hour the hour's window, a share of the day's and those of five minutes, so that the hours come
+        # from the number of rows; the day's rows of one partition replace each other
+        f"WITH intDiv({{rows:UInt64}} - 1 - number, {SHOPS * AGENTS}) % {_WINDOWS} AS nth,"
+        f" fromUnixTimestamp64Milli(intDiv({{end:Int64}}, {HOUR_MS}) * {HOUR_MS} - {HOUR_MS}"
+        f" * toInt64(intDiv({{rows:UInt64}} - 1 - number, {SHOPS * AGENTS * _WINDOWS})), 'Asia/Shanghai') AS hour"
+        f" SELECT {_SHOP_AGENT}, multiIf(nth = 0, 3600, nth = 1, 86400, 300) AS window_seconds,"
+        " multiIf(nth = 0, hour, nth = 1, toDateTime64(toStartOfDay(hour), 3, 'Asia/Shanghai'), hour + toIntervalSecond(300 * (nth - 2)))"
+        " AS window_start, if(sipHash64(number) % 2 = 0, 'all', 'platform') AS definition,"
         " toInt32(sipHash64(number, 1) % 6) AS partition, toStartOfDay(window_start) + INTERVAL 1 DAY AS day_ends_at, 600000 AS response_cap_ms,"
         " 4 AS rounds, 3 AS answered, 2 AS answered_within_3min, 250000 AS response_ms_sum, 2 AS first_responses,"
         " 18000 AS first_response_ms_sum, 1 AS first_within_10s, 3 AS buyers_wrote, 2 AS buyers_replied,"

@@ -1,16 +1,16 @@
-"""confluent-kafka as the three programs on it use it: big batches, from the beginning of the topic."""
+"""confluent-kafka as the three programs on it use it: big batches, from the beginning of the topics."""
 
 from collections.abc import Iterator
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 
-from benchmarks.peers.job import SESSION_SECONDS, TOPIC, Clock, Options
+from benchmarks.peers.job import SESSION_SECONDS, Clock, Options
 
 _BATCH = 10_000
 
 
 def batches(options: Options, clock: Clock) -> Iterator[list[Message]]:
-    """All records of the topic; the clock begins with the first one."""
+    """All records of the topics; the clock begins with the first one."""
     consumer = Consumer(
         {
             "bootstrap.servers": options.bootstrap,
@@ -21,7 +21,7 @@ def batches(options: Options, clock: Clock) -> Iterator[list[Message]]:
             "queued.max.messages.kbytes": 65_536,
         }
     )
-    consumer.subscribe([TOPIC])
+    consumer.subscribe(options.topics)
     left = options.records
     while left:
         # the first one alone, so that the clock does not miss the fetching of a batch

@@ -86,7 +86,7 @@ def window_row(agent: str, start: int, figures: dict[str, Any]) -> dict[str, Any
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a peer is started with. `records`: how many there are on TOPIC; it stops after them."""
+    """What a peer is started with. `records`: how many there are on `topics`; it stops after them."""
 
     bootstrap: str
     records: int
@@ -94,6 +94,7 @@ class Options:
     group: str
     report: Path
     work: Path
+    topics: list[str]
 
 
 def options() -> Options:
@@ -105,6 +106,7 @@ def options() -> Options:
     parser.add_argument("--group", default="bench")
     parser.add_argument("--report", type=Path, required=True, help="JSON file to write")
     parser.add_argument("--work", type=Path, default=Path.cwd(), help="folder for local state")
+    parser.add_argument("--topics", nargs="+", default=[TOPIC], help="to fetch from; the job is of the first alone")
     return Options(**vars(parser.parse_args()))
 
 

@@ -77,11 +77,14 @@ _OUR_PACKAGES: Final = ("faust-streaming", "aiokafka", "pydantic")
 OURS: Final = Peer("zhengdian worker", None, _OUR_PACKAGES, ("kafka",))
 COMPILED: Final = Peer("zhengdian worker compiled", None, _OUR_PACKAGES, ("kafka",))
 """the same source, its core by mypyc (deploy/compiling.py)"""
+FETCHING: Final = Peer("raw_confluent", "confluent", ("confluent-kafka",), ("none",), does_the_job=False)
+DECODING: Final = Peer("raw_pydantic", "confluent", ("confluent-kafka", "pydantic"), ("none",), does_the_job=False)
+"""the limits: what it takes to read alone, and to read and check"""
 ENTRANTS: Final = (
     OURS,
     COMPILED,
-    Peer("raw_confluent", "confluent", ("confluent-kafka",), ("none",), does_the_job=False),
-    Peer("raw_pydantic", "confluent", ("confluent-kafka", "pydantic"), ("none",), does_the_job=False),
+    FETCHING,
+    DECODING,
     Peer("confluent_dicts", "confluent", ("confluent-kafka", "orjson")),
     Peer("bytewax_flow", "bytewax", ("bytewax", "confluent-kafka", "orjson")),
     Peer("quix", "quix", ("quixstreams", "confluent-kafka")),
@@ -116,10 +119,26 @@ def run_once(
 
 
 def _run_peer(peer: Peer, mode: str, bootstrap: str, records: int, place: Path) -> tuple[dict[str, Any], truth.Windows]:
-    report = place / "report.json"
+    found = run_program(peer, mode, bootstrap, records, place)
+    windows = found.pop("windows")
+    return found, truth.rolled_up(windows)
+
+
+def run_program(
+    peer: Peer,
+    mode: str,
+    bootstrap: str,
+    records: int,
+    place: Path,
+    topics: Sequence[str] = (TOPIC,),
+    core: int | None = launch.CLIENT_CORE,
+) -> dict[str, Any]:
+    """What a program reports (benchmarks.peers.job.Clock) of so many records on the topics. Raises PeerError and TimeoutError."""
+    report = place / f"{peer.name}.json"
     command = [str(peer.python), "-P", "-m", f"benchmarks.peers.{peer.name}", "--bootstrap", bootstrap]
     command += ["--records", str(records), "--output", mode, "--report", str(report), "--work", str(place)]
-    program = launch.start(peer.name, command, place / "peer.log", {"PYTHONPATH": str(ROOT)})
+    command += ["--group", peer.name, "--topics", *topics]
+    program = launch.start(peer.name, command, place / f"{peer.name}.log", {"PYTHONPATH": str(ROOT)}, core)
     try:
         if not program.wait(_RUN_SECONDS):
             raise TimeoutError(f"{peer.name} has not ended after {_RUN_SECONDS:.0f} s")
@@ -127,9 +146,8 @@ def _run_peer(peer: Peer, mode: str, bootstrap: str, records: int, place: Path) 
         program.kill()
     if program.exit_code:
         raise PeerError(program.why())
-    found = json.loads(report.read_text(encoding="utf-8"))
-    windows = found.pop("windows")
-    return found, truth.rolled_up(windows)
+    found: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
+    return found
 
 
 def _produce(settings: Settings, records: Sequence[events.Record]) -> None:

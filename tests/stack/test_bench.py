@@ -8,9 +8,10 @@ import pytest
 
 from benchmarks import world
 from benchmarks.__main__ import main
-from benchmarks.queries import EMBEDDED, QUESTIONS, SERVER, Asked
+from benchmarks.peers.run import FETCHING
+from benchmarks.queries import EMBEDDED, QUESTIONS, SERVER, WITHOUT_ROWS, Asked
 from benchmarks.sheets import Bar, Sheet, chart
-from benchmarks.throughput import COMPILED, DECODE
+from benchmarks.throughput import COMPILED, DECODE, FETCH, FETCH_AND_DECODE
 from deploy.compiling import has_compiler
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -22,14 +23,18 @@ def test_every_part_is_measured_and_recovers(tmp_path: Path, capsys: pytest.Capt
     assert main([*sizes, *only, "--json", str(file), "--report", str(tmp_path / "docs")]) == 0
     figures = json.loads(file.read_text())
     runs = figures["throughput"]
-    assert len(runs) == 8 + sum(what.endswith(COMPILED) for what in runs)
+    by_confluent = {FETCH, FETCH_AND_DECODE} & runs.keys()
+    assert len(by_confluent) == (0 if FETCHING.missing else 2)
+    assert len(runs) == 8 + len(by_confluent) + sum(what.endswith(COMPILED) for what in runs)
     assert any(what.endswith(COMPILED) for what in runs) or not has_compiler()
     # the sinks read the same sale's results, one worker's and two workers'
     assert runs["sink into a server, records"][0]["records"] > 60 * 10
     measured = [run for several in runs.values() for run in several]
     assert all(run["records"] > 60 * 10 and run["seconds"] > 0 and run["cpu_seconds"] > 0 for run in measured)
+    assert all(run["rss_mb"] > 1 for run in measured)
     recovery = figures["recovery"]
     assert recovery["facts"] > 60 * 10
+    assert len(recovery["held_mb"]["local copy kept"]) == 1
     assert len(recovery["with_local_copy"]) == len(recovery["from_kafka"]) == 1
     assert len(recovery["compiled_with_local_copy"]) == len(recovery["compiled_from_kafka"]) == has_compiler()
     report = (tmp_path / "docs" / "benchmarks.md").read_text()
@@ -78,6 +83,9 @@ def test_every_question_of_the_pages_is_asked_of_both_engines_and_answered_alike
     assert answered[EMBEDDED, "leaderboard, this hour, a shop"] == world.AGENTS
     assert answered[EMBEDDED, "leaderboard, this hour, all shops"] == world.AGENTS * world.SHOPS
     assert answered[EMBEDDED, "QC queue, all shops"] == 51
+    # by size and by what counts
+    assert answered[EMBEDDED, "response times, hour and day, all shops"] == world.SHOPS * 4
+    assert all(answered[EMBEDDED, what] == 0 for what in WITHOUT_ROWS)
     assert questions[0] in capsys.readouterr().out
     assert [left.name for left in tmp_path.iterdir()] == [file.name]
 
@@ -87,7 +95,7 @@ def test_every_question_of_the_pages_is_asked_of_both_engines_and_answered_alike
 )
 def test_percentiles_are_of_the_nearest_rank(count: int, share: int, expected: float) -> None:
     took = [float(number) for number in range(1, count + 1)]
-    assert Asked("", "", 0, 0.0, "", took, 0, 0.0).percentile(share) == expected
+    assert Asked("", "", 0, 0.0, "", took, 0, 0.0, 0.0, 0.0).percentile(share) == expected
 
 
 def test_a_sheet_as_markdown_has_a_line_for_each_row() -> None:

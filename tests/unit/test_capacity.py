@@ -14,7 +14,7 @@ from benchmarks.growth import World, events_of, incoming, run_core, slope
 from benchmarks.panels import Line, Panel, panels
 from benchmarks.pause import Pause, simulated
 from benchmarks.simulation import TICK_SECONDS, Kill, shares, simulate, speeds
-from benchmarks.sizing import P99_SECONDS, Given, full_hour, late, partitions_for, plan, run, workers_for
+from benchmarks.sizing import FIGURES, P99_SECONDS, Given, full_hour, late, partitions_for, plan, run, workers_for
 
 TICKS = 240
 EVEN = np.full(12, 1 / 12)
@@ -132,7 +132,7 @@ def test_no_buyer_has_more_than_the_most() -> None:
 def test_what_is_given_goes_before_what_was_measured_and_that_before_what_stands() -> None:
     runs = [{"records": 30_000, "cpu_seconds": 3.0}]
     measured = {"date": "2026-01-02", "throughput": {"one worker, every rule on": runs}}
-    assert Given().worker_rate == 17_241
+    assert Given().worker_rate == FIGURES["worker_rate"].value
     assert Given(measured).worker_rate == 10_000
     assert Given(measured).origins["worker_rate"] == "measured 2026-01-02"
     assert Given(measured, {"worker_rate": 5.0}).worker_rate == 5
