@@ -188,6 +188,7 @@ def _throughput(found: dict[str, list[Run]], machine: str) -> Sheet:
     for what, runs in found.items():
         speeds = [run.records / run.seconds for run in runs]
         cpu = statistics.median(run.cpu_seconds / run.records for run in runs) * 1e6
+        broker = statistics.median(run.broker_cpu_seconds / run.records for run in runs) * 1e6
         rows.append(
             (
                 what,
@@ -195,12 +196,13 @@ def _throughput(found: dict[str, list[Run]], machine: str) -> Sheet:
                 f"{min(speeds):,.0f}–{max(speeds):,.0f}",
                 f"{_speed(runs) / bare:.0%}",
                 f"{cpu:.1f}",
+                f"{broker:.1f}" if broker else "",
                 f"{max(run.rss_mb for run in runs):,.0f}",
             )
         )
     return Sheet(
         f"{found[throughput.DECODE][0].records:,} events, parts, broker and bench on the same cores; {machine}",
-        ("what", "events/s", "spread", "of bare decode", "CPU µs/event", "peak MB"),
+        ("what", "events/s", "spread", "of bare decode", "CPU µs/event", "the broker's", "peak MB"),
         rows,
     )
 

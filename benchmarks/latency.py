@@ -10,6 +10,7 @@ that takes little of the machine: in a shop's life it comes from elsewhere.
 """
 
 import asyncio
+import os
 import statistics
 import threading
 import time
@@ -27,7 +28,7 @@ from confluent_kafka import Producer
 from benchmarks.parts import alive, cpu_seconds, start_part, wait_for_line
 from benchmarks.peers.job import rss_mb
 from benchmarks.peers.launch import PeerError
-from benchmarks.throughput import SECONDS, broker
+from benchmarks.throughput import SECONDS, broker, broker_process
 from deploy.process import Child
 from replay.generator import SaleConfig
 from replay.generator.write import deliver
@@ -114,9 +115,14 @@ def measure(buyers: int, seconds: float, runs: int, place: Path, say: Callable[[
 
     def run(share: float, rate: float, load: Unstamped) -> Latency:
         say(f"latency: {rate:,.0f} events/s")
-        with broker(place.with_name(f"{place.name}-{next(numbers)}")) as settings, _running(settings) as running:
-            worker, web, url = running
-            parts = {"worker": worker.pid, "web part with sink": web.pid}
+        where = place.with_name(f"{place.name}-{next(numbers)}")
+        with broker_process(where) as (settings, broker_pid), _running(settings) as (worker, web, url):
+            parts = {
+                "broker": broker_pid,
+                "worker": worker.pid,
+                "web part with sink": web.pid,
+                "sender and reader": os.getpid(),
+            }
             began, before = time.perf_counter(), {part: cpu_seconds(pid) for part, pid in parts.items()}
             sent, to_row, to_page = asyncio.run(_under(load, rate, seconds, settings, url))
             took = time.perf_counter() - began

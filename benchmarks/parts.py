@@ -31,6 +31,8 @@ class Run:
     seconds: float
     cpu_seconds: float
     rss_mb: float
+    broker_cpu_seconds: float = 0.0
+    """of the broker's process meanwhile"""
 
 
 def start_part(
@@ -61,7 +63,13 @@ def alive(child: Child) -> None:
 
 
 def read_to_the_end(
-    children: Sequence[Callable[[], Child]], ready: bytes, group: str, ends: Ends, settings: Settings, seconds: float
+    children: Sequence[Callable[[], Child]],
+    ready: bytes,
+    group: str,
+    ends: Ends,
+    settings: Settings,
+    seconds: float,
+    broker_pid: int | None = None,
 ) -> Run:
     """Starts the members of a group; from when the first of them is `ready` until the group has committed all that is there.
 
@@ -78,13 +86,18 @@ def read_to_the_end(
             for member in members:
                 alive(member)
 
+        def broker_cpu() -> float:
+            return cpu_seconds(broker_pid) if broker_pid is not None else 0.0
+
         began, cpu_before = time.perf_counter(), sum(cpu_seconds(member.pid) for member in members)
+        broker_before = broker_cpu()
         wait_until_read(settings, group, ends, seconds, check)
         return Run(
             sum(ends.values()),
             time.perf_counter() - began,
             sum(cpu_seconds(member.pid) for member in members) - cpu_before,
             sum(rss_mb(member.pid) for member in members),
+            broker_cpu() - broker_before,
         )
 
 

@@ -73,20 +73,22 @@ def measure(buyers: int, runs: int, place: Path, say: Callable[[str], object]) -
                 note(name, _replay(sale, where, processes, env))
             for workers, what in ((1, ONE_WORKER), (2, "two workers, every rule on")):
                 say(f"run {number + 1} of {runs}: {what}{kind}")
-                with broker(where / f"{workers}{'-compiled' * bool(kind)}") as settings:
+                with broker_process(where / f"{workers}{'-compiled' * bool(kind)}") as (settings, pid):
+                    before = cpu_seconds(pid)
                     ingested = apart(ingest_sale, sale, settings)
+                    ingested = replace(ingested, broker_cpu_seconds=cpu_seconds(pid) - before)
                     if not kind and workers == 1 and not FETCHING.missing:
                         say(f"run {number + 1} of {runs}: the same fetched alone")
                         note(FETCH, _fetch(FETCHING, settings))
                         note(FETCH_AND_DECODE, _fetch(DECODING, settings))
-                    note(f"{what}{kind}", _work(settings, workers, env))
+                    note(f"{what}{kind}", _work(settings, workers, env, pid))
                     if not kind:
                         note("ingest into the embedded broker", ingested)
                         say(f"run {number + 1} of {runs}: sink")
                         if workers == 1:
-                            note(SINK, _sink(settings))
+                            note(SINK, _sink(settings, pid))
                         else:
-                            note("sink into a server, records", _sink_into_server(settings))
+                            note("sink into a server, records", _sink_into_server(settings, pid))
     return found
 
 
@@ -143,13 +145,20 @@ def _replay(sale: Path, place: Path, processes: int, env: Mapping[str, str]) -> 
 
 
 @contextmanager
-def broker(place: Path) -> Iterator[Settings]:
-    """A broker with the topics, and where its data lie."""
+def broker_process(place: Path) -> Iterator[tuple[Settings, int]]:
+    """A broker with the topics, where its data lie, and its process."""
     place.mkdir()
     with EmbeddedBroker(place / "broker.log") as broker:
         settings = Settings(kafka_bootstrap=broker.bootstrap, data_dir=place / "data")
         wait_for_broker(settings, 10)
         create_topics(settings)
+        yield settings, broker.child.pid
+
+
+@contextmanager
+def broker(place: Path) -> Iterator[Settings]:
+    """The same without the process."""
+    with broker_process(place) as (settings, _):
         yield settings
 
 
@@ -163,17 +172,18 @@ def ingest_sale(sale: Path, settings: Settings) -> Run:
     return Run(sum(counts.accepted.values()), time.perf_counter() - began, spent, rss_mb(os.getpid()))
 
 
-def _work(settings: Settings, workers: int, env: Mapping[str, str]) -> Run:
+def _work(settings: Settings, workers: int, env: Mapping[str, str], broker_pid: int) -> Run:
     """All events wait when the workers start: the worst case, as a buyer's chat, orders and payments come from different
     topics, far apart in time."""
     place = settings.data_dir.parent
     members = [
         lambda n=n: start_part("worker", settings, place, f"worker-{n}", core=None, **env) for n in range(workers)
     ]
-    return read_to_the_end(members, WORKER_READY, worker_group(settings), source_ends(settings), settings, SECONDS)
+    group, ends = worker_group(settings), source_ends(settings)
+    return read_to_the_end(members, WORKER_READY, group, ends, settings, SECONDS, broker_pid)
 
 
-def _sink_into_server(settings: Settings) -> Run:
+def _sink_into_server(settings: Settings, broker_pid: int) -> Run:
     """By clickhouse-driver into ClickHouse's own server, whose CPU and memory are with the sink's, as in one process."""
     with ModernClickHouse(settings.data_dir.parent / "server") as server:
         url = SecretStr(server.url(settings.database))
@@ -182,12 +192,13 @@ def _sink_into_server(settings: Settings) -> Run:
         migrate.up(db)
         db.close()
         before = cpu_seconds(server.pid)
-        run = _sink(there)
+        run = _sink(there, broker_pid)
         spent, memory = cpu_seconds(server.pid) - before, rss_mb(server.pid)
         return replace(run, cpu_seconds=run.cpu_seconds + spent, rss_mb=run.rss_mb + memory)
 
 
-def _sink(settings: Settings) -> Run:
+def _sink(settings: Settings, broker_pid: int) -> Run:
     """Everything that the worker has written, and the events."""
     members = [lambda: start_part("sink", settings, settings.data_dir.parent, core=None)]
-    return read_to_the_end(members, _SINK_READY, sink_group(settings), sink_ends(settings), settings, SECONDS)
+    group, ends = sink_group(settings), sink_ends(settings)
+    return read_to_the_end(members, _SINK_READY, group, ends, settings, SECONDS, broker_pid)
