@@ -145,7 +145,7 @@ def _measure(
         compared = [
             peers.compare(
                 chosen.events,
-                1 if dirty else runs,  # dirty ones are about what is right
+                runs,
                 dirty=dirty,
                 names=[peer.name for peer in peers.ENTRANTS if not dirty or peer.does_the_job],
                 modes=("none", _OUTPUT) if not dirty else (_OUTPUT,),
@@ -156,6 +156,10 @@ def _measure(
         ]
         if bars := peers.bars(compared[0]):
             measured.charts["benchmarks"] = chart(f"The same job, events/s ({machine})", "/s", bars)
+        if bars := peers.right_bars(compared[1]):
+            measured.charts["benchmarks-right"] = chart(
+                "Windows right when messages come late, twice and out of order", "%", bars
+            )
         return measured.add(section, compared, *map(peers.sheet, compared))
     if section == "throughput":
         found = throughput.measure(chosen.buyers, runs, place, say)
@@ -312,6 +316,7 @@ def _queries(engine: str, asked: list[queries.Asked], machine: str) -> Sheet:
 _FIGURES: Final = "benchmarks.json"
 _CHARTS: Final = {
     "benchmarks": ("peers", "events/s of each program"),
+    "benchmarks-right": ("peers", "percent of windows right on a dirty delivery"),
     "growth": ("growth", "how cost grows, on logarithmic axes"),
 }
 

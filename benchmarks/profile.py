@@ -27,6 +27,7 @@ from sinks.progress import source_ends, wait_until_read
 Profile = dict[str, int]
 """samples by module"""
 
+REPLAYS: Final = ("replay", "replay in two processes")
 _SAMPLES_A_SECOND: Final = 200
 _END_SECONDS: Final = 30.0
 _ROOT: Final = f"{Path(__file__).parents[1]}/"
@@ -36,7 +37,7 @@ _SHOWN: Final = 0.01
 
 
 def measure(buyers: int, place: Path, say: Callable[[str], object]) -> dict[str, Profile]:
-    """Of one worker over a waiting sale, and of a replay in one process. Raises PeerError and TimeoutError."""
+    """Of one worker over a waiting sale, and of a replay in one process and in two. Raises PeerError and TimeoutError."""
     place.mkdir()
     sale = place / "sale"
     say("profile: generating")
@@ -52,25 +53,24 @@ def measure(buyers: int, place: Path, say: Callable[[str], object]) -> dict[str,
                 wait_until_read(settings, worker_group(settings), source_ends(settings), SECONDS, lambda left: None)
         finally:
             worker.stop(SECONDS)
-    say("profile: a replay")
-    command = zhengdian("replay", str(sale), "--engine", "memory", "--out", str(place / "out"))
-    replay = Child("replay", command, place / "replay.log")
-    try:
-        with _watched(replay, place / "replay.raw"):
-            if not replay.wait(SECONDS):
-                raise TimeoutError(f"the replay has not ended after {SECONDS:.0f} s")
-    finally:
-        replay.kill()
-    return {name: by_module((place / f"{name}.raw").read_text(encoding="utf-8")) for name in ("worker", "replay")}
+    for processes, name in enumerate(REPLAYS, 1):
+        say(f"profile: a {name}")
+        command = zhengdian("replay", str(sale), "--engine", "memory", "--out", str(place / f"out-{processes}"))
+        replay = Child(name, [*command, "--processes", str(processes)], place / f"{name}.log")
+        try:
+            with _watched(replay, place / f"{name}.raw"):
+                if not replay.wait(SECONDS):
+                    raise TimeoutError(f"the replay has not ended after {SECONDS:.0f} s")
+        finally:
+            replay.kill()
+    return {name: by_module((place / f"{name}.raw").read_text(encoding="utf-8")) for name in ("worker", *REPLAYS)}
 
 
 @contextmanager
 def _watched(child: Child, found: Path) -> Iterator[None]:
-    """Samples of it while the block runs. Raises PeerError when py-spy may not look."""
+    """Samples of it and its children while the block runs. Raises PeerError when py-spy may not look."""
     log, program = found.with_suffix(".log"), Path(sys.executable).with_name("py-spy")
-    options = (
-        f"--format raw --gil --full-filenames --rate {_SAMPLES_A_SECOND} --duration {SECONDS:.0f} --pid {child.pid}"
-    )
+    options = f"--format raw --gil --subprocesses --full-filenames --rate {_SAMPLES_A_SECOND} --duration {SECONDS:.0f} --pid {child.pid}"
     command = [str(program), "record", *options.split(), "--output", str(found)]
     with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output) as spy:  # noqa: S603
         try:

@@ -44,7 +44,7 @@ REST_SECONDS: Final = 0.5
 """until the next insert nothing is asked for: each question costs client and broker some ms, however little there is to tell"""
 FRESH_POLLS: Final = 2
 """kafka-python asks for more before it returns: after a rest or an insert, the first poll brings what was there before it"""
-MUCH_RECORDS: Final = 500
+MANY_RECORDS: Final = 500
 """after as many from one poll there are more waiting"""
 COMMIT_MS: Final = 5_000
 CONNECT_SECONDS: Final = 60.0
@@ -181,7 +181,7 @@ class Sink:
                 if not self._flush():
                     return  # to commit what came after it would lose it
                 polls = 0
-            elif left > 0 and 0 < sum(map(len, found.values())) < MUCH_RECORDS:
+            elif left > 0 and 0 < sum(map(len, found.values())) < MANY_RECORDS:
                 # never after a poll that brought nothing: it may be joining the group, which polls alone get on with
                 self._stopping.wait(min(left, REST_SECONDS))
                 polls = 0

@@ -28,8 +28,8 @@ _POLL_SECONDS: Final = 0.1
 _PAUSE_SECONDS: Final = 0.02
 _REST_SECONDS: Final = 0.05
 """without a backlog: each fetch costs worker and broker some ms, however little there is to tell"""
-_FEW_RECORDS: Final = 1_000
-"""no backlog, but what comes while others are worked on: a tenth of a second's, of the most that a worker takes"""
+_BACKLOG_RECORDS: Final = 1_000
+"""fewer come while others are worked on: a tenth of a second's, of the most that a worker takes"""
 _LOOK_SECONDS: Final = 0.5
 _SHORT_LOG_SECONDS: Final = 10.0
 """a high watermark may lag behind for a moment after a change of leader; one that stays low is another log's"""
@@ -180,11 +180,11 @@ class BatchConsumer(driver.Consumer):
             behind[tp.topic] += max(0, (self.highwater(tp) or 0) - position)
         return behind
 
-    def has_caught_up(self) -> bool:
-        """Whether few of the records that the brokers are known to have were not applied yet."""
+    def has_backlog(self) -> bool:
+        """Whether many of the records that the brokers are known to have were not applied yet."""
         unread = sum(max((self.highwater(tp) or 0) - expected, 0) for tp, expected in list(self._expected.items()))
         queued = sum(len(batch.records) for batches in list(self._inflight.values()) for batch in list(batches))
-        return unread + queued < _FEW_RECORDS
+        return unread + queued >= _BACKLOG_RECORDS
 
     # --- where reading starts: nothing is fetched before the seek to the committed offsets
 
@@ -268,7 +268,7 @@ class BatchConsumer(driver.Consumer):
                     metrics.STALE.inc(len(records) - start)
                     break
                 yield tp, self._chunk(tp, records[start : start + size], generation)
-        if fetched and self.has_caught_up():
+        if fetched and not self.has_backlog():
             await self.sleep(_REST_SECONDS)
 
     def _is_current(self, generation: int) -> bool:

@@ -40,7 +40,7 @@ _LEAVE_SECONDS = 15.0
 _STOP_SECONDS = 25.0
 """all of it: the final checkpoint, leaving the group, and what else may be slow when it is told to stop"""
 _HEALTH_SECONDS = 0.25
-_MAX_CHECKPOINT_PAUSE = 5.0
+_MAX_CHECKPOINT_PAUSE_SECONDS = 5.0
 
 
 def _first(error: BaseException) -> BaseException:
@@ -172,14 +172,14 @@ class Worker:
         to the delay, and feed on itself: a checkpoint takes the longer, the longer the rest before it was.
         """
         step = self._settings.flush_seconds
-        until = time.monotonic() + max(step, min(took, _MAX_CHECKPOINT_PAUSE))
+        until = time.monotonic() + max(step, min(took, _MAX_CHECKPOINT_PAUSE_SECONDS))
         while (left := until - time.monotonic()) > 0:
             await asyncio.sleep(min(step, left))
-            if self._has_caught_up():
+            if not self._has_backlog():
                 return
 
-    def _has_caught_up(self) -> bool:
-        return self._app is not None and cast(BatchConsumer, self._app.consumer).has_caught_up()
+    def _has_backlog(self) -> bool:
+        return self._app is None or cast(BatchConsumer, self._app.consumer).has_backlog()
 
     # --- rebalances
 

@@ -255,22 +255,20 @@ async def test_a_gap_is_fetched_once_more_and_then_believed() -> None:
     assert await consumer._verified(tp, records) == ()
 
 
-@pytest.mark.parametrize(("end", "caught_up"), [(1_005, False), (1_004, True), (5, True), (3, True), (None, True)])
-async def test_a_consumer_has_caught_up_once_few_records_are_left_that_are_known_to_be_there(
-    end: int | None, caught_up: bool
-) -> None:
+@pytest.mark.parametrize(("end", "backlog"), [(1_005, True), (1_004, False), (5, False), (3, False), (None, False)])
+async def test_a_backlog_is_many_records_left_that_are_known_to_be_there(end: int | None, backlog: bool) -> None:
     consumer, _ = _consumer_at(expected=5, end=0, position=5)
     consumer.highwater = lambda tp: end
-    assert consumer.has_caught_up() is caught_up
+    assert consumer.has_backlog() is backlog
 
 
 async def test_what_waits_to_be_applied_is_a_backlog_too() -> None:
     consumer, tp = _consumer_at(expected=1_000, end=1_000, position=1_000)
     batch = Batch(tp, _records(*range(1_000)), 1)
     consumer._inflight[tp].append(batch)
-    assert not consumer.has_caught_up()
+    assert consumer.has_backlog()
     batch.records = ()  # as when it is applied
-    assert consumer.has_caught_up()
+    assert not consumer.has_backlog()
 
 
 @pytest.mark.parametrize(("end", "position"), [(3, 3), (8, 3)], ids=["shorter", "grown past meanwhile"])

@@ -10,7 +10,7 @@ from kafka import TopicPartition
 
 from schemas.settings import Settings
 from schemas.topics import CHAT
-from sinks.sink import MUCH_RECORDS, Sink
+from sinks.sink import MANY_RECORDS, Sink
 
 CYCLE_SECONDS = 0.2
 
@@ -86,6 +86,6 @@ def test_the_only_record_in_a_while_waits_for_no_other() -> None:
 
 
 def test_a_backlog_is_read_without_a_rest() -> None:
-    consumer = Consumer([MUCH_RECORDS] * 100)
-    assert sum(ran(consumer, 3)) == 100 * MUCH_RECORDS
+    consumer = Consumer([MANY_RECORDS] * 100)
+    assert sum(ran(consumer, 3)) == 100 * MANY_RECORDS
     assert "rest" not in consumer.did[: consumer.did.index("nothing")]
