@@ -240,12 +240,12 @@ def _backlog(load: Load, settings: Settings) -> float:
         return len(load) / (time.perf_counter() - began)
 
 
-def light_producer(settings: Settings) -> Producer:
+def light_producer(settings: Settings, linger_ms: int = _LINGER_MS) -> Producer:
     """One that takes little of the machine: it stands in for shops that are elsewhere. Keys go where kafka-python's do."""
     return Producer(
         {
             "bootstrap.servers": settings.kafka_bootstrap,
-            "linger.ms": _LINGER_MS,
+            "linger.ms": linger_ms,
             "partitioner": "murmur2_random",
         }
     )
@@ -271,7 +271,7 @@ class _Feed:
         self._thread.join(2 * _STOP_SECONDS)
 
     def _run(self) -> None:
-        producer = light_producer(self._settings)
+        producer, at_once = light_producer(self._settings), light_producer(self._settings, linger_ms=0)
         self._sell(producer)
         began = time.monotonic()
         probe_at = began + _SETTLE_SECONDS
@@ -283,10 +283,12 @@ class _Feed:
             self.sent = due
             if now >= probe_at:
                 probe_at += _PROBE_SECONDS
-                self._probe(producer)
+                self._probe(at_once)
+            at_once.poll(0)
             producer.poll(_TICK_SECONDS)
         self.seconds = time.monotonic() - began
         producer.flush(_STOP_SECONDS)
+        at_once.flush(_STOP_SECONDS)
 
     def _probe(self, producer: Producer) -> None:
         buyer, now = f"b-{len(self.probes)}", time.time()

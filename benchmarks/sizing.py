@@ -131,9 +131,7 @@ FIGURES: Final[Mapping[str, Figure]] = {
     "flush_seconds": Figure(Settings.model_fields["flush_seconds"].default, "s", "between checkpoints", _SETTING),
     "session_seconds": Figure(_SESSION_SECONDS, "s", "until a death is noticed", _SETTING),
     "horizon_days": Figure(Settings.model_fields["horizon_days"].default + 2, "days", "that facts are kept", _SETTING),
-    "sink_batch_seconds": Figure(
-        Settings.model_fields["sink_batch_seconds"].default, "s", "between inserts of a sink", _SETTING
-    ),
+    "sink_batch_seconds": Figure(0.5, "s", "between inserts of a sink, where there are many", _ASSUMED),
     "retention_days": Figure(60, "days", "that Kafka keeps events and results", _SETTING),
     "rebalance_seconds": Figure(
         _REBALANCE_SECONDS, "s", "that a rebalance stops everybody", "seen on the embedded broker"

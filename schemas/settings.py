@@ -66,7 +66,9 @@ class Settings(BaseSettings):
     worker_metrics_port: int = Field(0, ge=0, le=65535, description="worker: Prometheus port; 0 is off")
 
     sink_batch_rows: int = Field(20_000, ge=1, description="sink: insert at this many records")
-    sink_batch_seconds: float = Field(0.5, gt=0, description="sink: or so long after the last insert began")
+    sink_batch_seconds: float = Field(
+        0.25, gt=0, description="sink: or so long after the last insert began; up to 0.5 s where inserts take long"
+    )
     sink_metrics_port: int = Field(0, ge=0, le=65535, description="sink: Prometheus port; 0 is off")
 
     web_host: str = Field("127.0.0.1", description="web: address to bind; loopback unless told otherwise")

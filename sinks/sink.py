@@ -32,6 +32,7 @@ from sinks.batch import Batch, Position, insert_batch
 from sinks.clock import SteadyClock
 from sinks.database import Database, DatabaseError, DatabaseUnavailableError
 from sinks.kafka import PASSING_ERRORS, BrokerUnavailableError, client_options, sink_group, topic_name
+from sinks.pace import Pace
 from sinks.rows import Record
 from sinks.uncommitted import Uncommitted
 
@@ -40,12 +41,6 @@ log = structlog.get_logger(__name__)
 EXIT_CLEAN: Final = 0
 EXIT_FAILED: Final = 1
 POLL_MS: Final = 100
-REST_SECONDS: Final = 0.5
-"""until the next insert nothing is asked for: each question costs client and broker some ms, however little there is to tell"""
-FRESH_POLLS: Final = 2
-"""kafka-python asks for more before it returns: after a rest or an insert, the first poll brings what was there before it"""
-MANY_RECORDS: Final = 500
-"""after as many from one poll there are more waiting"""
 COMMIT_MS: Final = 5_000
 CONNECT_SECONDS: Final = 60.0
 BOOTSTRAP_SECONDS: Final = 5.0
@@ -79,7 +74,7 @@ class Sink:
         self._batch = Batch()
         self._inflight: Batch | None = None
         self._uncommitted = Uncommitted()
-        self._inserted_at = time.monotonic()
+        self._pace = Pace(settings.sink_batch_seconds, time.monotonic())
         self._paused = False
         self._consumer: Any = None
         self._thread: threading.Thread | None = None
@@ -167,24 +162,18 @@ class Sink:
 
     def _loop(self) -> None:
         log.info("sink_started", topics=len(self._topics), database=self._db.name)
-        polls = 0
         while not self._stopping.is_set():
             found = self._poll(POLL_MS)
             self._take(found)
-            polls += 1
+            self._pace.polled(sum(map(len, found.values())))
             with self._guard:
                 records = self._batch.records
-            full = records >= self._settings.sink_batch_rows
-            # from insert to insert: what came meanwhile has waited already
-            left = self._inserted_at + self._settings.sink_batch_seconds - time.monotonic()
-            if full or (records and left <= 0 and (polls >= FRESH_POLLS or not found)):
+            now = time.monotonic()
+            if records >= self._settings.sink_batch_rows or (records and self._pace.inserts(now)):
                 if not self._flush():
                     return  # to commit what came after it would lose it
-                polls = 0
-            elif left > 0 and 0 < sum(map(len, found.values())) < MANY_RECORDS:
-                # never after a poll that brought nothing: it may be joining the group, which polls alone get on with
-                self._stopping.wait(min(left, REST_SECONDS))
-                polls = 0
+            elif rest := self._pace.rest(now):
+                self._stopping.wait(rest)
             self._commit_inserted()
         self._flush(last=True)
         self._commit_inserted(last=True)
@@ -221,7 +210,7 @@ class Sink:
         with self._guard:
             batch, self._batch = self._batch, Batch()
             self._inflight = batch
-            self._inserted_at = time.monotonic()
+        began = time.monotonic()
         try:
             if batch.records:
                 self._insert(batch, last=last)
@@ -232,6 +221,7 @@ class Sink:
             log.warning("batch_left_for_later", records=batch.records, error=str(error) or "stopping")
             return False
         finally:
+            self._pace.inserted(began, time.monotonic())
             with self._guard:
                 self._inflight = None
 

@@ -10,7 +10,8 @@ from kafka import TopicPartition
 
 from schemas.settings import Settings
 from schemas.topics import CHAT
-from sinks.sink import MANY_RECORDS, Sink
+from sinks.pace import MANY_RECORDS
+from sinks.sink import Sink
 
 CYCLE_SECONDS = 0.2
 
@@ -35,7 +36,7 @@ class Consumer:
         pass
 
 
-def ran(consumer: Consumer, seconds: float) -> list[int]:
+def ran(consumer: Consumer, seconds: float, insert_seconds: float = 0.0) -> list[int]:
     """The records of each batch that was inserted."""
     sink = Sink(Settings(sink_batch_seconds=CYCLE_SECONDS), db=SimpleNamespace(name="fake"))  # type: ignore[arg-type]
     batches: list[int] = []
@@ -47,6 +48,7 @@ def ran(consumer: Consumer, seconds: float) -> list[int]:
     def insert(batch: Any) -> None:
         consumer.did.append("insert")
         batches.append(batch.records)
+        time.sleep(insert_seconds)
 
     def wait(timeout: float) -> bool:
         consumer.did.append("rest")
@@ -89,3 +91,10 @@ def test_a_backlog_is_read_without_a_rest() -> None:
     consumer = Consumer([MANY_RECORDS] * 100)
     assert sum(ran(consumer, 3)) == 100 * MANY_RECORDS
     assert "rest" not in consumer.did[: consumer.did.index("nothing")]
+
+
+def test_the_slower_inserts_are_the_longer_a_sink_rests_within_bounds() -> None:
+    quick, slow, slowest = (len(ran(Consumer(itertools.repeat(1)), 3, seconds)) for seconds in (0, 0.2, 0.45))
+    assert quick > slow > 3
+    # half a second apart at the most, or as long as one takes
+    assert slowest >= 4
