@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import shutil
 import statistics
 import subprocess
@@ -170,7 +171,7 @@ def _measure(
         return measured.add(section, by_part, profile.sheet(by_part))
     if section == "latency":
         late = latency.measure(chosen.buyers, chosen.latency_seconds, runs, place / "l", say)
-        return measured.add(section, asdict(late), _latency(late, machine))
+        return measured.add(section, asdict(late.rounded()), _latency(late, machine))
     if section == "recovery":
         recovered = recovery.measure(chosen.recovery_buyers, runs, place / "r", say)
         return measured.add(section, asdict(recovered), _recovery(recovered))
@@ -347,7 +348,16 @@ def _write(place: Path, figures: dict[str, Any], charts: dict[str, str]) -> None
             ]
             lines += shown["sheets"]
     (place / "benchmarks.md").write_text("\n".join(lines), encoding="utf-8")
-    (place / _FIGURES).write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    (place / _FIGURES).write_text(_as_json(figures), encoding="utf-8")
+
+
+_NUMBERS: Final = re.compile(r"\[[-\d.,\se+]*\]")
+
+
+def _as_json(figures: dict[str, Any]) -> str:
+    """One line for each figure, and for each list of numbers."""
+    text = json.dumps(figures, indent=1)
+    return _NUMBERS.sub(lambda found: re.sub(r"\s+", " ", found[0]).replace("[ ", "[").replace(" ]", "]"), text) + "\n"
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -100,6 +100,15 @@ class Latencies:
     def kept_up(self) -> bool:
         """Whether there is a rate that is kept up with."""
         return any(kept for _, kept in self.tried)
+
+    def rounded(self) -> "Latencies":
+        """Its thousands of seconds to two digits, to be kept."""
+
+        def digits(late: Sequence[float]) -> list[float]:
+            return [round(seconds, 2) for seconds in late]
+
+        at = [replace(one, to_row=digits(one.to_row), to_page=digits(one.to_page)) for one in self.at]
+        return replace(self, at=at)
 
 
 def measure(buyers: int, seconds: float, runs: int, place: Path, say: Callable[[str], object]) -> Latencies:
