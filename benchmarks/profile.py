@@ -94,6 +94,10 @@ def by_module(raw: str) -> Profile:
 
 def _module(frame: str) -> str:
     """Ours as it is imported, of others the package."""
+    if frame.startswith("process "):  # its outermost line, below which there is none: as it starts and ends
+        return "outside Python"
+    if frame.startswith("_") and "<frozen importlib" in frame:
+        return "imports"
     match = _FRAME.search(frame)
     path = match[1] if match else frame
     if path.startswith(_ROOT) and "site-packages" not in path:

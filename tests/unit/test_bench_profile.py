@@ -15,6 +15,8 @@ main ({ROOT}/deploy/cli.py:9);fetch ({ROOT}/.venv/lib/python3.11/site-packages/a
 main ({ROOT}/deploy/cli.py:9);wait (/usr/lib/python3.11/asyncio/base_events.py:607) 1
 apply ({ROOT}/processors/partition.py:7) 4
 __init__ (:3) 1
+process 7:"python -m deploy.cli replay --out /tmp/a";main ({ROOT}/deploy/cli.py:9);_find (<frozen importlib._bootstrap>:80) 2
+process 7:"python -m deploy.cli replay --out /tmp/a" 5
 """
     assert by_module(raw) == {
         "processors.partition": 11,
@@ -22,6 +24,8 @@ __init__ (:3) 1
         "aiokafka": 3,
         "asyncio": 1,
         "generated": 1,
+        "imports": 2,
+        "outside Python": 5,
     }
 
 
