@@ -31,6 +31,7 @@ from benchmarks.sizing import (
     run,
     topics,
 )
+from schemas.settings import Settings
 
 _SPARE: Final = 1.5
 """times as many workers as keep up"""
@@ -211,7 +212,8 @@ def _breaks(plans: Sequence[Plan], given: Given) -> str:
         f" are full takes {restart:.0f} minutes to start. `ZHENGDIAN_WORKER_STATE_DIR` saves the reading, and"
         " lets a worker that is started again derive while its group waits for the dead one. Plan workers for"
         " the restart that can be borne, not for their memory; more partitions spread a dead worker's state over more heirs.",
-        f"**ClickHouse.** A sink adds {1 / given.sink_batch_seconds:.0f} inserts a second to every table, whatever their size: beyond"
+        f"**ClickHouse.** A sink adds inserts to every table, whatever their size: left to itself up to"
+        f" {1 / Settings.model_fields['sink_batch_seconds'].default:.0f} a second, here {1 / given.sink_batch_seconds:.0f}. Beyond"
         f" {given.inserts * given.sink_batch_seconds:.0f} sinks raise `ZHENGDIAN_SINK_BATCH_SECONDS` and `ZHENGDIAN_SINK_BATCH_ROWS` (rows"
         " appear later by as much), or merges fall behind and ClickHouse refuses inserts as too many parts.",
         f"**Partitions** are the limit of workers and can't be changed for topics in use. Take at least {PARTITIONS_A_WORKER} for each worker"
