@@ -27,7 +27,9 @@ _CORE: Final = Path(__file__).with_name("steps_core.py")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prints a table; 1 when a commit can't be measured."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.steps", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("commits", nargs="+", metavar="COMMIT", help="each is held against its parent")
+    parser.add_argument(
+        "commits", nargs="+", metavar="COMMIT", help="each is held against its parent; BEFORE..AFTER against another"
+    )
     parser.add_argument("--buyers", type=int, default=8192, help="of the generated sale, about 20 events a buyer")
     parser.add_argument("--runs", type=int, default=5, help="of each; the least counts")
     chosen = parser.parse_args(arguments)
@@ -50,17 +52,18 @@ def measure(commits: Sequence[str], buyers: int, runs: int) -> Sheet:
             for topic, partition, offset, key, value, *_ in incoming(World(buyers=buyers)):
                 line = (topic, partition, offset, (key or b"").decode(), value.decode())
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
-        for commit in commits:
+        for number, commit in enumerate(commits):
             with ExitStack() as stack:
-                after, before = (
-                    stack.enter_context(_at(each, Path(name) / f"{commit}-{side}"))
-                    for side, each in (("after", commit), ("before", f"{commit}^"))
+                first, _, last = commit.partition("..") if ".." in commit else (f"{commit}^", "", commit)
+                before, after = (
+                    stack.enter_context(_at(each, Path(name) / f"{number}-{side}"))
+                    for side, each in (("before", first), ("after", last))
                 )
                 costs: dict[Path, list[float]] = {before: [], after: []}
                 for _ in range(runs):
                     for place, found in costs.items():
                         found.append(_cost(place, records))
-            subject = _git("log", "-1", "--format=%s", commit)
+            subject = _git("log", "-1", "--format=%s", last)
             least = [min(found) for found in costs.values()]
             spread = [
                 f"{each:.1f} ({statistics.median(found):.1f})"
