@@ -66,7 +66,8 @@ def test_how_late_rows_and_wallboard_are_is_measured_probe_by_probe(
         assert 0 < one["rate"] <= found["most"]
         assert len(one["to_row"]) == len(one["to_page"]) > 3
         assert min(one["to_row"] + one["to_page"]) > 0
-    assert "of the most" in capsys.readouterr().out
+    # lines are broken where the table ends
+    assert "Tried for the most, events/s, and kept up with:" in " ".join(capsys.readouterr().out.split())
 
 
 def test_every_question_of_the_pages_is_asked_of_both_engines_and_answered_alike(
