@@ -134,7 +134,7 @@ def _replay(sale: Path, place: Path, processes: int, env: Mapping[str, str]) -> 
         if time.monotonic() > until:
             child.kill()
             raise TimeoutError(f"the replay has not ended after {SECONDS:.0f} s")
-        with suppress(ValueError, FileNotFoundError):  # it has just ended
+        with suppress(ValueError, OSError):  # it, or one of its processes, has just ended
             peak = max(peak, family_mb(child.pid))
     if child.exit_code:
         raise PeerError(child.why())

@@ -286,7 +286,7 @@ def right_bars(figures: dict[str, Any]) -> list[Bar]:
     found = []
     for result in figures["results"]:
         if result["correct"] is not None:
-            share = result["correct"] / result["total"] * 100
+            share = result["correct"] * 100 // result["total"]  # nearly all is not all
             found.append(Bar(_called(result), share, share, share, _is_ours(result)))
     return sorted(found, key=lambda bar: -bar.median)
 
