@@ -226,6 +226,7 @@ def _latency(found: latency.Latencies, machine: str) -> Sheet:
                 f"{statistics.median(one.rate for one in runs):,.0f}",
                 f"{sum(len(one.to_row) for one in runs):,}",
                 f"{sum(one.kept_up for one in runs)} of {len(runs)}",
+                *(_late([each.to_result for each in runs], p) for p in (50, 99)),
                 *(_late([each.to_row for each in runs], p) for p in (50, 99)),
                 *(_late([each.to_page for each in runs], p) for p in (50, 99)),
                 " + ".join(f"{statistics.median(one.cores[part] for one in runs):.2f}" for part in runs[0].cores),
@@ -242,6 +243,8 @@ def _latency(found: latency.Latencies, machine: str) -> Sheet:
             "events/s",
             "probes",
             "runs kept up with",
+            "in Kafka, p50",
+            "in Kafka, p99",
             "row, p50",
             "row, p99",
             "wallboard, p50",
@@ -250,7 +253,7 @@ def _latency(found: latency.Latencies, machine: str) -> Sheet:
             "peak MB",
         ),
         rows,
-        f"Percentiles are a run's; least and most of the runs behind the median. Cores kept busy, and memory:"
+        f"In Kafka: the worker's result. Percentiles are a run's; least and most of the runs behind the median. Cores kept busy, and memory:"
         f" {' + '.join(found.at[0].cores)}. Tried for the most, events/s, and kept up with: {tried}.",
     )
 
@@ -284,9 +287,14 @@ def _recovery(found: recovery.Recovery) -> Sheet:
                 measured, found.cpu_seconds.values(), found.peak_mb.values(), strict=True
             )
         ],
-        f"A buyer of {found.facts / found.buyers:.0f} facts takes {statistics.median(found.held):,.0f} bytes, {min(found.held):,.0f} to"
-        f" {max(found.held):,.0f}, in a worker that has been started again from its local copy. The group's session timeout is in the seconds.",
+        f"A buyer of {found.facts / found.buyers:.0f} facts takes {_spread(found.held(recovery.LOCAL))} bytes in a worker that has been"
+        f" started again from its local copy, and {_spread(found.held(recovery.FROM_KAFKA))} right after it has read its state from Kafka."
+        f" The group's session timeout is in the seconds.",
     )
+
+
+def _spread(runs: Sequence[float]) -> str:
+    return f"{statistics.median(runs):,.0f} ({min(runs):,.0f}–{max(runs):,.0f})"
 
 
 def _queries(engine: str, asked: list[queries.Asked], machine: str) -> Sheet:
@@ -330,7 +338,7 @@ def _write(place: Path, figures: dict[str, Any], charts: dict[str, str]) -> None
         "# Measured",
         "",
         "By `make bench`; of a section measured alone the others stay, so each says when and on what it was measured. What each line",
-        "means and what it can be compared with: [performance.md](performance.md), [benchmarks/peers](../benchmarks/peers/README.md).",
+        "means and what it can be compared with: [performance.md](../docs/performance.md), [benchmarks/peers](../benchmarks/peers/README.md).",
         "",
     ]
     for section in SECTIONS:

@@ -4,7 +4,8 @@ First a backlog, read and written by worker and sink side by side, which tells w
 carries: the highest rate tried at which, in most of three runs, what is sent last is hardly later than what was sent before. Then
 shares of that rate. All parts and the broker are new in every run; the load of a rate is the same in each.
 Among the load are probes: a buyer's message, whose round is looked for over and over, and which the wallboard shows as one more
-buyer who waits. What is measured is thus until a reader has it, by one clock, and for rows at most one look too long. All events
+buyer who waits. What is measured is thus until a reader has it, by one clock, and for rows at most one look too long; and, by the time
+that the broker gave the record, until the worker's result was in Kafka, from which the sink has it. All events
 are of the moment in which they are sent, or the probes' time would make the others too late to count. The load comes from a client
 that takes little of the machine: in a shop's life it comes from elsewhere.
 """
@@ -28,6 +29,7 @@ from confluent_kafka import Producer
 from benchmarks.parts import alive, cpu_seconds, start_part, wait_for_line
 from benchmarks.peers.job import rss_mb
 from benchmarks.peers.launch import PeerError
+from benchmarks.results import first_rounds
 from benchmarks.throughput import SECONDS, broker, broker_process
 from deploy.process import Child
 from replay.generator import SaleConfig
@@ -72,11 +74,13 @@ Unstamped = Sequence[tuple[str, bytes, bytes, bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """One run at that share of the most: events/s that were sent, and the seconds of each probe, in the order sent, to a row and to
-    the wallboard; whether it was kept up with; by part the cores kept busy until the last probe has come, and the most memory in MB."""
+    """One run at that share of the most: events/s that were sent, and the seconds of each probe, in the order sent, to the worker's
+    result in Kafka, to a row and to the wallboard; whether it was kept up with; by part the cores kept busy until the last probe has
+    come, and the most memory in MB."""
 
     share: float
     rate: float
+    to_result: list[float]
     to_row: list[float]
     to_page: list[float]
     kept_up: bool
@@ -107,7 +111,10 @@ class Latencies:
         def digits(late: Sequence[float]) -> list[float]:
             return [round(seconds, 2) for seconds in late]
 
-        at = [replace(one, to_row=digits(one.to_row), to_page=digits(one.to_page)) for one in self.at]
+        at = [
+            replace(one, to_result=digits(one.to_result), to_row=digits(one.to_row), to_page=digits(one.to_page))
+            for one in self.at
+        ]
         return replace(self, at=at)
 
 
@@ -133,13 +140,12 @@ def measure(buyers: int, seconds: float, runs: int, place: Path, say: Callable[[
                 "sender and reader": os.getpid(),
             }
             began, before = time.perf_counter(), {part: cpu_seconds(pid) for part, pid in parts.items()}
-            sent, to_row, to_page = asyncio.run(_under(load, rate, seconds, settings, url))
+            sent, probes, to_row, to_page = asyncio.run(_under(load, rate, seconds, settings, url))
             took = time.perf_counter() - began
             cores = {part: (cpu_seconds(pid) - before[part]) / took for part, pid in parts.items()}
-            kept = keeps_up(to_row, seconds)
-            return Latency(
-                share, sent, to_row, to_page, kept, cores, {part: rss_mb(pid) for part, pid in parts.items()}
-            )
+            peak_mb = {part: rss_mb(pid) for part, pid in parts.items()}
+            to_result = _late(probes, first_rounds(settings, _SHOP))
+            return Latency(share, sent, to_result, to_row, to_page, keeps_up(to_row, seconds), cores, peak_mb)
 
     tried: list[tuple[float, bool]] = []
 
@@ -325,10 +331,15 @@ def _event(topic: str, kind: str, buyer: str, now: float, data: Mapping[str, obj
     return topic, orjson.dumps(event), f"{_SHOP}|{buyer}"
 
 
+def _late(probes: Mapping[str, float], came: Mapping[str, float]) -> list[float]:
+    """Seconds by probe, of when each was produced and came."""
+    return [came.get(buyer, produced + _LAST_SECONDS) - produced for buyer, produced in probes.items()]
+
+
 async def _under(
     load: Unstamped, rate: float, seconds: float, settings: Settings, url: str
-) -> tuple[float, list[float], list[float]]:
-    """Events/s that were sent, and the probes' seconds to a row and to the wallboard."""
+) -> tuple[float, dict[str, float], list[float], list[float]]:
+    """Events/s that were sent, when each probe was produced, and the probes' seconds to a row and to the wallboard."""
     async with aiohttp.ClientSession(url, read_bufsize=2**20, max_line_size=2**20) as session:
         since = time.time() - 60
         with closing(_Feed(settings, load, rate, seconds + _SETTLE_SECONDS)) as feed:
@@ -347,14 +358,14 @@ async def _under(
                     rows.setdefault(buyer, time.time())
                 await asyncio.sleep(_LOOK_SECONDS)
             watching.cancel()
-    to_row, to_page = [], []
-    for number, (buyer, produced) in enumerate(feed.probes.items(), 1):
-        to_row.append(rows.get(buyer, produced + _LAST_SECONDS) - produced)
-        to_page.append(next((at for at, shown in boards if shown >= number), produced + _LAST_SECONDS) - produced)
+    pages = {
+        buyer: next((at for at, shown in boards if shown >= number), produced + _LAST_SECONDS)
+        for number, (buyer, produced) in enumerate(feed.probes.items(), 1)
+    }
     if not feed.seconds:
         raise PeerError(f"the sending of {rate:,.0f} events/s failed after {feed.sent:,}")
     assert feed.sent < len(load), "the load ended before its time"
-    return feed.sent / feed.seconds, to_row, to_page
+    return feed.sent / feed.seconds, feed.probes, _late(feed.probes, rows), _late(feed.probes, pages)
 
 
 async def _rounds(session: aiohttp.ClientSession, since: float) -> list[str]:

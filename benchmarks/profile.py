@@ -21,12 +21,15 @@ from benchmarks.sheets import Sheet
 from benchmarks.throughput import SECONDS, WORKER_READY, broker, ingest_sale
 from deploy.process import Child, zhengdian
 from replay.generator import SaleConfig, write_sale
+from schemas.topics import CHAT
 from sinks.kafka import worker_group
 from sinks.progress import source_ends, wait_until_read
 
 Profile = dict[str, int]
 """samples by module"""
 
+_WORKER: Final = "worker"
+_CHAT_ALONE: Final = "worker, chat alone"
 REPLAYS: Final = ("replay", "replay in two processes")
 _SAMPLES_A_SECOND: Final = 200
 _END_SECONDS: Final = 30.0
@@ -37,22 +40,15 @@ _SHOWN: Final = 0.01
 
 
 def measure(buyers: int, place: Path, say: Callable[[str], object]) -> dict[str, Profile]:
-    """Of one worker over a waiting sale, and of a replay in one process and in two. Raises PeerError and TimeoutError."""
+    """Of one worker over a waiting sale and over its chat alone, which is the job of other tools in benchmarks.peers, and of a
+    replay in one process and in two. Raises PeerError and TimeoutError."""
     place.mkdir()
     sale = place / "sale"
     say("profile: generating")
     write_sale(SaleConfig(buyers=buyers), sale)
-    with broker(place / "b") as settings:
-        say("profile: ingest")
-        ingest_sale(sale, settings)
-        say("profile: a worker")
-        worker = start_part("worker", settings, place, core=None)
-        try:
-            wait_for_line(worker, WORKER_READY)
-            with _watched(worker, place / "worker.raw"):
-                wait_until_read(settings, worker_group(settings), source_ends(settings), SECONDS, lambda left: None)
-        finally:
-            worker.stop(SECONDS)
+    for number, (name, events) in enumerate({_WORKER: sale, _CHAT_ALONE: sale / f"{CHAT}.jsonl"}.items()):
+        say(f"profile: a {name}")
+        _worker(events, place / f"b{number}", place / f"{name}.raw")
     for processes, name in enumerate(REPLAYS, 1):
         say(f"profile: a {name}")
         command = zhengdian("replay", str(sale), "--engine", "memory", "--out", str(place / f"out-{processes}"))
@@ -63,7 +59,23 @@ def measure(buyers: int, place: Path, say: Callable[[str], object]) -> dict[str,
                     raise TimeoutError(f"the replay has not ended after {SECONDS:.0f} s")
         finally:
             replay.kill()
-    return {name: by_module((place / f"{name}.raw").read_text(encoding="utf-8")) for name in ("worker", *REPLAYS)}
+    return {
+        name: by_module((place / f"{name}.raw").read_text(encoding="utf-8"))
+        for name in (_WORKER, _CHAT_ALONE, *REPLAYS)
+    }
+
+
+def _worker(events: Path, place: Path, found: Path) -> None:
+    """One that reads them all, as they wait."""
+    with broker(place) as settings:
+        ingest_sale(events, settings)
+        worker = start_part("worker", settings, place, core=None)
+        try:
+            wait_for_line(worker, WORKER_READY)
+            with _watched(worker, found):
+                wait_until_read(settings, worker_group(settings), source_ends(settings), SECONDS, lambda left: None)
+        finally:
+            worker.stop(SECONDS)
 
 
 @contextmanager

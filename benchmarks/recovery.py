@@ -22,6 +22,7 @@ from sinks.progress import source_ends, wait_until_read
 _READY: Final = b"partitions_ready"
 _COPIES: Final = ("kept", "lost")
 LOCAL: Final = "local copy kept"
+FROM_KAFKA: Final = "local copy lost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +45,9 @@ class Recovery:
     idle_mb: float
     """before it had a fact"""
 
-    @property
-    def held(self) -> list[float]:
-        """Bytes that a buyer takes in an interpreted worker that is started again, in each run."""
-        return [(mb - self.idle_mb) * 1e6 / self.buyers for mb in self.held_mb[LOCAL]]
+    def held(self, read_from: str) -> list[float]:
+        """Bytes that a buyer takes in an interpreted worker that has been started again, LOCAL or FROM_KAFKA, in each run."""
+        return [(mb - self.idle_mb) * 1e6 / self.buyers for mb in self.held_mb[read_from]]
 
 
 def measure(buyers: int, runs: int, place: Path, say: Callable[[str], object]) -> Recovery:

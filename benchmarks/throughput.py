@@ -163,7 +163,7 @@ def broker(place: Path) -> Iterator[Settings]:
 
 
 def ingest_sale(sale: Path, settings: Settings) -> Run:
-    """Into the broker, by the product's own producer."""
+    """Its directory, or one file of it, into the broker, by the product's own producer."""
     producer = EventProducer(settings)
     began, cpu = time.perf_counter(), time.process_time()
     counts = ingest(input_files(sale), producer)

@@ -2,7 +2,10 @@
 
 import os
 import shutil
+import time
+from collections import deque
 from collections.abc import Callable, Generator, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,20 +41,40 @@ def browser() -> Iterator[Any]:
         absent("chromium", "no chromium on this machine")
     with sync_api.sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        running.on("context", _follow)
         yield running
         running.close()
+
+
+def _follow(context: Any) -> None:
+    """Keep what a browser went through: keys, commands and their answers, pages that loaded anew, what the console said."""
+    began = time.monotonic()
+    context.trail = trail = deque(maxlen=40)
+
+    def note(what: str, text: str) -> None:
+        trail.append(f"{time.monotonic() - began:.2f} {what} {text}")
+
+    def noted(what: str, one: Any) -> None:
+        if one.method != "GET" or one.is_navigation_request():
+            note(what, f"{one.method} {one.url}")
+
+    for event in ("request", "requestfinished", "requestfailed"):
+        context.on(event, partial(noted, event))
+    context.on("console", lambda said: note("console", said.text))
+    context.add_init_script("addEventListener('keydown', (event) => console.debug('key ' + event.key), true)")
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """What every open page showed when the test failed: a wait that ended in vain says nothing of it."""
+    """What every open page showed when the test failed, and how it came to it: a wait that ended in vain says nothing of it."""
     report = yield
     running = getattr(item, "funcargs", {}).get("browser")
     if report.when == "call" and report.failed and running is not None:
-        pages = [page for context in running.contexts for page in context.pages]
-        report.sections += [(f"page {page.url}", _shown(page)) for page in pages]
+        for context in running.contexts:
+            report.sections += [(f"page {page.url}", _shown(page)) for page in context.pages]
+            report.sections.append(("what went before, in seconds", "\n".join(getattr(context, "trail", ()))))
     return report
 
 

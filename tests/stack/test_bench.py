@@ -64,8 +64,9 @@ def test_how_late_rows_and_wallboard_are_is_measured_probe_by_probe(
     assert [one["share"] for one in found["at"]] == [0.25, 0.5, 0.75]
     for one in found["at"]:
         assert 0 < one["rate"] <= found["most"]
-        assert len(one["to_row"]) == len(one["to_page"]) > 3
-        assert min(one["to_row"] + one["to_page"]) > 0
+        assert len(one["to_result"]) == len(one["to_row"]) == len(one["to_page"]) > 3
+        assert all(0 < result < row for result, row in zip(one["to_result"], one["to_row"], strict=True))
+        assert min(one["to_page"]) > 0
     # lines are broken where the table ends
     assert "Tried for the most, events/s, and kept up with:" in " ".join(capsys.readouterr().out.split())
 
