@@ -31,12 +31,13 @@ def first_rounds(settings: Settings, shop: str) -> dict[str, float]:
             for message in consumer.consume(_BATCH, timeout=1.0):
                 if message.error() is not None:
                     raise KafkaException(message.error())
-                number, offset, value = message.partition(), message.offset(), message.value()
-                assert number is not None and offset is not None and value is not None, "only errors have none"
+                number, offset = message.partition(), message.offset()
+                if number is None or offset is None:
+                    continue  # errors alone have none
                 if offset + 1 >= ends.get(number, 0):
                     ends.pop(number, None)
-                said = orjson.loads(value)
-                if said["shop_id"] == shop:
+                said = orjson.loads(message.value() or b"{}")
+                if said.get("shop_id") == shop:
                     at = message.timestamp()[1] / 1000
                     found[said["buyer_id"]] = min(at, found.get(said["buyer_id"], at))
     finally:
