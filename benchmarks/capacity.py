@@ -178,10 +178,8 @@ def _to_a_row(measured: Mapping[str, Any]) -> Sequence[str]:
     runs = [one for one in measured.get("latency", {}).get("at", []) if one["share"] == _HALF]
     if not runs:
         return []
-    rate, (p50, p99) = (
-        statistics.median(one["rate"] for one in runs),
-        (statistics.median(percentile(sorted(one["to_row"]), share) for one in runs) for share in (50, 99)),
-    )
+    rate = statistics.median(one["rate"] for one in runs)
+    p50, p99 = (statistics.median(percentile(sorted(one["to_row"]), share) for one in runs) for share in (50, 99))
     return [
         f"A row comes later than its checkpoint, by the sink's pause and insert: with all parts on two cores, at {rate:,.0f} events/s,"
         f" which is half of what these carry, {p50:.2f} s after the event and {p99:.2f} s at the 99th percentile"
