@@ -39,8 +39,6 @@ _SPARE: Final = 1.5
 """times as many workers as keep up"""
 _HALF: Final = 0.5
 """of the most that is kept up with: what is measured of a busy hour"""
-
-
 _SOURCE: Final = Path("docs/benchmarks.json")
 
 
@@ -178,11 +176,12 @@ def _to_a_row(measured: Mapping[str, Any]) -> Sequence[str]:
     runs = [one for one in measured.get("latency", {}).get("at", []) if one["share"] == _HALF]
     if not runs:
         return []
+    machine = measured.get("shown", {}).get("latency", measured)["machine"]
     rate = statistics.median(one["rate"] for one in runs)
     p50, p99 = (statistics.median(percentile(sorted(one["to_row"]), share) for one in runs) for share in (50, 99))
     return [
-        f"A row comes later than its checkpoint, by the sink's pause and insert: with all parts on two cores, at {rate:,.0f} events/s,"
-        f" which is half of what these carry, {p50:.2f} s after the event and {p99:.2f} s at the 99th percentile"
+        f"A row comes later than its checkpoint, by the sink's pause and insert: with all parts on one machine ({machine}), at {rate:,.0f} events/s,"
+        f" which is half of what it carries, {p50:.2f} s after the event and {p99:.2f} s at the 99th percentile"
         f" ([measured](benchmarks.md#latency)).\n"
     ]
 
@@ -314,7 +313,7 @@ def _checked(paused: Pause | None, measured: Mapping[str, Any]) -> str:
         f" late, with {paused.waiting:,.0f} waiting. A tenth of that was left after {real:.1f} s. Broker, worker and sender shared the"
         f" cores: {paused.speed:,.0f} events/s of such a backlog are read while as many events are sent to other topics. With that the"
         f" simulation says {crowded:.1f} s, with the speed alone {alone:.1f}. It drains steadily, where a backlog's checkpoints come in"
-        " leaps, seconds apart, and each was measured once: the line above is of the former.\n"
+        " leaps, seconds apart, and each was measured once; the chart's line is of the former.\n"
     )
 
 

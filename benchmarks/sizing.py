@@ -88,8 +88,6 @@ def grown(found: Mapping[str, Any]) -> float | None:
         return None
 
 
-_SESSION_SECONDS: Final[float] = Settings.model_fields["session_timeout_seconds"].default
-_REBALANCE_SECONDS: Final = 3.0
 _ROUGH: Final = "roughly, until measured"
 _ASSUMED: Final = "assumed"
 _SETTING: Final = "setting"
@@ -147,13 +145,13 @@ FIGURES: Final[Mapping[str, Figure]] = {
         "recovery",
     ),
     "flush_seconds": Figure(Settings.model_fields["flush_seconds"].default, "s", "between checkpoints", _SETTING),
-    "session_seconds": Figure(_SESSION_SECONDS, "s", "until a death is noticed", _SETTING),
+    "session_seconds": Figure(
+        Settings.model_fields["session_timeout_seconds"].default, "s", "until a death is noticed", _SETTING
+    ),
     "horizon_days": Figure(Settings.model_fields["horizon_days"].default + 2, "days", "that facts are kept", _SETTING),
     "sink_batch_seconds": Figure(0.5, "s", "between inserts of a sink, where there are many", _ASSUMED),
     "retention_days": Figure(60, "days", "that Kafka keeps events and results", _SETTING),
-    "rebalance_seconds": Figure(
-        _REBALANCE_SECONDS, "s", "that a rebalance stops everybody", "seen on the embedded broker"
-    ),
+    "rebalance_seconds": Figure(3.0, "s", "that a rebalance stops everybody", "seen on the embedded broker"),
     "repeat_seconds": Figure(1.35, "s", "of a dead worker's events that are read again", "sums, checkpoint and commit"),
     "use": Figure(0.6, "", "share of what sinks and ClickHouse carry that is planned for", _ASSUMED),
     "base": Figure(0.6, "", "of the height, before the hour and long after it", _ASSUMED),

@@ -140,6 +140,14 @@ def test_what_is_given_goes_before_what_was_measured_and_that_before_what_stands
     assert Given(measured).restore_rate == Given().restore_rate
 
 
+def test_memory_and_restore_are_those_of_a_worker_that_reads_its_state_from_kafka() -> None:
+    held = {"local copy kept": [150.0], "local copy lost": [300.0, 210.0, 200.0]}
+    recovery = {"facts": 1_000, "idle_mb": 10, "held_mb": held, "cpu_seconds": {"local copy lost": [1.0, 4.0, 9.0]}}
+    found = Given({"date": "2026-01-02", "recovery": recovery})
+    assert found.memory_bytes == 200_000
+    assert found.restore_rate == 250
+
+
 def test_workers_are_as_many_as_keep_up_and_no_more() -> None:
     figures = Given(None, {"worker_rate": 2_000, "crowd": 2, "worker_spread": 0.1})
     partitions = partitions_for(6)
