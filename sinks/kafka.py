@@ -28,6 +28,7 @@ MAX_PENDING: Final = 50_000
 MAX_RECORD_BYTES: Final = 8 << 20
 _DAY_MS: Final = 86_400_000
 _DELIVERY_SECONDS: Final = 60
+_HEARD_SECONDS: Final = 10
 _LEAVE_SECONDS: Final = 5
 _ANSWER_MS: Final = 2_000
 
@@ -140,7 +141,7 @@ def create_topics(settings: Settings, topics: Sequence[Topic] = TOPICS) -> dict[
                     raise error(f"topic {topic['name']}: {topic.get('error_message') or error.__name__}")
                 outcome[topic["name"]] = "created"
             admin.wait_for_topics(missing)
-        for found in admin.describe_topics(list(wanted)):
+        for found in _described(admin, list(wanted)):
             count, want = len(found["partitions"]), partitions_of(wanted[found["name"]], settings.partitions)
             if count != want:
                 raise TopicMismatchError(
@@ -150,6 +151,23 @@ def create_topics(settings: Settings, topics: Sequence[Topic] = TOPICS) -> dict[
         return outcome
     finally:
         admin.close()
+
+
+def _described(admin: Any, names: list[str]) -> list[dict[str, Any]]:
+    """The metadata of topics that are there. A broker that has not heard of one yet, as another made it, is waited for.
+
+    Raises KafkaError when one can't be described.
+    """
+    deadline = time.monotonic() + _HEARD_SECONDS
+    while True:
+        answer: list[dict[str, Any]] = admin.describe_topics(names)
+        unknown = next((topic for topic in answer if topic["error_code"]), None)
+        if unknown is None:
+            return answer
+        error = for_code(unknown["error_code"])
+        if not issubclass(error, RetriableError) or time.monotonic() >= deadline:
+            raise error(f"topic {unknown['name']} can't be described")
+        time.sleep(0.1)
 
 
 def delete_topics(settings: Settings) -> None:
