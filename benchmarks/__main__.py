@@ -26,7 +26,7 @@ from benchmarks.sheets import Sheet, chart, percentile
 from deploy.compiling import compiled
 
 SECTIONS: Final = ("peers", "throughput", "profile", "latency", "recovery", "queries", "growth", "pause")
-_ONCE: Final = ("profile", "queries", "pause")
+_ONCE: Final = ("profile", "queries")
 """measured once, each many times over"""
 _BEST: Final = ("growth",)
 """the best of the runs counts"""
@@ -185,7 +185,8 @@ def _measure(
         points = growth.measure(runs, place / "g", say)
         measured.charts["growth"] = growth_chart(points)
         return measured.add(section, {"points": [asdict(point) for point in points]}, growth_sheet(points))
-    return measured.add(section, asdict(pause.measure(chosen.buyers, chosen.pause_seconds, place / "p", say)))
+    paused = pause.measure(chosen.buyers, chosen.pause_seconds, runs, place / "p", say)
+    return measured.add(section, [asdict(one) for one in paused], pause.sheet(paused, machine))
 
 
 def _throughput(found: dict[str, list[Run]], machine: str) -> Sheet:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.panels import Line, Panel, panels
-from benchmarks.pause import Pause, simulated
+from benchmarks.pause import Pause, median_of, said, simulated
 from benchmarks.sheets import Sheet, percentile
 from benchmarks.simulation import TICK_SECONDS, Course
 from benchmarks.sizing import (
@@ -90,7 +90,7 @@ def _write(measured: Mapping[str, Any], given: Given, plans: Sequence[Plan], pla
 def page(measured: Mapping[str, Any], given: Given, plans: Sequence[Plan]) -> tuple[str, str]:
     """The page and the chart."""
     middle = plans[len(plans) // 2]
-    paused = Pause(**measured["pause"]) if "pause" in measured else None
+    paused = [Pause(**one) for one in measured.get("pause", ())]
     deaths = _deaths(middle, given)
     parts = [
         "# What it carries\n",
@@ -296,24 +296,23 @@ def _killed(deaths: Sequence[tuple[str, Course]], given: Given) -> Sheet:
     )
 
 
-def _checked(paused: Pause | None, measured: Mapping[str, Any]) -> str:
-    if paused is None:
+def _checked(paused: Sequence[Pause], measured: Mapping[str, Any]) -> str:
+    if not paused:
         return "It has not been held against a measurement here: `make bench BENCH_ARGS='--only pause'`.\n"
-    real = paused.caught_up_seconds
-    crowded, alone = (
-        simulated(replace(paused, speed=speed)).caught_up_seconds for speed in (paused.speed, paused.alone)
-    )
-    shown = measured.get("shown", {}).get("pause", measured)
+    real = [one.caught_up_seconds for one in paused]
+    crowded, alone = zip(*map(said, paused), strict=True)
+    shown = measured["shown"]["pause"]
     date = shown["date"]
-    if math.isinf(real):
-        return f"A real worker ({date}, load {paused.load:.0f}) had not caught up when it was no longer watched.\n"
+    if math.isinf(statistics.median(real)):
+        return f"A real worker ({date}, {len(paused)} runs) had not caught up when it was no longer watched.\n"
     return (
-        f"**Held against a real worker** ({date}, load {paused.load:.0f} on {shown['machine']}): it read"
-        f" {paused.alone:,.0f} events/s of a whole sale when all of it waited. Then {paused.rate:,.0f} came each second and it was started"
-        f" late, with {paused.waiting:,.0f} waiting. A tenth of that was left after {real:.1f} s. Broker, worker and sender shared the"
-        f" cores: {paused.speed:,.0f} events/s of such a backlog are read while as many events are sent to other topics. With that the"
-        f" simulation says {crowded:.1f} s, with the speed alone {alone:.1f}. It drains steadily, where a backlog's checkpoints come in"
-        " leaps, seconds apart, and each was measured once; the chart's line is of the former.\n"
+        f"**Held against a real worker** ({date}, {len(paused)} runs on {shown['machine']}; median, least and most): it read"
+        f" {median_of([one.alone for one in paused])} events/s of a whole sale when all of it waited. Then {paused[0].rate:,.0f} came each"
+        f" second and it was started late, with {median_of([one.waiting for one in paused])} waiting. A tenth of that was left after"
+        f" {median_of(real, 1)} s. Broker, worker and sender shared the cores: {median_of([one.speed for one in paused])} events/s of such"
+        f" a backlog are read while as many events are sent to other topics. With that the simulation says {median_of(crowded, 1)} s, with"
+        f" the speed alone {median_of(alone, 1)}. It drains steadily, where a backlog's checkpoints come in leaps, seconds apart; the"
+        " chart's lines are of the run in the middle, and of the former.\n"
     )
 
 
@@ -332,7 +331,7 @@ def _figures(given: Given) -> Sheet:
 
 
 def _plots(
-    plans: Sequence[Plan], middle: Plan, deaths: Sequence[tuple[str, Course]], paused: Pause | None, given: Given
+    plans: Sequence[Plan], middle: Plan, deaths: Sequence[tuple[str, Course]], paused: Sequence[Pause], given: Given
 ) -> list[Panel]:
     by_rate = [
         Line("by memory", [(one.peak, one.by_memory) for one in plans]),
@@ -357,10 +356,11 @@ def _plots(
             logs=False,
         ),
     ]
-    if paused is not None:
-        end = paused.seen[-1][0] * 1.1
-        said = [point for point in simulated(paused).seen if point[0] <= end]
-        lines = [Line("measured", paused.seen), Line("simulated", said)]
+    if paused:
+        typical = sorted(paused, key=lambda one: one.caught_up_seconds)[len(paused) // 2]
+        end = typical.seen[-1][0] * 1.1
+        drained = [point for point in simulated(typical).seen if point[0] <= end]
+        lines = [Line("measured", typical.seen), Line("simulated", drained)]
         plots.append(Panel("A late worker catches up", "seconds", "events waiting", lines, logs=False))
     return plots
 

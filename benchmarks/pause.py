@@ -1,12 +1,13 @@
 """One worker after a pause, in earnest: events come at a steady rate, it starts late, and the backlog is watched until it is gone.
 
-What the simulation of capacity.py says of the same pause stands beside it there.
+What the simulation of capacity.py says of the same pause stands beside it.
 """
 
 import os
+import statistics
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,8 +16,10 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from benchmarks.latency import Load, light_producer, load_of, load_of_length
-from benchmarks.parts import alive, read_to_the_end, start_part, wait_for_line
+from benchmarks.parts import alive, cpu_seconds, read_to_the_end, start_part, wait_for_line
+from benchmarks.peers.job import rss_mb
 from benchmarks.peers.launch import PeerError
+from benchmarks.sheets import Sheet
 from benchmarks.simulation import TICK_SECONDS, simulate
 from benchmarks.throughput import SECONDS, broker
 from schemas.settings import Settings
@@ -52,6 +55,9 @@ class Pause:
     rate: float
     waiting: float
     seen: list[tuple[float, float]]
+    cpu_seconds: float
+    """of the worker, meanwhile"""
+    peak_mb: float
     load: float
     """of the machine, over a minute"""
 
@@ -72,23 +78,61 @@ def simulated(real: Pause) -> Pause:
     return replace(real, seen=seen)
 
 
-def measure(buyers: int, seconds: float, place: Path, say: Callable[[str], object]) -> Pause:
-    """A pause of so many seconds. `buyers`: of the backlog by which the speed is found. Raises PeerError and TimeoutError."""
-    say("pause: how fast a backlog is read")
-    backlog = load_of(buyers, seed=0)
-    alone = _speed(backlog, place.with_name(f"{place.name}-alone"), None)
-    rate = alone * _RATE
+def said(real: Pause) -> tuple[float, float]:
+    """How long the simulation takes to catch up, in s: with the speed through such a backlog, and with the speed alone."""
+    crowded, alone = (simulated(replace(real, speed=speed)).caught_up_seconds for speed in (real.speed, real.alone))
+    return crowded, alone
+
+
+def measure(buyers: int, seconds: float, runs: int, place: Path, say: Callable[[str], object]) -> list[Pause]:
+    """Pauses of so many seconds. `buyers`: of the backlog by which the speed is found. Raises PeerError and TimeoutError."""
+    place.mkdir(parents=True)
+    backlog, alone = load_of(buyers, seed=0), []
+    for number in range(runs):
+        say(f"pause: how fast a backlog is read, {number + 1} of {runs}")
+        alone.append(_speed(backlog, place / f"alone-{number}", None))
+    rate = statistics.median(alone) * _RATE
     # the backlog takes rate / (speed - rate) of the pause, and the worker some seconds to start
     most = seconds * 4 + 40
     load = load_of_length(int(rate * (most + _TICK_SECONDS)) + 1, seed=1)
-    say(f"pause: how fast the backlog of {seconds:.0f} s is read while {rate:,.0f} events/s are sent")
-    waiting = int(rate * seconds)
-    speed = _speed(
-        load[:waiting], place.with_name(f"{place.name}-beside"), Stream(load[waiting:], rate, most - seconds)
+    waiting, found = int(rate * seconds), []
+    later = Stream(load[waiting:], rate, most - seconds)
+    for number in range(runs):
+        say(f"pause: how fast its backlog is read while {rate:,.0f} events/s are sent, {number + 1} of {runs}")
+        speed = _speed(load[:waiting], place / f"beside-{number}", later)
+        say(f"pause: {seconds:.0f} s of {rate:,.0f} events/s, {number + 1} of {runs}")
+        with broker(place / f"paused-{number}") as settings:
+            found.append(_paused(load, alone[number], speed, rate, seconds, most, settings))
+    return found
+
+
+def median_of(runs: Sequence[float], digits: int = 0) -> str:
+    """With the least and the most."""
+    return f"{statistics.median(runs):,.{digits}f} ({min(runs):,.{digits}f}–{max(runs):,.{digits}f})"
+
+
+def sheet(found: Sequence[Pause], machine: str) -> Sheet:
+    """A line for what was measured, and what the simulation makes of it."""
+    crowded, alone = zip(*map(said, found), strict=True)
+    rows = {
+        "read when all of it waits, events/s": ([one.alone for one in found], 0),
+        "read while as many events are sent to elsewhere, events/s": ([one.speed for one in found], 0),
+        "events waiting when the worker is ready": ([one.waiting for one in found], 0),
+        "until a tenth of them is left, s": ([one.caught_up_seconds for one in found], 1),
+        "the same, simulated with the second speed, s": (crowded, 1),
+        "the same, simulated with the first, s": (alone, 1),
+        "the worker's CPU meanwhile, s": ([one.cpu_seconds for one in found], 1),
+        "its most memory, MB": ([one.peak_mb for one in found], 0),
+    }
+    return Sheet(
+        f"one worker that is started late while {found[0].rate:,.0f} events/s come; worker, broker and bench on the same cores; {machine}",
+        ("what", "median", "least", "most"),
+        [
+            (what, *(f"{each(runs):,.{digits}f}" for each in (statistics.median, min, max)))
+            for what, (runs, digits) in rows.items()
+        ],
+        f"Load of the machine, over a minute: {median_of([one.load for one in found], 1)}.",
     )
-    say(f"pause: {seconds:.0f} s of {rate:,.0f} events/s")
-    with broker(place) as settings:
-        return _paused(load, alone, speed, rate, seconds, most, settings)
 
 
 def _speed(backlog: Load, place: Path, elsewhere: Stream | None) -> float:
@@ -119,7 +163,7 @@ def _paused(
     committed = Committed(settings, worker_group(settings))
     try:
         wait_for_line(worker, _READY)
-        ready, waiting = time.monotonic(), float(feed.sent)
+        ready, waiting, cpu = time.monotonic(), float(feed.sent), cpu_seconds(worker.pid)
         ends = dict.fromkeys(source_ends(settings), 0)
         seen: list[tuple[float, float]] = []
         while feed.running():
@@ -129,7 +173,8 @@ def _paused(
             if seen[-1][1] <= waiting / 20:
                 break
             time.sleep(_LOOK_SECONDS)
-        return Pause(alone, speed, rate, waiting, seen, os.getloadavg()[0])
+        cpu = cpu_seconds(worker.pid) - cpu
+        return Pause(alone, speed, rate, waiting, seen, cpu, rss_mb(worker.pid), os.getloadavg()[0])
     finally:
         feed.stop()
         committed.close()

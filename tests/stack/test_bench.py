@@ -71,6 +71,15 @@ def test_how_late_rows_and_wallboard_are_is_measured_probe_by_probe(
     assert "Tried for the most, events/s, and kept up with:" in " ".join(capsys.readouterr().out.split())
 
 
+def test_a_pause_is_measured_and_simulated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, sizes = tmp_path / "figures.json", ["--buyers", "60", "--pause-seconds", "2", "--runs", "1"]
+    assert main([*sizes, "--only", "pause", "--json", str(file)]) == 0
+    (one,) = json.loads(file.read_text())["pause"]
+    assert 0 < one["seen"][-1][1] <= one["waiting"] / 10
+    assert min(one[name] for name in ("alone", "speed", "rate", "waiting", "cpu_seconds", "peak_mb")) > 0
+    assert "until a tenth of them is left, s" in capsys.readouterr().out
+
+
 def test_every_question_of_the_pages_is_asked_of_both_engines_and_answered_alike(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

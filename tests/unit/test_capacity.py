@@ -1,7 +1,7 @@
 """The simulation behind docs/capacity.md loses no event and favours nobody, and growth's slopes are the powers they say."""
 
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import islice, pairwise
 from xml.etree import ElementTree
 
@@ -10,14 +10,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.capacity import page
 from benchmarks.growth import World, events_of, incoming, run_core, slope
 from benchmarks.panels import Line, Panel, panels
-from benchmarks.pause import Pause, simulated
+from benchmarks.pause import Pause, sheet, simulated
 from benchmarks.simulation import TICK_SECONDS, Kill, shares, simulate, speeds
 from benchmarks.sizing import FIGURES, P99_SECONDS, Given, full_hour, late, partitions_for, plan, run, workers_for
 
 TICKS = 240
 EVEN = np.full(12, 1 / 12)
+PAUSE = Pause(
+    alone=6_000,
+    speed=5_000,
+    rate=2_000,
+    waiting=60_000,
+    seen=[(0.0, 60_000.0), (25.0, 5_000.0)],
+    cpu_seconds=24,
+    peak_mb=300,
+    load=1,
+)
 KILL = Kill(at=10, noticed=6, pause=3, restore=2, repeat=0.75)
 
 arrivals = st.lists(st.floats(0, 1e5), min_size=TICKS, max_size=TICKS).map(np.array)
@@ -179,9 +190,18 @@ def test_the_hour_brings_the_height_at_once_and_it_ebbs_away() -> None:
 
 
 def test_the_simulated_pause_is_the_sum() -> None:
-    real = Pause(alone=6_000, speed=5_000, rate=2_000, waiting=60_000, seen=[(0.0, 60_000.0), (25.0, 5_000.0)], load=1)
-    assert real.caught_up_seconds == 25
-    assert simulated(real).caught_up_seconds == pytest.approx(54_000 / 3_000, abs=2 * TICK_SECONDS)
+    assert PAUSE.caught_up_seconds == 25
+    assert simulated(PAUSE).caught_up_seconds == pytest.approx(54_000 / 3_000, abs=2 * TICK_SECONDS)
+
+
+def test_several_pauses_are_shown_by_their_median_least_and_most() -> None:
+    runs = [PAUSE, replace(PAUSE, seen=[(21.0, 0.0)]), replace(PAUSE, seen=[(33.0, 0.0)], peak_mb=500.0)]
+    rows = {row[0]: row[1:] for row in sheet(runs, "").rows}
+    assert rows["until a tenth of them is left, s"] == ("25.0", "21.0", "33.0")
+    assert rows["its most memory, MB"] == ("300", "300", "500")
+    measured = {"pause": [asdict(run) for run in runs], "shown": {"pause": {"date": "today", "machine": "here"}}}
+    text, _ = page(measured, Given(), [plan(1_000, Given())])
+    assert "A tenth of that was left after 25.0 (21.0–33.0) s." in text
 
 
 # ---- growth
