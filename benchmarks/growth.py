@@ -11,7 +11,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -147,10 +147,19 @@ def slope(xs: Sequence[float], ys: Sequence[float]) -> float:
 
 
 def measure(runs: int, place: Path, say: Callable[[str], object], most: int | None = None) -> list[Point]:
-    """Every axis; `most`: so many sizes of each, from the least."""
+    """Every axis; `most`: so many sizes of each, from the least. The sizes of the core take turns, so that a while in which the
+    machine is slow is not one size's alone; of the sink and the pages one size has all its inserts and answers at once."""
     place.mkdir(parents=True, exist_ok=True)
-    found = []
-    for axis in (*CORE_AXES, *SINK_AXES, *QUERY_AXES):
+    turns: list[list[Point]] = []
+    for turn in range(runs):
+        turns.append([])
+        for axis in CORE_AXES:
+            assert axis.world is not None
+            for value in axis.values[:most]:
+                say(f"growth: {axis.name}, {value:,}, {turn + 1} of {runs}")
+                turns[-1].append(apart(_core, axis.name, value, axis.world(value)))
+    found = [_together(same) for same in zip(*turns, strict=True)]
+    for axis in (*SINK_AXES, *QUERY_AXES):
         values = axis.values[:most]
         if axis.name == GROWING:  # one growing database
             say(f"growth: {axis.name}")
@@ -158,13 +167,17 @@ def measure(runs: int, place: Path, say: Callable[[str], object], most: int | No
             continue
         for value in values:
             say(f"growth: {axis.name}, {value:,}")
-            if axis.world is not None:
-                found.append(apart(_core, axis.name, value, axis.world(value), runs))
-            elif axis.name == BATCHES:
+            if axis.name == BATCHES:
                 found.append(apart(_in_batches, axis.name, value, place / f"batch-{value}"))
             else:
                 found.append(apart(_asked, axis.name, value, place / f"{_ASKED[axis.name][0]}-{value}"))
     return found
+
+
+def _together(turns: Sequence[Point]) -> Point:
+    first = turns[0]
+    cost = {what: [run for point in turns for run in point.cost[what]] for what in first.cost}
+    return replace(first, cost=cost, load=statistics.median(point.load for point in turns))
 
 
 def growth_of(points: Sequence[Point]) -> dict[tuple[str, str], float]:
@@ -236,7 +249,7 @@ def run_core(records: Sequence[Incoming], partitions: int, checkpoint: int) -> t
     return total, cores
 
 
-def _core(axis: str, value: int, chosen: World, runs: int) -> Point:
+def _core(axis: str, value: int, chosen: World) -> Point:
     tame_collector(YOUNG, FULL)
     run_core(
         list(incoming(_WARM._replace(partitions=chosen.partitions))), chosen.partitions, CHECKPOINT
@@ -244,19 +257,13 @@ def _core(axis: str, value: int, chosen: World, runs: int) -> Point:
     records = list(incoming(chosen))
     gc.collect()
     before = rss_mb(os.getpid(), "VmRSS")
-    worker: list[float] = []
-    memory = 0.0
-    total = Flushed()
-    for number in range(runs):
-        began = time.process_time()
-        total, cores = run_core(records, chosen.partitions, chosen.checkpoint)
-        worker.append((time.process_time() - began) / len(records) * 1e6)
-        if number == 0:  # later ones use what the first has left
-            memory = rss_mb(os.getpid(), "VmRSS") - before
-        del cores
-    cost = {"worker": worker}
+    began = time.process_time()
+    total, cores = run_core(records, chosen.partitions, chosen.checkpoint)
+    cost = {"worker": [(time.process_time() - began) / len(records) * 1e6]}
+    memory = rss_mb(os.getpid(), "VmRSS") - before
+    del cores
     if axis not in {CHECKPOINTS, "partitions of a worker"}:  # a replay has neither
-        cost["replay"] = [_replay(records) for _ in range(runs)]
+        cost["replay"] = [_replay(records)]
     seen = {
         "events": len(records),
         "buyers": total.buyers,
