@@ -22,7 +22,7 @@ from benchmarks import capacity, growth, latency, pause, profile, queries, recov
 from benchmarks.growth_shown import growth_chart, growth_sheet
 from benchmarks.parts import Run
 from benchmarks.peers import run as peers
-from benchmarks.sheets import Sheet, chart, percentile
+from benchmarks.sheets import Sheet, chart, median_of, percentile
 from deploy.compiling import compiled
 
 SECTIONS: Final = ("peers", "throughput", "profile", "latency", "recovery", "queries", "growth", "pause")
@@ -76,9 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if _SIZED & set(chosen.only):
         try:
             measured.write_capacity()
-        except ValueError as error:  # figures that no number of workers is enough for
+        except (ValueError, TypeError, KeyError) as error:  # no number of workers is enough, or of an older report
             failed.append("capacity")
-            print(f"capacity: {error}", file=sys.stderr)
+            print(f"capacity: not written: {type(error).__name__}: {error}", file=sys.stderr)
     if chosen.json is not None:
         chosen.json.write_text(json.dumps(measured.figures, indent=2) + "\n", encoding="utf-8")
     return 1 if failed else 0
@@ -288,14 +288,10 @@ def _recovery(found: recovery.Recovery) -> Sheet:
                 measured, found.cpu_seconds.values(), found.peak_mb.values(), strict=True
             )
         ],
-        f"A buyer of {found.facts / found.buyers:.0f} facts takes {_spread(found.held(recovery.LOCAL))} bytes in a worker that has been"
-        f" started again from its local copy, and {_spread(found.held(recovery.FROM_KAFKA))} right after it has read its state from Kafka."
+        f"A buyer of {found.facts / found.buyers:.0f} facts takes {median_of(found.held(recovery.LOCAL))} bytes in a worker that has been"
+        f" started again from its local copy, and {median_of(found.held(recovery.FROM_KAFKA))} right after it has read its state from Kafka."
         f" The group's session timeout is in the seconds.",
     )
-
-
-def _spread(runs: Sequence[float]) -> str:
-    return f"{statistics.median(runs):,.0f} ({min(runs):,.0f}–{max(runs):,.0f})"
 
 
 def _queries(engine: str, asked: list[queries.Asked], machine: str) -> Sheet:

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.panels import Line, Panel, panels
-from benchmarks.pause import Pause, median_of, said, simulated
-from benchmarks.sheets import Sheet, percentile
+from benchmarks.pause import Pause, simulated, simulated_seconds, typical
+from benchmarks.sheets import Sheet, median_of, percentile
 from benchmarks.simulation import TICK_SECONDS, Course
 from benchmarks.sizing import (
     FIGURES,
@@ -300,19 +300,21 @@ def _checked(paused: Sequence[Pause], measured: Mapping[str, Any]) -> str:
     if not paused:
         return "It has not been held against a measurement here: `make bench BENCH_ARGS='--only pause'`.\n"
     real = [one.caught_up_seconds for one in paused]
-    crowded, alone = zip(*map(said, paused), strict=True)
+    crowded, alone = simulated_seconds(typical(paused))
     shown = measured["shown"]["pause"]
     date = shown["date"]
     if math.isinf(statistics.median(real)):
-        return f"A real worker ({date}, {len(paused)} runs) had not caught up when it was no longer watched.\n"
+        return (
+            f"A real worker ({date}) had not caught up when it was no longer watched, in most of {len(paused)} runs.\n"
+        )
     return (
         f"**Held against a real worker** ({date}, {len(paused)} runs on {shown['machine']}; median, least and most): it read"
         f" {median_of([one.alone for one in paused])} events/s of a whole sale when all of it waited. Then {paused[0].rate:,.0f} came each"
         f" second and it was started late, with {median_of([one.waiting for one in paused])} waiting. A tenth of that was left after"
         f" {median_of(real, 1)} s. Broker, worker and sender shared the cores: {median_of([one.speed for one in paused])} events/s of such"
-        f" a backlog are read while as many events are sent to other topics. With that the simulation says {median_of(crowded, 1)} s, with"
-        f" the speed alone {median_of(alone, 1)}. It drains steadily, where a backlog's checkpoints come in leaps, seconds apart; the"
-        " chart's lines are of the run in the middle, and of the former.\n"
+        f" a backlog are read while as many events are sent to other topics. With the median of that the simulation says {crowded:.1f} s,"
+        f" with that of the speed alone {alone:.1f}. It drains steadily, where a backlog's checkpoints come in leaps, seconds apart. The"
+        " chart shows the run in the middle, and the simulation with the speed through such a backlog.\n"
     )
 
 
@@ -357,10 +359,10 @@ def _plots(
         ),
     ]
     if paused:
-        typical = sorted(paused, key=lambda one: one.caught_up_seconds)[len(paused) // 2]
-        end = typical.seen[-1][0] * 1.1
-        drained = [point for point in simulated(typical).seen if point[0] <= end]
-        lines = [Line("measured", typical.seen), Line("simulated", drained)]
+        real = typical(paused)
+        end = real.seen[-1][0] * 1.1
+        drained = [point for point in simulated(real).seen if point[0] <= end]
+        lines = [Line("measured", real.seen), Line("simulated", drained)]
         plots.append(Panel("A late worker catches up", "seconds", "events waiting", lines, logs=False))
     return plots
 

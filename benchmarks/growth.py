@@ -1,8 +1,8 @@
 """How cost grows: with buyers, a buyer's events, agents, partitions, days and checkpoints in the worker's core, with batches and
 rows in the sink, with rows in what the pages ask.
 
-One thing grows at a time. CPU time, not the clock: other processes disturb it least. Every point has a process of its own, so
-that memory is that point's, and the collector has nothing else to walk.
+One thing grows at a time. CPU time, not the clock: other processes disturb it least. Every point, and of the core every run of it,
+has a process of its own, so that memory is that run's, and the collector has nothing else to walk.
 """
 
 import gc
@@ -175,6 +175,7 @@ def measure(runs: int, place: Path, say: Callable[[str], object], most: int | No
 
 
 def _together(turns: Sequence[Point]) -> Point:
+    """One point of all runs; what else was seen is the first one's, as all but memory, which hardly differs, is the same in all."""
     first = turns[0]
     cost = {what: [run for point in turns for run in point.cost[what]] for what in first.cost}
     return replace(first, cost=cost, load=statistics.median(point.load for point in turns))

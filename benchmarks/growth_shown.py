@@ -44,7 +44,7 @@ def growth_sheet(points: Sequence[Point]) -> Sheet:
         ),
         rows,
         "Power of the whole cost: 1.00 means that an event or a record costs the same whatever the size. Of an answer it is its own:"
-        " there 0.00 means that the size does not matter. The best of the runs at each size, as other programs only add, sizes taking turns; of the sink's inserts"
+        " there 0.00 means that the size does not matter. The best of the runs at each size, as other programs only add, and those of the core in turns; of the sink's inserts"
         " the mean, as merges are their cost. Load: of the machine, over a minute.",
     )
 

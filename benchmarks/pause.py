@@ -19,7 +19,7 @@ from benchmarks.latency import Load, light_producer, load_of, load_of_length
 from benchmarks.parts import alive, cpu_seconds, read_to_the_end, start_part, wait_for_line
 from benchmarks.peers.job import rss_mb
 from benchmarks.peers.launch import PeerError
-from benchmarks.sheets import Sheet
+from benchmarks.sheets import Sheet, median_of
 from benchmarks.simulation import TICK_SECONDS, simulate
 from benchmarks.throughput import SECONDS, broker
 from schemas.settings import Settings
@@ -56,7 +56,7 @@ class Pause:
     waiting: float
     seen: list[tuple[float, float]]
     cpu_seconds: float
-    """of the worker, meanwhile"""
+    """of the worker, from when it was ready until the last look"""
     peak_mb: float
     load: float
     """of the machine, over a minute"""
@@ -78,14 +78,22 @@ def simulated(real: Pause) -> Pause:
     return replace(real, seen=seen)
 
 
-def said(real: Pause) -> tuple[float, float]:
-    """How long the simulation takes to catch up, in s: with the speed through such a backlog, and with the speed alone."""
+def typical(found: Sequence[Pause]) -> Pause:
+    """The run in the middle by how long it took, with the speeds that are the medians of all: the runs of the three are no pairs."""
+    middle = sorted(found, key=lambda one: one.caught_up_seconds)[len(found) // 2]
+    alone, speed = (statistics.median(each) for each in ([one.alone for one in found], [one.speed for one in found]))
+    return replace(middle, alone=alone, speed=speed)
+
+
+def simulated_seconds(real: Pause) -> tuple[float, float]:
+    """Until the simulation has caught up: with the speed through such a backlog, and with the speed alone."""
     crowded, alone = (simulated(replace(real, speed=speed)).caught_up_seconds for speed in (real.speed, real.alone))
     return crowded, alone
 
 
 def measure(buyers: int, seconds: float, runs: int, place: Path, say: Callable[[str], object]) -> list[Pause]:
-    """Pauses of so many seconds. `buyers`: of the backlog by which the speed is found. Raises PeerError and TimeoutError."""
+    """So many pauses of so many seconds, at a rate that the median of the speeds alone gives. `buyers`: of the backlog by which
+    that speed is found. Raises PeerError and TimeoutError."""
     place.mkdir(parents=True)
     backlog, alone = load_of(buyers, seed=0), []
     for number in range(runs):
@@ -106,22 +114,18 @@ def measure(buyers: int, seconds: float, runs: int, place: Path, say: Callable[[
     return found
 
 
-def median_of(runs: Sequence[float], digits: int = 0) -> str:
-    """With the least and the most."""
-    return f"{statistics.median(runs):,.{digits}f} ({min(runs):,.{digits}f}–{max(runs):,.{digits}f})"
-
-
 def sheet(found: Sequence[Pause], machine: str) -> Sheet:
     """A line for what was measured, and what the simulation makes of it."""
-    crowded, alone = zip(*map(said, found), strict=True)
+    crowded, alone = simulated_seconds(typical(found))
     rows = {
         "read when all of it waits, events/s": ([one.alone for one in found], 0),
         "read while as many events are sent to elsewhere, events/s": ([one.speed for one in found], 0),
         "events waiting when the worker is ready": ([one.waiting for one in found], 0),
         "until a tenth of them is left, s": ([one.caught_up_seconds for one in found], 1),
-        "the same, simulated with the second speed, s": (crowded, 1),
-        "the same, simulated with the first, s": (alone, 1),
-        "the worker's CPU meanwhile, s": ([one.cpu_seconds for one in found], 1),
+        "cores that the worker keeps busy until a twentieth is": (
+            [one.cpu_seconds / one.seen[-1][0] for one in found],
+            2,
+        ),
         "its most memory, MB": ([one.peak_mb for one in found], 0),
     }
     return Sheet(
@@ -131,7 +135,8 @@ def sheet(found: Sequence[Pause], machine: str) -> Sheet:
             (what, *(f"{each(runs):,.{digits}f}" for each in (statistics.median, min, max)))
             for what, (runs, digits) in rows.items()
         ],
-        f"Load of the machine, over a minute: {median_of([one.load for one in found], 1)}.",
+        f"The simulation takes {crowded:.1f} s until a tenth is left with the median of the second speed, and {alone:.1f} with that of the"
+        f" first. Load of the machine, over a minute: {median_of([one.load for one in found], 1)}.",
     )
 
 

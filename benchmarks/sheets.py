@@ -1,5 +1,6 @@
 """Tables and a chart of what was measured: for the terminal, as Markdown and as SVG."""
 
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -11,6 +12,11 @@ from rich.table import Table
 def percentile(ascending: Sequence[float], share: int) -> float:
     """By nearest rank."""
     return ascending[max(-(-len(ascending) * share // 100), 1) - 1]
+
+
+def median_of(runs: Sequence[float], digits: int = 0) -> str:
+    """With the least and the most."""
+    return f"{statistics.median(runs):,.{digits}f} ({min(runs):,.{digits}f}–{max(runs):,.{digits}f})"
 
 
 _BAR, _GAP, _LEFT, _WIDTH, _RIGHT, _TOP = 22, 10, 260, 520, 120, 44

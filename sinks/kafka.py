@@ -161,12 +161,13 @@ def _described(admin: Any, names: list[str]) -> list[dict[str, Any]]:
     deadline = time.monotonic() + _HEARD_SECONDS
     while True:
         answer: list[dict[str, Any]] = admin.describe_topics(names)
-        unknown = next((topic for topic in answer if topic["error_code"]), None)
-        if unknown is None:
+        failed = [(topic["name"], for_code(topic["error_code"])) for topic in answer if topic["error_code"]]
+        if not failed:
             return answer
-        error = for_code(unknown["error_code"])
-        if not issubclass(error, RetriableError) or time.monotonic() >= deadline:
-            raise error(f"topic {unknown['name']} can't be described")
+        lasting = [one for one in failed if not issubclass(one[1], RetriableError)]
+        if lasting or time.monotonic() >= deadline:
+            name, error = (lasting or failed)[0]
+            raise error(f"topic {name} can't be described")
         time.sleep(0.1)
 
 

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks import world
+from benchmarks import growth, world
 from benchmarks.__main__ import main
 from benchmarks.peers.run import FETCHING
 from benchmarks.queries import EMBEDDED, QUESTIONS, SERVER, WITHOUT_ROWS, Asked
@@ -75,9 +75,17 @@ def test_a_pause_is_measured_and_simulated(tmp_path: Path, capsys: pytest.Captur
     file, sizes = tmp_path / "figures.json", ["--buyers", "60", "--pause-seconds", "2", "--runs", "1"]
     assert main([*sizes, "--only", "pause", "--json", str(file)]) == 0
     (one,) = json.loads(file.read_text())["pause"]
-    assert 0 < one["seen"][-1][1] <= one["waiting"] / 10
+    assert one["seen"][-1][1] <= one["waiting"] / 10
     assert min(one[name] for name in ("alone", "speed", "rate", "waiting", "cpu_seconds", "peak_mb")) > 0
     assert "until a tenth of them is left, s" in capsys.readouterr().out
+
+
+def test_the_growth_of_the_core_is_measured_in_turns(tmp_path: Path) -> None:
+    points = {point.axis: point for point in growth.measure(2, tmp_path, lambda _: None, most=1)}
+    assert list(points) == [axis.name for axis in (*growth.CORE_AXES, *growth.SINK_AXES, *growth.QUERY_AXES)]
+    for axis in growth.CORE_AXES:
+        assert [len(runs) for runs in points[axis.name].cost.values()] in ([2], [2, 2])
+    assert all(run > 0 for point in points.values() for runs in point.cost.values() for run in runs)
 
 
 def test_every_question_of_the_pages_is_asked_of_both_engines_and_answered_alike(

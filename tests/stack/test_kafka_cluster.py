@@ -30,6 +30,15 @@ def cluster(tmp_path: Path) -> Iterator[KafkaCluster]:
         yield brokers
 
 
+def led(cluster: KafkaCluster, topic: str, partition: int, but: int = -1) -> int:
+    """The number of the broker that leads it, as soon as one does, another than `but`."""
+    deadline = time.monotonic() + 60
+    while (leader := cluster.leader_of(topic, partition)) in (but, -1):
+        assert time.monotonic() < deadline, "no leader"
+        time.sleep(0.5)
+    return leader
+
+
 @pytest.mark.timeout(300)
 def test_a_leader_dies_in_the_middle_and_nothing_is_lost(cluster: KafkaCluster, tmp_path: Path) -> None:
     with Live(tmp_path, cluster.bootstrap, replication_factor=3) as live:
@@ -39,18 +48,13 @@ def test_a_leader_dies_in_the_middle_and_nothing_is_lost(cluster: KafkaCluster, 
         live.start("sink")
         live.ingest(seconds=90)
         time.sleep(10)
-        first = cluster.leader_of(CHAT, 0)
-        assert first > 0
+        first = led(cluster, CHAT, 0)
         assert live.ingesting
         cluster.kill(first)
-        deadline = time.monotonic() + 60
-        while cluster.leader_of(CHAT, 0) in (first, -1):
-            assert time.monotonic() < deadline, "no other leader"
-            time.sleep(0.5)
+        led(cluster, CHAT, 0, but=first)
         cluster.start(first)
         time.sleep(5)
-        second = cluster.leader_of(STATE, 1)
-        assert second > 0
+        second = led(cluster, STATE, 1)
         assert live.ingesting
         cluster.kill(second)
         cluster.start(second)
@@ -65,9 +69,8 @@ def test_what_is_confirmed_outlives_a_leader_whose_followers_stood_still(cluster
     ingest = EventProducer(settings)
     key = b"k"
     ((chat, _),) = ingest.publish([(CHAT, key, b"before")], 30)
-    leader = cluster.leader_of(CHAT, chat)
-    assert leader > 0
-    state = next(number for number in range(3) if cluster.leader_of(STATE, number) == leader)
+    leader = led(cluster, CHAT, chat)
+    state = next(number for number in range(3) if led(cluster, STATE, number) == leader)
     followers = [pid for number, pid in nodes.items() if number != leader]
 
     async def deliver() -> None:

@@ -195,13 +195,23 @@ def test_the_simulated_pause_is_the_sum() -> None:
 
 
 def test_several_pauses_are_shown_by_their_median_least_and_most() -> None:
-    runs = [PAUSE, replace(PAUSE, seen=[(21.0, 0.0)]), replace(PAUSE, seen=[(33.0, 0.0)], peak_mb=500.0)]
+    runs = [
+        PAUSE,
+        replace(PAUSE, seen=[(21.0, 0.0)], speed=2_500.0),
+        replace(PAUSE, seen=[(33.0, 0.0)], peak_mb=500.0, speed=7_000.0),
+    ]
     rows = {row[0]: row[1:] for row in sheet(runs, "").rows}
     assert rows["until a tenth of them is left, s"] == ("25.0", "21.0", "33.0")
+    assert rows["cores that the worker keeps busy until a twentieth is"] == ("0.96", "0.73", "1.14")
     assert rows["its most memory, MB"] == ("300", "300", "500")
     measured = {"pause": [asdict(run) for run in runs], "shown": {"pause": {"date": "today", "machine": "here"}}}
     text, _ = page(measured, Given(), [plan(1_000, Given())])
     assert "A tenth of that was left after 25.0 (21.0–33.0) s." in text
+    # 54 000 at 5 000 - 2 000 and at 6 000 - 2 000 events/s, in ticks
+    assert "With the median of that the simulation says 18.2 s, with that of the speed alone 13.8." in text
+    assert (
+        "The simulation takes 18.2 s until a tenth is left with the median of the second speed" in sheet(runs, "").note
+    )
 
 
 # ---- growth
