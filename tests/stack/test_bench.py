@@ -14,7 +14,7 @@ from benchmarks.sheets import Bar, Sheet, chart
 from benchmarks.throughput import COMPILED, DECODE, FETCH, FETCH_AND_DECODE
 from deploy.compiling import has_compiler
 
-pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.bench, pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def test_every_part_is_measured_and_recovers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
