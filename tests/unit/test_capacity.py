@@ -196,9 +196,9 @@ def test_the_simulated_pause_is_the_sum() -> None:
 
 def test_several_pauses_are_shown_by_their_median_least_and_most() -> None:
     runs = [
-        PAUSE,
-        replace(PAUSE, seen=[(21.0, 0.0)], speed=2_500.0),
-        replace(PAUSE, seen=[(33.0, 0.0)], peak_mb=500.0, speed=7_000.0),
+        replace(PAUSE, seen=[(21.0, 0.0)], waiting=50_000.0),
+        replace(PAUSE, speed=2_500.0),
+        replace(PAUSE, seen=[(33.0, 0.0)], waiting=80_000.0, peak_mb=500.0, speed=7_000.0),
     ]
     rows = {row[0]: row[1:] for row in sheet(runs, "").rows}
     assert rows["until a tenth of them is left, s"] == ("25.0", "21.0", "33.0")
@@ -207,7 +207,7 @@ def test_several_pauses_are_shown_by_their_median_least_and_most() -> None:
     measured = {"pause": [asdict(run) for run in runs], "shown": {"pause": {"date": "today", "machine": "here"}}}
     text, _ = page(measured, Given(), [plan(1_000, Given())])
     assert "A tenth of that was left after 25.0 (21.0–33.0) s." in text
-    # 54 000 at 5 000 - 2 000 and at 6 000 - 2 000 events/s, in ticks
+    # what the run in the middle has to read, 54 000, at the medians of all: 5 000 - 2 000 and 6 000 - 2 000 events/s, in ticks
     assert "With the median of that the simulation says 18.2 s, with that of the speed alone 13.8." in text
     assert (
         "The simulation takes 18.2 s until a tenth is left with the median of the second speed" in sheet(runs, "").note
